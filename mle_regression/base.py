@@ -1,0 +1,118 @@
+"""What both estimators share: predictions with their uncertainty, and the likelihood of new data."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from scipy.stats import t as student_t
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mle_regression import checks
+from mle_regression.diagnostics.likelihood import new_log_density
+from mle_regression.linalg.arrays import Array
+from mle_regression.noise.registry import find_noise
+
+
+class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Base of estimators that fit a mean and the noise round it by maximum likelihood.
+
+    A subclass offers ``_mean(x)``, of the shape of y, and ``_deviation(x, noise_share)``, the standard deviation of a
+    prediction with so much of the noise variance added; and the fitted ``_state``, a dict with at least ``noise``,
+    ``noise_covariance``, ``residual_dof``, ``frequency`` and ``noise_free``.
+    """
+
+    _state: dict[str, Any]
+
+    def _mean(self, x: Any) -> Array:
+        raise AttributeError("a subclass predicts the mean")
+
+    def _deviation(self, x: Any, noise_share: float) -> Array:
+        raise AttributeError("a subclass knows the uncertainty of its mean")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predict the mean and, on request, the standard deviation of a new observation.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        return_std : bool, default=False
+            Whether to return also the standard deviation of an observation of weight one: noise, and the uncertainty of
+            the fitted parameters. For a linear model ``s · √(1 + x(XᵀWX + αI₀)⁻¹x)`` with the unbiased s².
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        std : ndarray of the same shape
+            Only with ``return_std``. NaN where the training data do not determine it.
+        """
+        check_is_fitted(self)
+        x = checks.new_data(self, X)
+        mean = self._mean(x)
+        return (mean, self._deviation(x, 1.0)) if return_std else mean
+
+    def predict_interval(
+        self, X: Any, coverage: float = 0.95, kind: Literal["observation", "mean"] = "observation"
+    ) -> tuple[Array, Array]:
+        """Interval for a new observation or for the mean, by Student's t with the residual degrees of freedom.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        coverage : float, default=0.95
+            Probability with which the interval covers, between 0 and 1.
+        kind : {"observation", "mean"}, default="observation"
+            Whether the noise of an observation of weight one is included.
+
+        Returns
+        -------
+        lower, upper : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            NaN where the training data do not determine them.
+        """
+        check_is_fitted(self)
+        checks.check_choice("kind", kind, ("observation", "mean"))
+        checks.check_probability("coverage", coverage)
+        x = checks.new_data(self, X)
+        dof = self._state["residual_dof"]
+        quantile = student_t.ppf(0.5 + coverage / 2, dof) if dof > 0 else np.nan
+        half = quantile * self._deviation(x, float(kind == "observation"))
+        mean = self._mean(x)
+        return mean - half, mean + half
+
+    def log_likelihood(self, X: Any, y: Any, sample_weight: Any = None, pointwise: bool = False) -> Any:
+        """Log-likelihood of rows, new or old, at the fitted parameters and the fitted noise variance σ̂².
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the fitted ``weight_type``.
+        pointwise : bool, default=False
+            Whether to return one value a row instead of their sum.
+
+        Returns
+        -------
+        float or ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        x = checks.new_data(self, X)
+        mean = self._mean(x)
+        covariance = self._state["noise_covariance"]
+        outputs = checks.new_outputs(y, len(mean), len(covariance))
+        density = new_log_density(
+            find_noise(self._state["noise"]),
+            outputs,
+            mean.reshape(outputs.shape),
+            covariance,
+            checks.check_weights(sample_weight, len(mean)),
+            frequency=self._state["frequency"],
+            noise_free=self._state["noise_free"],
+        )
+        return density if pointwise else float(density.sum())

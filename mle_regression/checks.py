@@ -1,0 +1,170 @@
+"""What the estimators accept: scikit-learn's checks, and those that it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+
+from mle_regression.linalg.arrays import EPS, AnyArray, Array
+
+_LARGEST_EXACT_INTEGER = 2**53
+_X_CHECKS: dict[str, Any] = {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False, "dtype": "numeric"}
+_Y_CHECKS: dict[str, Any] = {"ensure_2d": False, "ensure_all_finite": False, "dtype": "numeric"}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """Checked rows: ``x`` (n, p) as given, ``y`` (n, m) float64, ``weights`` (n,) or None, and whether y was 1-D.
+
+    ``eps`` is the relative precision of the numbers in x.
+    """
+
+    x: Any
+    y: Array
+    weights: Array | None
+    single_output: bool
+    eps: float
+
+
+@contextmanager
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Leave an estimator as it was if what happens inside fails, so that an earlier fit survives a failed one."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def training_data(estimator: BaseEstimator, x: Any, y: Any, sample_weight: Any) -> TrainingData:
+    """Check X, y and weights, all but their finiteness, which the sums over rows reveal at no cost."""
+    _refuse_masked(X=x, y=y, sample_weight=sample_weight)
+    if y is None:
+        validate_data(estimator, X=x, y=y)  # raises scikit-learn's own message
+    x, y = validate_data(estimator, X=x, y=y, validate_separately=(_X_CHECKS, _Y_CHECKS))
+    check_consistent_length(x, y)
+    if y.ndim > 2 or y.ndim == 0:
+        raise ValueError(f"y has {y.ndim} dimensions; it must have one (n,) or two (n, outputs).")
+    _check_numbers(x, lambda j: describe_column(estimator, j))
+    _check_numbers(y, lambda j: "y" if y.ndim == 1 else f"y[:, {j}]")
+    eps = float(np.finfo(np.float32).eps) if x.dtype == np.float32 else EPS
+    matrix = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+    return TrainingData(x, matrix, check_weights(sample_weight, len(matrix)), y.ndim == 1, eps)
+
+
+def new_data(estimator: BaseEstimator, x: Any) -> Any:
+    """Check X for a fitted estimator."""
+    _refuse_masked(X=x)
+    checked = validate_data(estimator, X=x, reset=False, accept_sparse=("csr", "csc"), dtype="numeric")
+    _check_numbers(checked, lambda j: describe_column(estimator, j))
+    return checked
+
+
+def new_outputs(y: Any, n_rows: int, n_outputs: int) -> Array:
+    """Check y (n,) or (n, m) that goes with n rows of new data, for a fit of m outputs; return (n, m)."""
+    _refuse_masked(y=y)
+    checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    matrix = np.asarray(checked, dtype=np.float64).reshape(len(checked), -1)
+    if matrix.shape != (n_rows, n_outputs):
+        raise ValueError(f"y has shape {matrix.shape}; X and the fit call for ({n_rows}, {n_outputs}).")
+    return matrix
+
+
+def check_weights(sample_weight: Any, n_rows: int) -> Array | None:
+    """Check sample weights: None, a number, or (n,) finite numbers that are not negative and not all zero."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_rows, float(sample_weight))
+    weights = check_array(
+        sample_weight, ensure_2d=False, ensure_all_finite=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weights.shape != (n_rows,):
+        raise ValueError(f"sample_weight has shape {weights.shape}; it must be ({n_rows},), one weight per row.")
+    for what, bad in (("NaN or infinite", ~np.isfinite(weights)), ("negative", weights < 0)):
+        if bad.any():
+            first = int(np.flatnonzero(bad)[0])
+            raise ValueError(f"sample_weight[{first}] is {weights[first]}: {what} weights have no meaning.")
+    if not weights.any():
+        raise ValueError("All sample weights are zero: there is no row to fit.")
+    return np.asarray(weights)
+
+
+def describe_column(estimator: BaseEstimator, j: int) -> str:
+    """Name a column of X as the user knows it."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return f"column {j} of X" if names is None else f"column {names[j]!r} of X"
+
+
+def feature_names(estimator: BaseEstimator) -> list[str]:
+    """Names of the columns of X that the estimator was fitted on: as given, else x0, x1, …"""
+    names = getattr(estimator, "feature_names_in_", None)
+    return [f"x{j}" for j in range(estimator.n_features_in_)] if names is None else [str(name) for name in names]
+
+
+def non_finite_message(estimator: BaseEstimator, columns: AnyArray, data: TrainingData) -> str:
+    """Say which of the ``columns`` of [X | y] hold NaN or infinity, and what to do."""
+    p = data.x.shape[1]
+    n_outputs = data.y.shape[1]
+    names = [
+        describe_column(estimator, j) if j < p else ("y" if n_outputs == 1 else f"y[:, {j - p}]") for j in columns
+    ]
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    where = "X" if columns[0] < p else "y"
+    return (
+        f"Input {where} contains NaN or infinity: {shown}. "
+        "Drop those rows, or impute them, for instance with sklearn.impute.SimpleImputer in a Pipeline."
+    )
+
+
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Raise unless ``value`` is one of ``choices``; True and 1 are told apart."""
+    if not any(value is choice or (isinstance(choice, str) and value == choice) for choice in choices):
+        raise ValueError(f"{name}={value!r} is not one of: {', '.join(map(repr, choices))}.")
+
+
+def check_non_negative(name: str, value: object) -> float:
+    """Return ``value`` as a float; raise unless it is a finite number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < np.inf:
+        raise ValueError(f"{name}={value!r} must be a finite number, zero or more.")
+    return float(value)
+
+
+def check_probability(name: str, value: object) -> None:
+    """Raise unless ``value`` is a number strictly between 0 and 1."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+        raise ValueError(f"{name}={value!r} must lie strictly between 0 and 1.")
+
+
+def _refuse_masked(**arrays: Any) -> None:
+    for name, array in arrays.items():
+        if isinstance(array, np.ma.MaskedArray):
+            raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it or drop the masked rows first.")
+
+
+def _check_numbers(array: Any, describe: Any) -> None:
+    """Refuse what float64 cannot hold exactly: wider floats, dates, integers beyond 2**53."""
+    dtype = array.dtype
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise ValueError(f"Numbers of dtype {dtype} are not supported; convert them to float64.")
+    if dtype.kind not in "iu" or dtype.itemsize < 8 or 0 in array.shape:
+        return
+    high, low = array.max(axis=0), array.min(axis=0)
+    if sp.issparse(high):
+        high, low = high.toarray().ravel(), low.toarray().ravel()
+    beyond = np.atleast_1d((high > _LARGEST_EXACT_INTEGER) | (low < -_LARGEST_EXACT_INTEGER))
+    if beyond.any():
+        raise ValueError(
+            f"Integers beyond 2**53 in {describe(int(np.flatnonzero(beyond)[0]))}: float64 would round them. "
+            "Subtract a reference value first, or convert to float64 yourself if rounding is meant."
+        )

@@ -1,0 +1,1 @@
+"""What is known at the optimum: curvature and verdict, covariance, criteria."""

@@ -1,0 +1,1 @@
+"""Numerics with no statistics: equilibration, Gram matrices, QR, SVD, exact arithmetic."""

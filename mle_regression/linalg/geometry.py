@@ -1,0 +1,130 @@
+"""The matrix that a linear fit turns on, XᵀWX + αI₀ over (intercept, coef), known by its factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mle_regression.linalg.arrays import Array, BoolArray, IntArray
+from mle_regression.linalg.rank import Spectrum, estimable
+from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.triangle import Triangle, inverse_triangle, with_intercept
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Factors of the cross-products of [1 | X], in columns divided by powers of two.
+
+    Attributes
+    ----------
+    factor : Array of shape (k, p)
+        ``factorᵀ factor`` is the centred, penalised cross-product matrix; k is p, or the rank where that is smaller.
+    root : Array of shape (c + p, r) or (0, 0)
+        ``root rootᵀ`` is the inverse over (intercept, coef), c = 1 with an intercept and 0 without; where the rank is
+        deficient, a generalised inverse. Left empty where it follows from ``factor`` (see `inverse_root`).
+    exponent : IntArray of shape (p,)
+        Columns of X are divided by ``2**exponent``.
+    mean : Array of shape (p,)
+        Weighted means of the columns, so divided; zero without intercept.
+    estimable : BoolArray of shape (c + p,)
+        Which of (intercept, coef) the data determine.
+    total : float
+        Sum of the weights.
+    alpha : float
+        The penalty.
+    rank : int
+        Numerical rank over (intercept, coef).
+    centred : bool
+        Whether there is an intercept.
+    """
+
+    factor: Array
+    root: Array
+    exponent: IntArray
+    mean: Array
+    estimable: BoolArray
+    total: float
+    alpha: float
+    rank: int
+    centred: bool
+
+    @property
+    def size(self) -> int:
+        """Number of parameters, the intercept included."""
+        return int(self.centred) + self.factor.shape[1]
+
+
+def inverse_root(geometry: Geometry) -> Array:
+    """Return the root (c + p, r) of the inverse over (intercept, coef), for columns divided by ``2**exponent``."""
+    if geometry.root.size:
+        return geometry.root
+    inverse = inverse_triangle(geometry.factor)
+    return with_intercept(inverse, geometry.mean, geometry.total) if geometry.centred else inverse
+
+
+def full_factor(geometry: Geometry) -> tuple[Array, int]:
+    """Return a factor (c + k, c + p) of the matrix in the units of X, divided by ``2**shift``, and that shift."""
+    exponent = np.r_[np.zeros(int(geometry.centred), dtype=np.int64), geometry.exponent]
+    shift = int(exponent.max(initial=0))
+    factor = geometry.factor
+    if geometry.centred:
+        first = np.sqrt(geometry.total) * np.r_[1.0, geometry.mean]
+        factor = np.vstack([first, np.hstack([np.zeros((len(factor), 1)), factor])])
+    return scale(factor, exponent - shift), shift
+
+
+def geometry_of(triangle: Triangle, centred: bool, alpha: float, root: Array | None = None) -> Geometry:
+    """Geometry of a triangle of full rank."""
+    p = triangle.n_features
+    return Geometry(
+        factor=triangle.r,
+        root=np.zeros((0, 0)) if root is None else root,
+        exponent=triangle.exponent[:p],
+        mean=triangle.mean[:p],
+        estimable=np.ones(int(centred) + p, dtype=bool),
+        total=triangle.total,
+        alpha=alpha,
+        rank=int(centred) + p,
+        centred=centred,
+    )
+
+
+def deficient_geometry(triangle: Triangle, s: Spectrum, centred: bool, alpha: float) -> Geometry:
+    """Geometry of a triangle cut to the rank of its spectrum, so that covariance and coefficients share one rank."""
+    p = triangle.n_features
+    determined, intercept_determined = estimable(triangle, s)
+    root = s.right / s.values / s.unit[:, None]
+    return Geometry(
+        factor=s.values[:, None] * s.right.T * s.unit,
+        root=with_intercept(root, triangle.mean[:p], triangle.total) if centred else root,
+        exponent=triangle.exponent[:p],
+        mean=triangle.mean[:p],
+        estimable=np.r_[intercept_determined, determined] if centred else determined,
+        total=triangle.total,
+        alpha=alpha,
+        rank=int(centred) + s.rank,
+        centred=centred,
+    )
+
+
+def dropped_geometry(kept: Geometry, pick: IntArray, full: Geometry) -> Geometry:
+    """Geometry of a fit on the columns ``pick``: curvature of the whole matrix, covariance of the columns kept."""
+    first = int(full.centred)
+    rows = np.r_[np.arange(first), first + pick]
+    inside = inverse_root(kept)
+    root = np.zeros((full.size, inside.shape[1]))
+    root[rows] = inside
+    known = np.zeros(full.size, dtype=bool)
+    known[rows] = True
+    return Geometry(
+        factor=full.factor,
+        root=root,
+        exponent=full.exponent,
+        mean=full.mean,
+        estimable=known,
+        total=full.total,
+        alpha=full.alpha,
+        rank=full.rank,
+        centred=full.centred,
+    )

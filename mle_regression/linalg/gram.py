@@ -1,0 +1,110 @@
+"""Weighted sums and cross-products of blocks of rows: what the normal equation is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.frame import Frame
+
+# BLAS multiplies narrow matrices far below its speed. Seen as a matrix of about this many columns, k rows side by
+# side, the same memory goes through twice as fast, and the k diagonal blocks of the product add up to the answer.
+_FOLDED_WIDTH = 40
+
+
+@dataclass(slots=True)
+class Moments:
+    """Sums over rows of z = [x | y] in the coordinates of a frame.
+
+    Attributes
+    ----------
+    sums : Array of shape (q,)
+        Σ w z.
+    gram : Array of shape (q, q)
+        Σ w z zᵀ.
+    """
+
+    sums: Array
+    gram: Array
+
+    def add(self, other: Moments) -> Moments:
+        """Add ``other`` in place; the combine step of a sum over rows."""
+        self.sums += other.sums
+        self.gram += other.gram
+        return self
+
+
+def block_moments(x: Any, y: Array, weights: Array | None, frame: Frame) -> Moments:
+    """Moments of one block: x (b, p) dense or sparse, y (b, m), weights (b,) or None for ones."""
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        if frame.is_identity and (weights is None or sp.issparse(x)):
+            return _moments_in_place(x, y, weights)
+        sqrt_weights = None if weights is None else np.sqrt(weights)
+        z = frame.apply(x.toarray() if sp.issparse(x) else x, y, sqrt_weights)
+        ones = np.ones(z.shape[0]) if sqrt_weights is None else sqrt_weights
+        return Moments(ones @ z, z.T @ z)
+
+
+def _moments_in_place(x: Any, y: Array, weights: Array | None) -> Moments:
+    """Moments without a copy of x, each part by the product that suits its shape."""
+    p, m = x.shape[1], y.shape[1]
+    weighted_x, weighted_y = x, y
+    if weights is not None:
+        weighted_x = sp.diags_array(weights) @ x
+        weighted_y = weights[:, None] * y
+    sums, gram = np.empty(p + m), np.empty((p + m, p + m))
+    sums[:p], sums[p:] = _column_sums(weighted_x), weighted_y.sum(axis=0)
+    gram[:p, :p] = _dense(weighted_x.T @ x) if sp.issparse(x) else fold_gram(x)
+    # One row times a matrix is a product that BLAS runs at the speed of memory; m rows are one more reason for it.
+    gram[p:, :p] = _dense(weighted_y.T @ x) if m > 1 else (x.T @ weighted_y[:, 0])[None, :]
+    gram[:p, p:] = gram[p:, :p].T
+    gram[p:, p:] = weighted_y.T @ y
+    return Moments(sums, gram)
+
+
+def fold_gram(x: Array) -> Array:
+    """Return xᵀx; a narrow C-ordered x is folded to a wider matrix first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(12.0).reshape(6, 2)
+    >>> fold_gram(x)
+    array([[220., 250.],
+           [250., 286.]])
+    """
+    n, p = x.shape
+    k = max(1, _FOLDED_WIDTH // p) if p else 1
+    if k == 1 or n < 4 * k or not x.flags.c_contiguous:
+        product: Array = x.T @ x
+        return product
+    head = n - n % k
+    folded = x[:head].reshape(head // k, k * p)
+    blocks = (folded.T @ folded).reshape(k, p, k, p)
+    total: Array = np.einsum("iaib->ab", blocks)
+    if head < n:
+        total += x[head:].T @ x[head:]
+    return total
+
+
+def _column_sums(x: Any) -> Array:
+    """Column sums; a narrow C-ordered matrix is folded so that the inner loop is long."""
+    if sp.issparse(x):
+        return np.asarray(x.sum(axis=0)).ravel()
+    n, p = x.shape
+    k = max(1, _FOLDED_WIDTH // p) if p else 1
+    if k == 1 or n < 4 * k or not x.flags.c_contiguous:
+        sums: Array = np.ones(n) @ x
+        return sums
+    head = n - n % k
+    wide = np.ones(head // k) @ x[:head].reshape(head // k, k * p)
+    folded: Array = wide.reshape(k, p).sum(axis=0) + x[head:].sum(axis=0)
+    return folded
+
+
+def _dense(product: Any) -> AnyArray:
+    return product.toarray() if sp.issparse(product) else np.asarray(product)

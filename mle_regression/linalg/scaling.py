@@ -1,0 +1,37 @@
+"""Scaling by powers of two, which floating point does without error."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, Array, IntArray
+
+
+def exponents(magnitude: Array) -> IntArray:
+    """Return e with ``magnitude * 2**-e`` in [0.5, 1); zero for a magnitude of zero, infinity or NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> exponents(np.array([0.75, 1.0, 1e-300, 0.0]))
+    array([   0,    1, -996,    0])
+    """
+    _, exponent = np.frexp(magnitude)
+    usable = np.isfinite(magnitude) & (magnitude != 0)
+    return np.where(usable, exponent, 0).astype(np.int64)
+
+
+def scale(values: AnyArray, exponent: IntArray) -> Array:
+    """Return ``values * 2**exponent`` (broadcast): exact unless the result leaves the range of float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(values, exponent)
+
+
+def column_norms(a: Array) -> Array:
+    """Euclidean norm of each column, free of overflow and underflow (Blue, 1978, does the same in one pass)."""
+    if a.shape[0] == 0:
+        return np.zeros(a.shape[1])
+    exponent = exponents(np.abs(a).max(axis=0))
+    scaled = scale(a, -exponent)
+    norms: Array = scale(np.sqrt(np.einsum("ij,ij->j", scaled, scaled)), exponent)
+    return norms

@@ -1,0 +1,30 @@
+"""Who owns the cores: BLAS inside one call, or the loop over blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def blas_threads() -> int:
+    """Return how many threads BLAS may use now (a limit set by the user or by joblib is respected)."""
+    counts = [lib.num_threads for lib in _controller().lib_controllers if lib.user_api == "blas"]
+    return max([1, *counts])
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread: small products lose more to the hand-off than they gain.
+
+    The limit is the process's, not the thread's, so it is entered where the work is handed out, never inside a worker.
+    """
+    with _controller().limit(limits=1, user_api="blas"):
+        yield

@@ -1,0 +1,168 @@
+"""A least-squares problem reduced to a triangle, whichever way it was reduced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dtrcon, dtrtri, dtrtrs
+
+from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.frame import Frame
+from mle_regression.linalg.gram import Moments
+from mle_regression.linalg.scaling import column_norms, exponents, scale
+
+
+@dataclass(frozen=True, slots=True)
+class Triangle:
+    """Minimise ``‖z − r β‖²``: what n rows come down to, in centred columns of about unit length.
+
+    Attributes
+    ----------
+    r : Array of shape (k, p)
+        Upper-triangular factor of the centred, penalised cross-products; k = min(n, p) rows.
+    z : Array of shape (k, m)
+    tail : Array of shape (m, m)
+        Cross-products of y left at the minimum, penalty included.
+    exponent : IntArray of shape (p + m,)
+        Columns of [X | y] are divided by ``2**exponent``.
+    mean : Array of shape (p + m,)
+        Means of the columns, so divided; zero without intercept.
+    offset : Array of shape (p + m,)
+        The part of the mean that a frame's shift did not take away.
+    norm : Array of shape (p + m,)
+        Lengths of the columns, so divided, before centring.
+    total : float
+        Sum of the weights.
+    """
+
+    r: Array
+    z: Array
+    tail: Array
+    exponent: IntArray
+    mean: Array
+    offset: Array
+    norm: Array
+    total: float
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns p."""
+        return self.r.shape[1]
+
+    def columns(self, pick: IntArray) -> Triangle:
+        """Return the problem restricted to some columns of X, triangular again."""
+        p = self.n_features
+        keep = np.r_[pick, np.arange(p, self.exponent.size)]
+        r, z, tail = retriangle(np.hstack([self.r[:, pick], self.z]), len(pick))
+        return replace(
+            self,
+            r=r,
+            z=z,
+            tail=self.tail + tail,
+            exponent=self.exponent[keep],
+            mean=self.mean[keep],
+            offset=self.offset[keep],
+            norm=self.norm[keep],
+        )
+
+
+def retriangle(stacked: Array, p: int) -> tuple[Array, Array, Array]:
+    """QR of [X | y] with p columns of X: return r (k, p), z (k, m) and the cross-products (m, m) of what is left."""
+    upper = np.linalg.qr(stacked, mode="r")
+    left = upper[p:, p:]
+    return upper[:p, :p], upper[:p, p:], left.T @ left
+
+
+def triangle_of_moments(
+    moments: Moments, frame: Frame, n_features: int, total: float, centred: bool, alpha: float
+) -> Triangle | None:
+    """Cholesky factor of the centred cross-products; None where they are not positive definite."""
+    p = n_features
+    offset = moments.sums / total if centred else np.zeros_like(moments.sums)
+    gram = moments.gram - np.outer(offset, moments.sums) if centred else moments.gram
+    mean = frame.shift + offset
+    norm = np.sqrt(np.maximum(np.diagonal(gram) + total * mean**2, 0.0))
+    penalised = gram[:p, :p]
+    if alpha:
+        penalised = penalised + np.diag(scale(np.full(p, alpha), -2 * frame.exponent[:p]))
+    unit = _unit_exponents(np.diagonal(penalised))
+    penalised = scale(penalised, -(unit[:, None] + unit[None, :]))
+    r, info = dpotrf(penalised, clean=1)
+    if info != 0 or not np.isfinite(r).all():
+        return None
+    unit = np.r_[unit, _unit_exponents(np.diagonal(gram)[p:])]
+    cross = scale(gram[:, p:], -(unit[:, None] + unit[None, p:]))
+    z, _ = dtrtrs(r, cross[:p], trans=1)
+    tail = cross[p:] - z.T @ z
+    return Triangle(
+        r, z, tail, frame.exponent + unit, scale(mean, -unit), scale(offset, -unit), scale(norm, -unit), total
+    )
+
+
+def triangle_of_factor(
+    upper: Array, frame: Frame, n_features: int, total: float, centred: bool, alpha: float
+) -> Triangle:
+    """Equilibrate a triangular factor of [1 | X | y] (or of [X | y] if not ``centred``) in the frame's coordinates."""
+    p, first = n_features, int(centred)
+    offset = upper[0, 1:] / upper[0, 0] if centred else np.zeros(upper.shape[1])
+    mean = frame.shift + offset
+    inner = upper[first:, first:]
+    if alpha:
+        penalty = scale(np.full(p, np.sqrt(alpha)), -frame.exponent[:p])
+        stacked = np.vstack([inner, np.hstack([np.diag(penalty), np.zeros((p, inner.shape[1] - p))])])
+        inner = np.linalg.qr(stacked, mode="r")
+    lengths = column_norms(inner)
+    norm = np.hypot(lengths, np.sqrt(total) * np.abs(mean))
+    unit = exponents(lengths)
+    inner = scale(inner, -unit)
+    left = inner[p:, p:]
+    return Triangle(
+        inner[:p, :p],
+        inner[:p, p:],
+        left.T @ left,
+        frame.exponent + unit,
+        scale(mean, -unit),
+        scale(offset, -unit),
+        scale(norm, -unit),
+        total,
+    )
+
+
+def reciprocal_condition(r: Array) -> float:
+    """Estimate ``1 / (‖r‖₁ ‖r⁻¹‖₁)`` of an upper triangle (LAPACK trcon; Higham, 1988); 0 if it is not square."""
+    if r.shape[0] < r.shape[1]:
+        return 0.0
+    if r.shape[1] == 0:
+        return 1.0
+    rcond, _ = dtrcon(r)
+    return float(rcond)
+
+
+def inverse_triangle(r: Array) -> Array:
+    """Return r⁻¹ of a nonsingular upper triangle (p, p)."""
+    if r.shape[1] == 0:
+        return r.T
+    inverse, _ = dtrtri(r)
+    return np.triu(inverse)
+
+
+def solve_triangle(r: Array, rhs: Array) -> Array:
+    """Return ``r⁻¹ rhs`` for a nonsingular upper triangle (p, p)."""
+    if r.shape[1] == 0:
+        return np.zeros((0, rhs.shape[1]))
+    solution, _ = dtrtrs(r, rhs)
+    return np.asarray(solution)
+
+
+def with_intercept(inverse: Array, mean: Array, total: float) -> Array:
+    """Inverse (1 + p, 1 + p) of the triangular factor of [1 | X], from that of the centred columns (p, p)."""
+    full = np.zeros((inverse.shape[0] + 1, inverse.shape[1] + 1))
+    full[0, 0] = 1 / np.sqrt(total)
+    full[0, 1:] = -mean @ inverse
+    full[1:, 1:] = inverse
+    return full
+
+
+def _unit_exponents(squares: Array) -> IntArray:
+    return exponents(np.sqrt(np.maximum(squares, 0.0)))

@@ -1,0 +1,348 @@
+"""Linear regression as maximum likelihood."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from mle_regression import checks
+from mle_regression.base import LikelihoodRegressor
+from mle_regression.diagnostics import covariance, curvature
+from mle_regression.diagnostics.likelihood import likelihood_at
+from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.rank import default_tolerance
+from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.models.linear import linear_map
+from mle_regression.noise.registry import find_noise
+from mle_regression.reports.coefficients import INTERCEPT, coefficient_table
+from mle_regression.reports.dependencies import describe_deficiency
+from mle_regression.rows.base import row_totals
+from mle_regression.rows.registry import as_rows
+from mle_regression.solvers.base import LeastSquares, NonFiniteRows, Solution, Status
+from mle_regression.solvers.registry import find_solver
+from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning
+
+# Up to this many numbers in X, working out every digit costs about as much as fitting at all.
+_REFINED_SIZE = 100_000
+WEIGHT_TYPES = ("precision", "frequency")
+DEFICIENCY = ("warn", "raise", "drop", "min_norm")
+
+
+class MLELinearRegressor(LikelihoodRegressor):
+    """Linear regression by maximum likelihood under Gaussian noise.
+
+    Minimises ``J(β, b) = (1/Σw) (Σ wᵢ (yᵢ − xᵢβ − b)² + α ‖β‖²)``, whose minimum is the maximum of the likelihood (with a
+    Gaussian prior if α > 0), and keeps what the fit knows: log-likelihood, standard errors, the eigenvalues of the Hessian
+    of J, and whether the minimum is the only one.
+
+    Parameters
+    ----------
+    solver : {"auto", "normal", "qr", "svd"} or solver instance, default="auto"
+        "normal": Cholesky of the normal equation. "qr": Householder QR by blocks of rows. "svd": singular values.
+        "auto": the cheapest of these that gives all the digits; `solver_` tells which.
+    fit_intercept : bool, default=True
+        Whether to fit the constant b. It is never penalised.
+    alpha : float, default=0.0
+        Ridge penalty, as in `sklearn.linear_model.Ridge`: a Gaussian prior of variance σ²/α on each coefficient.
+    noise : {"gaussian"}, default="gaussian"
+        Noise family.
+    weight_type : {"precision", "frequency"}, default="precision"
+        What `sample_weight` means. "precision": Var(yᵢ) = σ²/wᵢ. "frequency": row i stands for wᵢ equal rows.
+    rank_tol : float, default=None
+        Singular value, relative to the largest, at which a direction of the equilibrated columns counts as none. None
+        stands for ``8 · √(number of parameters) · eps`` with the eps of the dtype of X, about what rounding X leaves.
+    on_rank_deficiency : {"warn", "raise", "drop", "min_norm"}, default="warn"
+        What to do where columns are dependent. "warn": the coefficients of smallest norm, and a warning that names the
+        columns and their relation. "min_norm": the same, silently. "drop": fit the first independent columns, coefficient
+        0 for the others, as R's lm does. "raise": `numpy.linalg.LinAlgError`.
+    refine : {"auto", True, False}, default="auto"
+        Whether to work coefficients, residual sum of squares and standard errors out to the last digit, in exact
+        arithmetic. "auto": where X has at most 100,000 numbers, since it costs little there.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_outputs, n_features)
+        Coefficients, in units of y per unit of the column.
+    intercept_ : float or ndarray of shape (n_outputs,)
+        The constant, 0.0 with ``fit_intercept=False``.
+    noise_variance_ : float or ndarray of shape (n_outputs,)
+        Maximum-likelihood estimate σ̂² = weighted RSS / n.
+    noise_covariance_ : ndarray of shape (n_outputs, n_outputs)
+        Its matrix, where y has two dimensions.
+    log_likelihood_ : float
+        At the optimum, in the units of y; infinite where the fit is exact.
+    aic_, aicc_, bic_ : float
+        Information criteria; σ² counts as a parameter (R's convention; statsmodels' AIC is 2 lower).
+    n_parameters_ : float
+        Parameters that the criteria count: rank, or effective degrees of freedom under a penalty, for each output, and the
+        variances and covariances of the noise.
+    effective_dof_ : float
+        tr(XᵀWX (XᵀWX + αI₀)⁻¹), intercept included; the rank without penalty.
+    rank_ : int
+        Numerical rank of the Hessian over (intercept, coef).
+    verdict_ : str
+        "unique minimum" or "flat minimum".
+    converged_ : bool
+        True: a direct solver arrives in one step.
+    n_iter_ : int
+        1, likewise.
+    loss_curve_ : list of float
+        J at the optimum.
+    gradient_norm_ : float
+        Norm of the gradient of J in columns and outputs of about unit length: what rounding left.
+    solver_ : str
+        The solver that ran.
+    refined_ : bool
+        Whether the solution was worked out in exact arithmetic.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only if X has string column names.
+
+    See Also
+    --------
+    sklearn.linear_model.LinearRegression : Least squares without likelihood or standard errors.
+
+    References
+    ----------
+    Björck, Å. (1996). Numerical Methods for Least Squares Problems. SIAM.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mle_regression import MLELinearRegressor
+    >>> X = np.array([[1.0], [2.0], [3.0], [4.0]])
+    >>> y = np.array([1.0, 3.0, 2.0, 5.0])
+    >>> model = MLELinearRegressor().fit(X, y)
+    >>> model.coef_, model.verdict_, model.solver_
+    (array([1.1]), 'unique minimum', 'normal')
+    >>> round(model.log_likelihood_, 6)
+    -4.406728
+    """
+
+    def __init__(
+        self,
+        *,
+        solver: Any = "auto",
+        fit_intercept: bool = True,
+        alpha: float = 0.0,
+        noise: str = "gaussian",
+        weight_type: Literal["precision", "frequency"] = "precision",
+        rank_tol: float | None = None,
+        on_rank_deficiency: Literal["warn", "raise", "drop", "min_norm"] = "warn",
+        refine: bool | Literal["auto"] = "auto",
+    ) -> None:
+        self.solver = solver
+        self.fit_intercept = fit_intercept
+        self.alpha = alpha
+        self.noise = noise
+        self.weight_type = weight_type
+        self.rank_tol = rank_tol
+        self.on_rank_deficiency = on_rank_deficiency
+        self.refine = refine
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the model; an earlier fit survives if this one fails.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Not negative; what they mean is `weight_type`. Rows of weight zero are as if absent.
+
+        Returns
+        -------
+        self : MLELinearRegressor
+
+        Raises
+        ------
+        ValueError
+            NaN or infinity (the message names the columns), lengths that differ, invalid options.
+        numpy.linalg.LinAlgError
+            Dependent columns, with ``on_rank_deficiency="raise"``.
+        """
+        with checks.all_or_nothing(self):
+            self._check_options()
+            solver = find_solver(self.solver, self.noise)
+            data = checks.training_data(self, X, y, sample_weight)
+            problem, weight_exponent = self._problem(data)
+            try:
+                solution = solver.solve(problem)
+            except NonFiniteRows as error:
+                raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
+            self._report(solution)
+            self._assign(problem, solution, weight_exponent, data.single_output)
+        return self
+
+    def coefficients(self, confidence: float = 0.95) -> pd.DataFrame:
+        """Table of estimates, standard errors, t, p-values and confidence limits, a row a parameter.
+
+        Parameters
+        ----------
+        confidence : float, default=0.95
+            Coverage of the interval ``lower`` to ``upper``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by column name, and by output before it where y has two dimensions. After a penalised fit there are
+            posterior standard deviations under the Gaussian prior, and no p-values.
+        """
+        check_is_fitted(self)
+        params = np.atleast_2d(self.coef_).T
+        names = checks.feature_names(self)
+        if self._state["geometry"]["centred"]:
+            params = np.vstack([np.atleast_1d(self.intercept_), params])
+            names = [INTERCEPT, *names]
+        penalised = self._state["geometry"]["alpha"] > 0
+        return coefficient_table(names, params, self._errors(), self._state["residual_dof"], confidence, penalised)
+
+    @property
+    def hessian_eigenvalues_(self) -> Array:
+        """Eigenvalues of H = ∇²J over (intercept, coef) in the units of X, ascending."""
+        return curvature.hessian_eigenvalues(self._geometry())
+
+    @property
+    def condition_number_(self) -> float:
+        """λmax/λmin of H, the square of the condition of [1 X]; infinite where H is singular."""
+        return curvature.condition_number(self._geometry())
+
+    @property
+    def standard_errors_(self) -> Array:
+        """Standard errors of `coef_`, of its shape; NaN where the data do not determine a coefficient."""
+        errors = self._errors()[int(self._state["geometry"]["centred"]) :].T
+        return errors.reshape(self.coef_.shape)
+
+    @property
+    def intercept_standard_error_(self) -> Any:
+        """Standard error of `intercept_`, of its shape; 0.0 without intercept."""
+        errors = self._errors()[0]
+        if not self._state["geometry"]["centred"]:
+            return 0.0
+        return errors if np.ndim(self.intercept_) else float(errors[0])
+
+    def _check_options(self) -> None:
+        checks.check_choice("fit_intercept", self.fit_intercept, (True, False))
+        checks.check_choice("weight_type", self.weight_type, ("precision", "frequency"))
+        checks.check_choice("on_rank_deficiency", self.on_rank_deficiency, ("warn", "raise", "drop", "min_norm"))
+        checks.check_choice("refine", self.refine, ("auto", True, False))
+        checks.check_non_negative("alpha", self.alpha)
+        checks.check_non_negative("rank_tol", self.rank_tol or 0.0)
+        find_noise(self.noise)
+
+    def _problem(self, data: checks.TrainingData) -> tuple[LeastSquares, int]:
+        """Return the problem in arrays, with weights scaled by ``4**-k`` to stay in range, and k."""
+        weights, k = data.weights, 0
+        if weights is not None and not 1e-60 < weights.max() < 1e60:
+            k = int(exponents(weights.max(keepdims=True))[0]) // 2
+            weights = scale(weights, np.int64(-2 * k))
+        rows = as_rows(data.x, data.y, weights)
+        n, p, _ = rows.shape
+        tolerance = default_tolerance(p + 1, data.eps) if self.rank_tol is None else float(self.rank_tol)
+        problem = LeastSquares(
+            rows=rows,
+            totals=row_totals(n, weights),
+            centred=bool(self.fit_intercept),
+            alpha=float(scale(np.float64(self.alpha), np.int64(-2 * k))),
+            tolerance=tolerance,
+            deficiency=self.on_rank_deficiency,
+            refine=n * p <= _REFINED_SIZE if self.refine == "auto" else self.refine,
+        )
+        return problem, k
+
+    def _report(self, solution: Solution) -> None:
+        """Turn the status into a warning or an error."""
+        if solution.status is Status.RANK_DEFICIENT and self.on_rank_deficiency in ("warn", "raise"):
+            rank, size = solution.geometry.rank, solution.geometry.size
+            said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), size - rank)
+            if self.on_rank_deficiency == "raise":
+                raise np.linalg.LinAlgError(f"{said} To go on, {solution.status.value}.")
+            remedy = f"The coefficients are those of smallest norm. Instead, {solution.status.value}."
+            warnings.warn(f"{said} {remedy}", RankDeficiencyWarning, stacklevel=3)
+        if solution.noise_free:
+            warnings.warn(
+                "The residuals are no larger than rounding: the fit is exact, the noise variance is zero to working "
+                "precision and log_likelihood_ is infinite. Check whether y was computed from X.",
+                NoiseFreeWarning,
+                stacklevel=3,
+            )
+
+    def _assign(self, problem: LeastSquares, solution: Solution, weight_exponent: int, single_output: bool) -> None:
+        frequency = self.weight_type == "frequency"
+        totals, geometry = problem.totals, solution.geometry
+        unscale = np.int64(2 * weight_exponent)
+        found = likelihood_at(
+            geometry,
+            solution.residual_cross,
+            solution.output_exponent + weight_exponent,
+            find_noise(self.noise),
+            n=float(scale(np.float64(totals.sum_weights), unscale)) if frequency else float(totals.n_rows),
+            sum_log_weights=0.0 if frequency else totals.sum_log_weights + totals.n_rows * unscale * np.log(2.0),
+            noise_free=solution.noise_free,
+        )
+        variance = np.diagonal(found.noise_covariance)
+        fitted = {
+            "coef_": solution.coef[:, 0] if single_output else solution.coef.T,
+            "intercept_": float(solution.intercept[0]) if single_output else solution.intercept,
+            "noise_variance_": float(variance[0]) if single_output else variance.copy(),
+            "log_likelihood_": found.log_likelihood,
+            **found.criteria,
+            "n_parameters_": found.n_parameters,
+            "effective_dof_": found.effective_dof,
+            "rank_": geometry.rank,
+            "verdict_": curvature.verdict(geometry),
+            "converged_": True,
+            "n_iter_": 1,
+            "loss_curve_": [_objective(solution)],
+            "gradient_norm_": solution.gradient_norm,
+            "solver_": solution.solver,
+            "refined_": solution.refined,
+        }
+        if not self.fit_intercept:
+            fitted["intercept_"] = 0.0
+        if not single_output:
+            fitted["noise_covariance_"] = found.noise_covariance
+        self._state = {
+            "geometry": {field: getattr(geometry, field) for field in Geometry.__dataclass_fields__},
+            "residual_scale": found.residual_scale,
+            "residual_dof": found.residual_dof,
+            "output_exponent": solution.output_exponent,
+            "weight_exponent": weight_exponent,
+            "noise_covariance": found.noise_covariance,
+            "noise": self.noise,
+            "noise_free": solution.noise_free,
+            "frequency": frequency,
+        }
+        vars(self).pop("noise_covariance_", None)
+        vars(self).update(fitted)
+
+    def _geometry(self) -> Geometry:
+        check_is_fitted(self)
+        return Geometry(**self._state["geometry"])
+
+    def _errors(self) -> Array:
+        """Standard errors (c + p, m) of (intercept, coef)."""
+        return covariance.standard_errors(
+            self._geometry(), self._state["residual_scale"], self._state["output_exponent"]
+        )
+
+    def _mean(self, x: Any) -> Array:
+        coef = np.atleast_2d(self.coef_).T
+        return linear_map(x, coef, np.asarray(self.intercept_)).reshape((-1, *self.coef_.shape[:-1]))
+
+    def _deviation(self, x: Any, noise_share: float) -> Array:
+        lever = covariance.leverage_of_rows(self._geometry(), x)
+        share = scale(np.float64(noise_share), np.int64(2 * self._state["weight_exponent"]))
+        spread = np.sqrt(share + lever)[:, None] * scale(self._state["residual_scale"], self._state["output_exponent"])
+        return spread.reshape((-1, *self.coef_.shape[:-1]))
+
+
+def _objective(solution: Solution) -> float:
+    """J at the optimum, summed over the outputs."""
+    squares = scale(np.diagonal(solution.residual_cross), 2 * solution.output_exponent)
+    return float((squares.sum() + solution.geometry.alpha * np.sum(solution.coef**2)) / solution.geometry.total)

@@ -1,0 +1,1 @@
+"""How the mean depends on the parameters."""

@@ -1,0 +1,1 @@
+"""How y scatters round its mean: one noise family a file."""

@@ -1,0 +1,1 @@
+"""How it is told: tables with names, at the edge of the package."""

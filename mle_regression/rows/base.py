@@ -1,0 +1,110 @@
+"""What a home of rows offers: a block, and a sum over blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, Array
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some consecutive rows, those of weight zero left out.
+
+    Attributes
+    ----------
+    x : array of shape (b, p), float64
+        Dense, or a CSR matrix where the home is sparse. Never to be written to: it may be the caller's memory.
+    y : Array of shape (b, m)
+    weights : Array of shape (b,) or None for ones
+    """
+
+    x: Any
+    y: Array
+    weights: Array | None
+
+
+class Rows(Protocol):
+    """The rows of a regression problem, wherever they are stored.
+
+    Everything above this room is a sum over rows: Gram matrix, triangular factor, residuals, gradient. A home needs
+    to know how to cut itself into blocks, and nothing of what is summed.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of rows n, features p and outputs m, rows of weight zero included."""
+        ...
+
+    def reduce(self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False) -> T:
+        """Return the sum of ``map_block`` over all blocks; ``combine`` is associative and may reuse its first argument.
+
+        ``dense=True`` asks for blocks whose ``x`` is a dense array, which a sparse home then cuts smaller.
+        """
+        ...
+
+    def sample(self, size: int) -> Array:
+        """Return about ``size`` rows of [X | y], (size, p + m), dense and spread evenly."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many rows count, and their weights.
+
+    ``n_rows`` counts rows with positive weight; ``sum_weights`` is Σw and ``sum_log_weights`` Σ log w over them,
+    ``max_weight`` the largest; ``weighted`` tells whether there are weights at all.
+    """
+
+    n_rows: int
+    sum_weights: float
+    sum_log_weights: float
+    max_weight: float = 1.0
+    weighted: bool = False
+
+
+def row_totals(n: int, weights: Array | None) -> Totals:
+    """Sum up the weights (n,) of a problem, None standing for ones."""
+    if weights is None:
+        return Totals(n, float(n), 0.0)
+    positive = weights[weights > 0]
+    return Totals(positive.size, float(positive.sum()), float(np.log(positive).sum()), float(positive.max()), True)
+
+
+def fold(blocks: Iterator[Block], map_block: Callable[[Block], T], combine: Callable[[T, T], T]) -> T:
+    """Sum ``map_block`` over ``blocks`` from left to right."""
+    return reduce(combine, map(map_block, blocks))
+
+
+def spans(n: int, width: int, workers: int) -> list[range]:
+    """Cut rows 0..n into one range of block starts per worker, of nearly equal length.
+
+    Examples
+    --------
+    >>> spans(10, 3, 2)
+    [range(0, 6, 3), range(6, 10, 3)]
+    """
+    n_blocks = max(1, -(-n // width))
+    workers = max(1, min(workers, n_blocks))
+    edges = [min(n, width * (n_blocks * k // workers)) for k in range(workers)] + [n]
+    return [range(lo, hi, width) for lo, hi in zip(edges[:-1], edges[1:], strict=True)]
+
+
+def evenly(n: int, size: int) -> slice:
+    """Return a slice that picks about ``size`` of n rows, spread evenly."""
+    return slice(0, n, max(1, n // size))
+
+
+def take_weighted(x: AnyArray, y: Array, weights: Array | None) -> Block:
+    """Make a block of these rows, those of weight zero left out as if they were absent."""
+    if weights is not None and not (weights > 0).all():
+        keep = weights > 0
+        x, y, weights = x[keep], y[keep], weights[keep]
+    return Block(x, y, weights)

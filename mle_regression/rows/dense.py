@@ -1,0 +1,76 @@
+"""Rows in memory: a NumPy array of any order and real dtype, read-only memory maps and strided views included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import reduce
+from typing import TypeVar
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.threads import blas_threads, one_blas_thread
+from mle_regression.rows.base import Block, evenly, fold, spans, take_weighted
+
+T = TypeVar("T")
+
+# A block of about this many numbers stays in a core's second-level cache between the two or three products taken of it.
+_BLOCK_SIZE = 1 << 17
+_MAX_BLOCK_ROWS = 1 << 14
+# Below this many numbers, handing rows to threads costs more than it saves.
+_THREADED_FROM = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class DenseRows:
+    """Rows of a dense array.
+
+    Attributes
+    ----------
+    x : array of shape (n, p), any real dtype and any strides
+    y : Array of shape (n, m)
+    weights : Array of shape (n,) or None for ones
+    """
+
+    x: AnyArray
+    y: Array
+    weights: Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of rows, features and outputs."""
+        return self.x.shape[0], self.x.shape[1], self.y.shape[1]
+
+    def reduce(self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False) -> T:
+        """Sum over cache-sized blocks, in threads where the rows are many enough to pay for them."""
+        workers = blas_threads() if self.x.size >= _THREADED_FROM else 1
+        parts = spans(len(self.x), self._block_rows(), workers)
+        if len(parts) == 1:
+            return fold(self._blocks(parts[0]), map_block, combine)
+        with one_blas_thread(), ThreadPoolExecutor(len(parts)) as pool:
+            sums = list(pool.map(lambda part: fold(self._blocks(part), map_block, combine), parts))
+        return reduce(combine, sums)
+
+    def sample(self, size: int) -> Array:
+        """Return about ``size`` rows of [X | y], spread evenly."""
+        pick = evenly(len(self.x), size)
+        return np.hstack([self.x[pick], self.y[pick]], dtype=np.float64)
+
+    def _block_rows(self) -> int:
+        p = max(1, self.x.shape[1])
+        return max(min(_BLOCK_SIZE // p, _MAX_BLOCK_ROWS), 2 * p)
+
+    def _blocks(self, starts: range) -> Iterator[Block]:
+        for lo in starts:
+            rows = slice(lo, min(lo + starts.step, starts.stop))
+            weights = None if self.weights is None else self.weights[rows]
+            yield take_weighted(_for_blas(self.x[rows]), self.y[rows], weights)
+
+
+def _for_blas(x: AnyArray) -> Array:
+    """Return x as float64 with unit stride along one axis; a copy only where it is neither."""
+    if x.dtype == np.float64 and x.itemsize in x.strides and all(s > 0 for s in x.strides):
+        return x
+    return np.ascontiguousarray(x, dtype=np.float64)

@@ -1,0 +1,65 @@
+"""Rows of a sparse matrix: blocks stay sparse where the sum allows it and are made dense a few rows at a time else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from mle_regression.linalg.arrays import Array
+from mle_regression.rows.base import Block, evenly, fold, spans, take_weighted
+
+T = TypeVar("T")
+
+_SPARSE_BLOCK_NONZEROS = 1 << 22
+_DENSE_BLOCK_SIZE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SparseRows:
+    """Rows of a SciPy sparse matrix.
+
+    Attributes
+    ----------
+    x : CSR array of shape (n, p), float64
+    y : Array of shape (n, m)
+    weights : Array of shape (n,) or None for ones
+    """
+
+    x: Any
+    y: Array
+    weights: Array | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of rows, features and outputs."""
+        return self.x.shape[0], self.x.shape[1], self.y.shape[1]
+
+    def reduce(self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False) -> T:
+        """Sum over blocks of rows, sparse ones or, with ``dense``, arrays of at most about eight megabytes."""
+        n, p, _ = self.shape
+        if dense:
+            width = max(_DENSE_BLOCK_SIZE // max(1, p), 2 * p, 1)
+        else:
+            width = max(1, n * _SPARSE_BLOCK_NONZEROS // max(1, self.x.nnz))
+        return fold(self._blocks(spans(n, min(width, n), 1)[0], dense), map_block, combine)
+
+    def sample(self, size: int) -> Array:
+        """Return about ``size`` rows of [X | y], spread evenly."""
+        pick = np.arange(self.x.shape[0])[evenly(self.x.shape[0], size)]
+        return np.hstack([self.x[pick].toarray(), self.y[pick]])
+
+    def _blocks(self, starts: range, dense: bool) -> Iterator[Block]:
+        for lo in starts:
+            rows = slice(lo, min(lo + starts.step, starts.stop))
+            weights = None if self.weights is None else self.weights[rows]
+            x = self.x[rows]
+            yield take_weighted(x.toarray() if dense else x, self.y[rows], weights)
+
+
+def sparse_rows(x: Any, y: Array, weights: Array | None) -> SparseRows:
+    """Take any SciPy sparse format; anything but CSR is converted once, by nonzeros."""
+    return SparseRows(sp.csr_array(x, dtype=np.float64), y, weights)

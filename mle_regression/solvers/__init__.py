@@ -1,0 +1,1 @@
+"""How the optimum is reached: one algorithm a file."""

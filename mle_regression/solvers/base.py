@@ -1,0 +1,131 @@
+"""What a solver is given, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any, ClassVar, Protocol, Self
+
+from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.rank import Relation
+from mle_regression.rows.base import Rows, Totals
+
+
+class Status(Enum):
+    """How a solve ended; the value is the remedy that a warning or an error states."""
+
+    CONVERGED = "nothing to do"
+    RANK_DEFICIENT = (
+        "remove the dependent columns, set on_rank_deficiency='drop' to leave them out of the fit, set a penalty alpha > 0, "
+        "or set on_rank_deficiency='min_norm' to accept the minimum-norm solution silently"
+    )
+
+
+class NonFiniteRows(ValueError):
+    """Some rows hold NaN or infinity; ``columns`` are positions in [X | y]."""
+
+    def __init__(self, columns: IntArray) -> None:
+        super().__init__(f"NaN or infinity in columns {columns.tolist()} of [X | y]")
+        self.columns = columns
+
+
+@dataclass(frozen=True, slots=True)
+class LeastSquares:
+    """A weighted least-squares problem with a quadratic penalty.
+
+    Attributes
+    ----------
+    rows : Rows
+    totals : Totals
+        Number of rows that count, and sums of their weights.
+    centred : bool
+        Whether there is an intercept, which is not penalised.
+    alpha : float
+        Penalty on the sum of squared coefficients.
+    tolerance : float
+        Relative singular value at which a direction counts as none.
+    deficiency : {"warn", "min_norm", "drop", "raise"}
+        What to do where the rank is deficient.
+    refine : bool
+        Whether to work the solution out to the last digit.
+    """
+
+    rows: Rows
+    totals: Totals
+    centred: bool
+    alpha: float
+    tolerance: float
+    deficiency: str
+    refine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Minimiser of a least-squares problem.
+
+    Attributes
+    ----------
+    coef : Array of shape (p, m)
+    intercept : Array of shape (m,)
+    residual_cross : Array of shape (m, m)
+        Weighted cross-products of the residuals, each y divided by ``2**output_exponent``.
+    output_exponent : IntArray of shape (m,)
+    geometry : Geometry
+        The cross-products of [1 | X] by their factors.
+    noise_free : bool
+        Whether the residuals are no larger than the rounding of y and Xβ.
+    gradient_norm : float
+        Euclidean norm of the gradient of the objective, in columns and outputs of about unit length.
+    relations : tuple of Relation
+        Which columns depend on which, where the rank is deficient.
+    status : Status
+    solver : str
+        The branch that ran.
+    refined : bool
+        Whether the solution was worked out in exact arithmetic.
+    """
+
+    coef: Array
+    intercept: Array
+    residual_cross: Array
+    output_exponent: IntArray
+    geometry: Geometry
+    noise_free: bool
+    gradient_norm: float
+    relations: tuple[Relation, ...]
+    status: Status
+    solver: str
+    refined: bool
+
+
+class Solver(Protocol):
+    """One algorithm, with the options that belong to it alone."""
+
+    name: ClassVar[str]
+    needs: ClassVar[str]
+    noises: ClassVar[frozenset[str]]
+
+    def solve(self, problem: LeastSquares) -> Solution:
+        """Minimise the problem."""
+        ...
+
+
+@dataclass
+class Options:
+    """Get and set the fields of a solver as scikit-learn does those of an estimator."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the options by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set options by name."""
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"{type(self).__name__} has no option {name!r}; its options are: {', '.join(known) or 'none'}."
+                )
+            setattr(self, name, value)
+        return self

@@ -1,0 +1,210 @@
+"""From a triangle to a solution: the part that all direct solvers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from scipy.linalg.lapack import dpotrs
+
+from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.linalg.frame import Frame
+from mle_regression.linalg.geometry import Geometry, deficient_geometry, dropped_geometry, geometry_of
+from mle_regression.linalg.rank import (
+    Spectrum,
+    independent_columns,
+    minimum_norm,
+    relations,
+    spectrum,
+    surely_full_rank,
+)
+from mle_regression.linalg.refine import refine
+from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.triangle import Triangle, inverse_triangle, solve_triangle, with_intercept
+from mle_regression.solvers.base import LeastSquares, Solution, Status
+from mle_regression.solvers.passes import in_frame, sum_exact, sum_residuals
+
+# Residuals of this many units of rounding of y are no evidence of noise.
+_ROUNDING = 4.0
+# y may come of sums that cancel; beyond this much cancellation its rounding is taken to be that of y itself.
+_CANCELLATION = 64.0
+
+
+class Polish(Enum):
+    """What one pass for the residuals is to restore."""
+
+    NOTHING = "the triangle has all digits"
+    RESIDUALS = "the sum of squares, where it was a difference"
+    COEFFICIENTS = "the coefficients too, by one step of refinement"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Coefficients in the units of a triangle.
+
+    Attributes
+    ----------
+    coef : Array of shape (p, m)
+    intercept : Array of shape (m,)
+    cross : Array of shape (m, m)
+        Cross-products of the residuals, without penalty.
+    geometry : Geometry
+    refined : bool
+        Whether worked out in exact arithmetic.
+    """
+
+    coef: Array
+    intercept: Array
+    cross: Array
+    geometry: Geometry
+    refined: bool = False
+
+
+def conclude(
+    problem: LeastSquares, triangle: Triangle, frame: Frame, name: str, polish: Polish, *, by_spectrum: bool = False
+) -> Solution:
+    """Decide the rank, solve, and sharpen: by a residual pass or, if the problem asks for it, in exact arithmetic.
+
+    ``frame`` is that of the passes over the rows; ``name`` is what the solution calls its solver where the rank is full.
+    """
+    coef = None
+    if by_spectrum or not surely_full_rank(triangle, problem.tolerance):
+        s = spectrum(triangle, problem.tolerance)
+        if s.rank < triangle.n_features:
+            return _deficient(problem, triangle, frame, s)
+        coef = minimum_norm(triangle, s) if by_spectrum else None
+    estimate = _full_rank(problem, triangle, np.arange(triangle.n_features), triangle, coef)
+    if polish is not Polish.NOTHING and not estimate.refined:
+        factor = triangle.r if polish is Polish.COEFFICIENTS else None
+        estimate = _polished(problem, triangle, frame, estimate, factor)
+    return _solution(problem, triangle, estimate, name)
+
+
+def _full_rank(
+    problem: LeastSquares, part: Triangle, kept: IntArray, whole: Triangle, coef: Array | None = None
+) -> Estimate:
+    """Solve a triangle of full rank: of all columns, or of those ``kept`` of the ``whole``."""
+    if coef is None:
+        coef = solve_triangle(part.r, part.z)
+    if problem.refine:
+        refined = _refined(problem, part, kept, whole, coef)
+        if refined is not None:
+            return refined
+    return _plain(problem, part, coef, part.tail, geometry_of(part, problem.centred, problem.alpha))
+
+
+def _plain(problem: LeastSquares, triangle: Triangle, coef: Array, tail: Array, geometry: Geometry) -> Estimate:
+    """Estimate from ``coef`` and the penalised sum of squares at the minimum, ``tail``."""
+    p = triangle.n_features
+    penalty = coef * _penalty(problem.alpha, triangle.exponent[:p])[:, None]
+    intercept = triangle.mean[p:] - triangle.mean[:p] @ coef
+    return Estimate(coef, intercept, tail - coef.T @ penalty, geometry)
+
+
+def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: Spectrum) -> Solution:
+    """Solve where columns are dependent: on independent ones, or with the smallest coefficients of all that fit best."""
+    kept = independent_columns(triangle, s, problem.tolerance)
+    geometry = deficient_geometry(triangle, s, problem.centred, problem.alpha)
+    if problem.deficiency == "drop":
+        inner = _full_rank(problem, triangle.columns(kept), kept, triangle)
+        coef = np.zeros((triangle.n_features, inner.coef.shape[1]))
+        coef[kept] = inner.coef
+        estimate = replace(inner, coef=coef, geometry=dropped_geometry(inner.geometry, kept, geometry))
+    else:
+        coef = minimum_norm(triangle, s)
+        inside = s.left.T @ triangle.z
+        tail = triangle.tail + triangle.z.T @ triangle.z - inside.T @ inside
+        estimate = _plain(problem, triangle, coef, tail, geometry)
+    if not estimate.refined:
+        estimate = _polished(problem, triangle, frame, estimate, None)
+    solution = _solution(problem, triangle, estimate, "svd")
+    return replace(solution, relations=relations(triangle, s, kept), status=Status.RANK_DEFICIENT)
+
+
+def _polished(
+    problem: LeastSquares, triangle: Triangle, frame: Frame, estimate: Estimate, factor: Array | None
+) -> Estimate:
+    """Take the residuals from the rows, free of the cancellation in yᵀy − zᵀz, and one step of refinement from them."""
+    p = triangle.n_features
+    coef, intercept = in_frame(triangle, frame, estimate.coef, estimate.intercept)
+    residuals = sum_residuals(problem.rows, frame, coef, intercept)
+    unit = frame.exponent - triangle.exponent
+    total = scale(residuals.total, unit[p:])
+    cross = scale(residuals.cross, unit[p:, None] + unit[None, p:])
+    if problem.centred:
+        cross = cross - np.outer(total, total) / triangle.total
+    if factor is None or factor.shape[1] == 0:
+        return replace(estimate, cross=cross)
+    gradient = scale(residuals.gradient, unit[:p, None] + unit[None, p:]) - np.outer(triangle.offset[:p], total)
+    penalty = _penalty(problem.alpha, triangle.exponent[:p])[:, None]
+    step, _ = dpotrs(factor, gradient - penalty * estimate.coef)
+    coef = estimate.coef + step
+    moved = factor @ step
+    cross += moved.T @ moved - step.T @ (penalty * step) - step.T @ gradient - gradient.T @ step
+    intercept = triangle.mean[p:] - triangle.mean[:p] @ coef
+    return replace(estimate, coef=coef, intercept=intercept, cross=cross)
+
+
+def _refined(
+    problem: LeastSquares, part: Triangle, kept: IntArray, whole: Triangle, coef: Array
+) -> Estimate | None:
+    """Solve the exact normal equation; None if it cannot be preconditioned."""
+    first, k = int(problem.centred), len(kept)
+    gram, exponent = sum_exact(problem, whole.exponent + np.frexp(whole.norm)[1])
+    pick = np.r_[np.arange(first), first + kept, np.arange(first + whole.n_features, len(exponent))]
+    inverse, params = inverse_triangle(part.r), coef
+    if problem.centred:
+        inverse = with_intercept(inverse, part.mean[:k], part.total)
+        params = np.vstack([part.mean[k:] - part.mean[:k] @ coef, coef])
+    # From the triangle's units to those of the exact sums, and back.
+    unit = exponent[pick] - np.r_[np.zeros(first, dtype=np.int64), part.exponent]
+    x, y = unit[: first + k, None], unit[None, first + k :]
+    penalty = np.r_[np.zeros(first), _penalty(problem.alpha, exponent[pick][first : first + k])]
+    result = refine(gram.submatrix(pick), scale(inverse, x), scale(params, x - y), penalty if problem.alpha else None)
+    if result is None:
+        return None
+    params = scale(result.params, y - x)
+    return Estimate(
+        coef=params[first:],
+        intercept=params[0] if problem.centred else np.zeros(params.shape[1]),
+        cross=scale(result.rss, y + y.T),
+        geometry=geometry_of(part, problem.centred, problem.alpha, scale(result.root, -x)),
+        refined=True,
+    )
+
+
+def _penalty(alpha: float, exponent: IntArray) -> Array:
+    """Diagonal α over columns divided by ``2**exponent``."""
+    return scale(np.full(len(exponent), alpha), -2 * exponent)
+
+
+def _solution(problem: LeastSquares, triangle: Triangle, estimate: Estimate, name: str) -> Solution:
+    p = triangle.n_features
+    x, y = triangle.exponent[:p], triangle.exponent[p:]
+    cross = estimate.cross.copy()
+    # A sum of squares computed as a difference can round to less than nothing.
+    np.fill_diagonal(cross, np.maximum(np.diagonal(cross), 0.0))
+    gradient = 2.0 / triangle.total * triangle.r.T @ (triangle.z - triangle.r @ estimate.coef)
+    return Solution(
+        coef=scale(estimate.coef, y[None, :] - x[:, None]),
+        intercept=scale(estimate.intercept, y),
+        residual_cross=0.5 * (cross + cross.T),
+        output_exponent=y,
+        geometry=estimate.geometry,
+        noise_free=_noise_free(triangle, estimate, cross),
+        gradient_norm=float(np.linalg.norm(gradient)),
+        relations=(),
+        status=Status.CONVERGED,
+        solver=name,
+        refined=estimate.refined,
+    )
+
+
+def _noise_free(triangle: Triangle, estimate: Estimate, cross: Array) -> bool:
+    """Whether some output's residuals are no larger than what rounding y, or the sum Xβ that y was made of, leaves."""
+    p = triangle.n_features
+    length = triangle.norm[p:]
+    reach = triangle.norm[:p] @ np.abs(estimate.coef) + np.sqrt(triangle.total) * np.abs(estimate.intercept)
+    scale_of_y = np.clip(reach, length, _CANCELLATION * length)
+    return bool((np.sqrt(np.diagonal(cross)) <= _ROUNDING * EPS * scale_of_y).any())

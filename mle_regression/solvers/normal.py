@@ -1,0 +1,101 @@
+"""The normal equation: XᵀWX β = XᵀWy by Cholesky, formed without rounding where rounding would matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from mle_regression.linalg.arrays import EPS
+from mle_regression.linalg.exact import fixed
+from mle_regression.linalg.frame import Frame
+from mle_regression.linalg.gram import Moments
+from mle_regression.linalg.precondition import triangular_preconditioner
+from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.triangle import (
+    Triangle,
+    inverse_triangle,
+    reciprocal_condition,
+    triangle_of_factor,
+    triangle_of_moments,
+)
+from mle_regression.solvers.base import LeastSquares, Options, Solution
+from mle_regression.solvers.direct import Polish, conclude
+from mle_regression.solvers.passes import sum_exact, sum_moments
+from mle_regression.solvers.svd import SingularValues
+
+# Up to this condition of the equilibrated columns, Cholesky and one residual pass give all the digits there are.
+WELL_CONDITIONED = 1e5
+# A residual pass is worth its cost once conditioning or a good fit has eaten about two, or three, digits.
+_POLISH_CONDITION = 30.0
+_POLISH_FIT = 1e3
+
+
+@dataclass
+class NormalEquation(Options):
+    """Solve the normal equation, one Newton step of the quadratic objective.
+
+    Gram matrix of equilibrated, centred columns in one pass over the rows; Cholesky; one residual pass that restores what
+    the Gram matrix rounded away, left out where that is nothing. Where the columns are ill-conditioned the Gram matrix is
+    summed without rounding, and the equation is solved as exactly.
+    """
+
+    name: ClassVar[str] = "normal"
+    needs: ClassVar[str] = "rows"
+    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+
+    def solve(self, problem: LeastSquares) -> Solution:
+        """Minimise the problem."""
+        if is_wide(problem):
+            return SingularValues().solve(problem)
+        moments, frame = sum_moments(problem)
+        triangle = cholesky(problem, moments, frame)
+        if triangle is not None:
+            return conclude(problem, triangle, frame, self.name, polish_for(problem, triangle))
+        triangle = _exact_triangle(problem, moments, frame)
+        return conclude(replace(problem, refine=True), triangle, frame, self.name, Polish.RESIDUALS)
+
+
+def cholesky(problem: LeastSquares, moments: Moments, frame: Frame) -> Triangle | None:
+    """Cholesky triangle of the moments; None where they are not safely positive definite."""
+    totals, p = problem.totals, problem.rows.shape[1]
+    triangle = triangle_of_moments(moments, frame, p, totals.sum_weights, problem.centred, problem.alpha)
+    if triangle is None or reciprocal_condition(triangle.r) * WELL_CONDITIONED < 1:
+        return None
+    return triangle
+
+
+def is_wide(problem: LeastSquares) -> bool:
+    """Whether there are fewer rows than parameters and no penalty, so that the normal equation is singular beforehand."""
+    return problem.totals.n_rows < problem.rows.shape[1] + int(problem.centred) and not problem.alpha
+
+
+def polish_for(problem: LeastSquares, triangle: Triangle) -> Polish:
+    """Tell whether a residual pass would restore digits: of coefficients, or of a sum of squares that cancelled."""
+    left = np.diagonal(triangle.tail)
+    total = left + np.einsum("ij,ij->j", triangle.z, triangle.z)
+    close_fit = bool((left * _POLISH_FIT < total + EPS).any())
+    conditioned = reciprocal_condition(triangle.r) * _POLISH_CONDITION > 1
+    return Polish.NOTHING if conditioned and not close_fit and not problem.alpha else Polish.COEFFICIENTS
+
+
+def _exact_triangle(problem: LeastSquares, moments: Moments, frame: Frame) -> Triangle:
+    """Triangle of the cross-products of [1 | X] summed without rounding."""
+    first, p = int(problem.centred), problem.rows.shape[1]
+    lengths = np.sqrt(np.diagonal(moments.gram) + problem.totals.sum_weights * frame.shift**2)
+    gram, exponent = sum_exact(problem, frame.exponent + np.frexp(lengths)[1])
+    k = first + p
+    inner = gram.submatrix(np.arange(k))
+    if problem.alpha:
+        penalty = scale(np.full(p, problem.alpha), -2 * exponent[first:k])
+        inner = (inner + fixed(np.diag(np.r_[np.zeros(first), penalty]))).carried()
+    inverse = triangular_preconditioner(inner)
+    products = gram.to_float()
+    z = inverse.T @ products[:k, k:]
+    left = np.diag(np.sqrt(np.maximum(np.diagonal(products[k:, k:] - z.T @ z), 0.0)))
+    upper = np.block([[inverse_triangle(inverse), z], [np.zeros((left.shape[0], k)), left]])
+    upper = scale(upper, exponent - np.r_[np.zeros(first, dtype=np.int64), frame.exponent])
+    if problem.centred:
+        upper[0, 1:] -= upper[0, 0] * frame.shift
+    return triangle_of_factor(upper, frame, p, problem.totals.sum_weights, problem.centred, 0.0)

@@ -1,0 +1,167 @@
+"""The passes over the rows that direct solvers make, and the coordinates they make them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import add
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from mle_regression.linalg.arrays import EPS, AnyArray, Array, IntArray
+from mle_regression.linalg.exact import BITS, Fixed, exact_gram
+from mle_regression.linalg.frame import Frame, choose_frame, safe_exponents
+from mle_regression.linalg.gram import Moments, block_moments
+from mle_regression.linalg.qr import block_factor, stack_factors
+from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.linalg.triangle import Triangle
+from mle_regression.rows.base import Block, Rows
+from mle_regression.solvers.base import LeastSquares, NonFiniteRows
+
+_SAMPLE_ROWS = 256
+# Squares of columns whose sum falls below this have lost digits to underflow.
+_UNDERFLOW = 1e-200
+# A mean of a hundred standard deviations costs the rank-one correction four of sixteen digits.
+_FAR_MEAN = 1e4
+
+
+def sum_moments(problem: LeastSquares) -> tuple[Moments, Frame]:
+    """One pass for the moments of [X | y]; another only where a sample of rows had not shown the true scales.
+
+    NaN and infinity need no pass of their own: they make the moments so.
+    """
+    frame = choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred)
+    for _ in range(4):
+        moments = _moments(problem.rows, frame)
+        better = _better_frame(problem, moments, frame)
+        if better is None:
+            break
+        frame = better
+    return moments, frame
+
+
+def find_frame(problem: LeastSquares) -> Frame:
+    """Coordinates for a solver that needs no moments: those the largest magnitudes and a sample of rows call for."""
+    exponent = safe_exponents(_magnitudes(problem.rows))
+    frame = choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred)
+    return Frame(exponent, scale(frame.shift, frame.exponent - exponent))
+
+
+def sum_factors(problem: LeastSquares, frame: Frame) -> Array:
+    """Triangular factor of [1 | X | y], or of [X | y] without intercept, in the frame's coordinates."""
+
+    def factor(block: Block) -> Array:
+        return block_factor(block.x, block.y, block.weights, frame, problem.centred)
+
+    return problem.rows.reduce(factor, stack_factors, dense=True)
+
+
+@dataclass(slots=True)
+class Residuals:
+    """Sums over rows of the residuals e = y − Xβ − b.
+
+    Attributes
+    ----------
+    gradient : Array of shape (p, m)
+        Σ w x e.
+    total : Array of shape (m,)
+        Σ w e.
+    cross : Array of shape (m, m)
+        Σ w e eᵀ.
+    """
+
+    gradient: Array
+    total: Array
+    cross: Array
+
+    def __add__(self, other: Residuals) -> Residuals:
+        """Sum of two blocks."""
+        return Residuals(self.gradient + other.gradient, self.total + other.total, self.cross + other.cross)
+
+
+def sum_residuals(rows: Rows, frame: Frame, coef: Array, intercept: Array) -> Residuals:
+    """One pass for the residuals of ``coef`` (p, m) and ``intercept`` (m,), all in the frame's coordinates."""
+    p = len(coef)
+
+    def residuals(block: Block) -> Residuals:
+        x: Any = block.x
+        y: AnyArray = block.y
+        if not frame.is_identity:
+            z = frame.apply(x, y, None)
+            x, y = z[:, :p], z[:, p:]
+        e = y - x @ coef - intercept
+        weighted = e if block.weights is None else block.weights[:, None] * e
+        return Residuals(x.T @ weighted, weighted.sum(axis=0), weighted.T @ e)
+
+    return rows.reduce(residuals, add, dense=not frame.is_identity)
+
+
+def sum_exact(problem: LeastSquares, bound: IntArray) -> tuple[Fixed, IntArray]:
+    """Exact cross-products of [1 | X | y] (or [X | y]), columns divided by powers of two, whose exponents follow.
+
+    Without weights, the q columns of [X | y] are known to be below ``2**bound`` in magnitude.
+    """
+    if problem.totals.weighted:
+        exponent = exponents(_magnitudes(problem.rows)) + 1
+        # In whole limbs, so that the exact sums only move their radix point.
+        weight_limbs = -(-int(exponents(np.array([problem.totals.max_weight]))[0]) // BITS)
+    else:
+        exponent, weight_limbs = bound + 1, 0
+    if problem.centred:
+        exponent = np.r_[1, exponent]
+
+    def cross_products(block: Block) -> Fixed:
+        columns = [np.ones((len(block.y), 1))] if problem.centred else []
+        z = np.hstack([*columns, block.x, block.y])
+        return exact_gram(z, exponent, block.weights, BITS * weight_limbs)
+
+    gram = problem.rows.reduce(cross_products, add, dense=True)
+    return Fixed(gram.digits, gram.top + weight_limbs).carried(), exponent
+
+
+def _moments(rows: Rows, frame: Frame) -> Moments:
+    def moments(block: Block) -> Moments:
+        return block_moments(block.x, block.y, block.weights, frame)
+
+    return rows.reduce(moments, Moments.add, dense=not frame.is_identity)
+
+
+def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Frame | None:
+    """Return the frame that these sums call for, None if theirs serves."""
+    squares = np.diagonal(moments.gram)
+    if not np.isfinite(moments.gram).all() or (squares < _UNDERFLOW).any():
+        exponent = safe_exponents(_magnitudes(problem.rows))
+        if not np.array_equal(exponent, frame.exponent):
+            return Frame(exponent, np.zeros_like(frame.shift))
+    if not problem.centred:
+        return None
+    offset = moments.sums / problem.totals.sum_weights
+    of_mean = moments.sums * offset
+    far = (of_mean > _FAR_MEAN * (squares - of_mean)) & (np.abs(offset) > 16 * EPS * np.abs(frame.shift + offset))
+    if not far.any():
+        return None
+    return Frame(frame.exponent, np.where(far, frame.shift + offset, frame.shift))
+
+
+def _magnitudes(rows: Rows) -> Array:
+    """Largest magnitude of each column of [X | y]; raises if there is NaN or infinity."""
+
+    def largest(block: Block) -> Array:
+        x = abs(block.x).max(axis=0)
+        x = x.toarray().ravel() if sp.issparse(x) else x
+        return np.r_[x, np.abs(block.y).max(axis=0)]
+
+    magnitudes = rows.reduce(largest, np.maximum)
+    if not np.isfinite(magnitudes).all():
+        raise NonFiniteRows(np.flatnonzero(~np.isfinite(magnitudes)))
+    return magnitudes
+
+
+def in_frame(triangle: Triangle, frame: Frame, coef: Array, intercept: Array) -> tuple[Array, Array]:
+    """Coefficients (p, m) and intercept (m,) of the triangle's columns, in the coordinates of a frame."""
+    p = triangle.n_features
+    unit = triangle.exponent - frame.exponent
+    if triangle.offset.any():
+        intercept = triangle.offset[p:] - triangle.offset[:p] @ coef
+    return scale(coef, unit[None, p:] - unit[:p, None]), scale(intercept, unit[p:])
