@@ -17,6 +17,7 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.linalg.threads import suitable_threads
 from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
 from mle_regression.reports.coefficients import INTERCEPT, coefficient_table
@@ -172,7 +173,8 @@ class MLELinearRegressor(LikelihoodRegressor):
             data = checks.training_data(self, X, y, sample_weight)
             problem, weight_exponent = self._problem(data)
             try:
-                solution = solver.solve(problem)
+                with suitable_threads(*problem.rows.shape[:2]):
+                    solution = solver.solve(problem)
             except NonFiniteRows as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             self._report(solution)
@@ -194,6 +196,7 @@ class MLELinearRegressor(LikelihoodRegressor):
             posterior standard deviations under the Gaussian prior, and no p-values.
         """
         check_is_fitted(self)
+        checks.check_probability("confidence", confidence)
         params = np.atleast_2d(self.coef_).T
         names = checks.feature_names(self)
         if self._state["geometry"]["centred"]:
@@ -257,6 +260,12 @@ class MLELinearRegressor(LikelihoodRegressor):
 
     def _report(self, solution: Solution) -> None:
         """Turn the status into a warning or an error."""
+        beyond = np.flatnonzero(~np.isfinite(solution.coef).all(axis=1))
+        if beyond.size:
+            raise ValueError(
+                f"The coefficient of {checks.describe_column(self, int(beyond[0]))} is beyond the range of float64; "
+                "measure the column in smaller units, or y in larger ones."
+            )
         if solution.status is Status.RANK_DEFICIENT and self.on_rank_deficiency in ("warn", "raise"):
             rank, size = solution.geometry.rank, solution.geometry.size
             said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), size - rank)
@@ -344,5 +353,7 @@ class MLELinearRegressor(LikelihoodRegressor):
 
 def _objective(solution: Solution) -> float:
     """J at the optimum, summed over the outputs."""
+    geometry = solution.geometry
+    penalty = geometry.alpha * float(np.sum(solution.coef**2)) if geometry.alpha else 0.0
     squares = scale(np.diagonal(solution.residual_cross), 2 * solution.output_exponent)
-    return float((squares.sum() + solution.geometry.alpha * np.sum(solution.coef**2)) / solution.geometry.total)
+    return float((squares.sum() + penalty) / geometry.total)

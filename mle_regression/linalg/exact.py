@@ -22,6 +22,7 @@ MAX_LIMBS = 8
 # Rows (or inner dimension) times limbs that may be summed before 2**53 is reached, for limbs of up to 2**19.5.
 MAX_TERMS = 1 << 14
 _RADIX = float(2**BITS)
+_ROUNDER = 1.5 * 2.0**72
 _VELTKAMP = float(2**27 + 1)
 
 
@@ -83,6 +84,20 @@ class Fixed:
             total[top - term.top : top - term.top + len(term.digits)] += term.digits
         return Fixed(total, top)
 
+    def beside(self, other: Fixed) -> Fixed:
+        """Return the columns of both, one matrix beside the other."""
+        n, k = self.digits.shape[1:]
+        top = max(self.top, other.top)
+        length = max(top - self.top + len(self.digits), top - other.top + len(other.digits))
+        digits = np.zeros((length, n, k + other.digits.shape[2]))
+        for term, columns in ((self, slice(k)), (other, slice(k, None))):
+            digits[top - term.top : top - term.top + len(term.digits), :, columns] = term.digits
+        return Fixed(digits, top)
+
+    def columns(self, pick: slice) -> Fixed:
+        """Return some columns."""
+        return Fixed(self.digits[:, :, pick], self.top)
+
     def submatrix(self, pick: IntArray) -> Fixed:
         """Return some rows, and the same columns."""
         if len(pick) == self.digits.shape[1]:
@@ -103,19 +118,24 @@ class Fixed:
 
     def carried(self) -> Fixed:
         """Return the same numbers with digits of magnitude at most 2**19 + 1, from integers below 2**53."""
-        digits = np.concatenate([np.zeros((2, *self.digits.shape[1:])), self.digits])
+        length, *shape = self.digits.shape
+        digits = np.zeros((length + 2, *shape))
+        digits[2:] = self.digits
         for _ in range(3):
-            up = np.rint(digits[1:] * (1.0 / _RADIX))
-            digits[1:] -= up * _RADIX
+            # Adding and subtracting 1.5 · 2**72 rounds to a multiple of 2**20.
+            up = (digits[1:] + _ROUNDER) - _ROUNDER
+            digits[1:] -= up
+            up *= 1.0 / _RADIX
             digits[:-1] += up
         return Fixed(digits, self.top + 2)
 
     def to_float(self) -> Array:
         """Round carried numbers to float64, smallest limb first: an error of about one unit in the last place."""
-        total = np.zeros(self.digits.shape[1:])
-        for level in range(len(self.digits) - 1, -1, -1):
-            total += np.ldexp(self.digits[level], BITS * (self.top - level))
-        return total
+        total = self.digits[-1].copy()
+        for digit in self.digits[-2::-1]:
+            total *= 1.0 / _RADIX
+            total += digit
+        return scale(total, np.int64(BITS * self.top))
 
 
 def fixed(values: AnyArray, exponent: IntArray | None = None, limbs: int = MAX_LIMBS) -> Fixed:

@@ -13,13 +13,13 @@ from mle_regression.linalg.triangle import inverse_triangle
 _MAX_ROUNDS = 6
 
 
-def triangular_preconditioner(gram: Fixed) -> Array:
+def triangular_preconditioner(gram: Fixed) -> Array | None:
     """Return an upper triangle V (k, k) with Vᵀ G V close to the identity, for an exact G of any condition.
 
     Each round factorises the product Vᵀ G V, which is exact before it is rounded, and multiplies V by the inverse of the
     factor: the condition falls by a factor of about 1/eps a round (Rump, 1990). A factorisation that fails is repeated
-    with a shift just large enough to succeed, as in shifted CholeskyQR (Fukaya et al., 2020). Of a singular G the
-    columns of V along the null space grow by that shift each round, which is how the rank shows.
+    with a shift just large enough to succeed, as in shifted CholeskyQR (Fukaya et al., 2020). None if no number of rounds
+    gets there, which is the case only where G is singular.
     """
     product = gram.to_float()
     unit = exponents(np.sqrt(np.maximum(np.diagonal(product), 0.0)))
@@ -30,9 +30,9 @@ def triangular_preconditioner(gram: Fixed) -> Array:
         product = scale(basis.times(gram.times(basis)).to_float(), -(grade[:, None] + grade[None, :]))
         factor, shifted = _shifted_cholesky(product)
         inverse = np.triu(inverse @ inverse_triangle(factor))
-        if not shifted and np.abs(product - np.eye(len(product))).max(initial=0.0) < 0.5:
-            break
-    return inverse
+        if not shifted and np.linalg.norm(product - np.eye(len(product))) < 0.5:
+            return inverse
+    return None
 
 
 def _shifted_cholesky(a: Array) -> tuple[Array, bool]:

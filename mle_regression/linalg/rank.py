@@ -63,6 +63,11 @@ def surely_full_rank(triangle: Triangle, tolerance: float) -> bool:
     return reciprocal_condition(triangle.r) * float(centred_share) > 100.0 * p * tolerance
 
 
+def has_full_rank(triangle: Triangle, tolerance: float) -> bool:
+    """Decide full rank, by the condition estimate where it is clear and by the spectrum where it is not."""
+    return surely_full_rank(triangle, tolerance) or spectrum(triangle, tolerance).rank == triangle.n_features
+
+
 def spectrum(triangle: Triangle, tolerance: float) -> Spectrum:
     """Decompose the triangle and cut it at ``tolerance`` times the largest singular value of [1 | X], equilibrated."""
     p = triangle.n_features
@@ -78,12 +83,19 @@ def spectrum(triangle: Triangle, tolerance: float) -> Spectrum:
     return Spectrum(left[:, :rank], values[:rank], right_t[:rank].T, null, unit)
 
 
+def solve_by_singular_values(triangle: Triangle) -> Array:
+    """Return the coefficients (p, m) of a triangle of full rank, in its units."""
+    left, values, right_t = np.linalg.svd(triangle.r, full_matrices=False)
+    solution: Array = right_t.T @ ((left.T @ triangle.z) / values[:, None])
+    return solution
+
+
 def minimum_norm(triangle: Triangle, s: Spectrum) -> Array:
     """Return the least-squares coefficients (p, m), in the triangle's units, whose norm in the units of X is smallest."""
     p = triangle.n_features
     particular = s.right @ ((s.left.T @ triangle.z) / s.values[:, None])
-    if s.rank in (0, p):
-        return particular / s.unit[:, None]
+    if s.rank == 0:
+        return particular
     exponent = triangle.exponent[:p]
     weight = scale(1.0 / s.unit, exponent.min() - exponent)[:, None]
     if s.null.shape[1]:
@@ -140,20 +152,23 @@ def independent_columns(triangle: Triangle, s: Spectrum, tolerance: float) -> In
     return np.array(kept, dtype=np.int64)
 
 
-def relations(triangle: Triangle, s: Spectrum, kept: IntArray, limit: int = 5) -> tuple[Relation, ...]:
+def relations(triangle: Triangle, kept: IntArray, limit: int = 5) -> tuple[Relation, ...]:
     """Write the first ``limit`` dependent columns as combinations of the kept ones, in the units of X."""
     p = triangle.n_features
     dependent = np.setdiff1d(np.arange(p), kept)[:limit]
-    columns = triangle.r / s.unit
-    shares, *_ = np.linalg.lstsq(columns[:, kept], columns[:, dependent], rcond=None)
-    shares[np.abs(shares) < _NOISE] = 0.0
-    mean = triangle.mean[:p] / s.unit
+    r, mean = triangle.r, triangle.mean[:p]
+    # Shares are judged by what they contribute to the spread of the column, so that far means do not hide them.
+    spread = np.linalg.norm(r, axis=0)
+    spread = np.where(spread > _NOISE * triangle.norm[:p], spread, np.inf)
+    shares, *_ = np.linalg.lstsq(r[:, kept], r[:, dependent], rcond=None)
+    shares[np.abs(shares) * spread[kept, None] < _NOISE * spread[dependent]] = 0.0
+    shares[:, np.isinf(spread[dependent])] = 0.0
     constants = mean[dependent] - mean[kept] @ shares
-    constants[np.abs(constants) * np.sqrt(triangle.total) < _NOISE] = 0.0
+    constants[np.abs(constants) * np.sqrt(triangle.total) < _NOISE * triangle.norm[dependent]] = 0.0
     exponent = triangle.exponent
     found = []
     for j, share, constant in zip(dependent, shares.T, constants, strict=True):
-        in_units = scale(share * s.unit[j] / s.unit[kept], exponent[j] - exponent[kept])
+        in_units = scale(share, exponent[j] - exponent[kept])
         terms = tuple((int(i), float(c)) for i, c in zip(kept, in_units, strict=True) if c != 0)
-        found.append(Relation(int(j), terms, float(scale(constant * s.unit[j], exponent[j]))))
+        found.append(Relation(int(j), terms, float(scale(constant, exponent[j]))))
     return tuple(found)

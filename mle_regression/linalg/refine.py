@@ -68,25 +68,28 @@ def refine(gram: Fixed, inverse: Array, params: Array, penalty: Array | None) ->
         None if ``inverse`` is too poor a preconditioner, which only numerically dependent columns make it.
     """
     k, m = params.shape
-    penalised = gram if penalty is None else (gram + fixed(np.diag(np.r_[penalty, np.zeros(m)]))).carried()
+    penalised = gram if penalty is None else (gram + fixed(np.diag(np.concatenate([penalty, np.zeros(m)])))).carried()
     basis, inverse, unit = _preconditioner(inverse, m)
-    image = penalised.times(basis)
-    kernel = scale(basis.times(image).to_float(), -_outer(unit, unit))
-    factor, info = dpotrf(kernel, lower=1, clean=1)
+    low = np.zeros_like(params)
+    direction = _residual_direction(params, low)
+    # All first products at once: of the columns of V, and of the residual's direction.
+    both = basis.beside(direction)
+    image = penalised.times(both)
+    forms = both.times(image).to_float()
+    gradient, rss = scale(forms[:k, k:], -unit[:, None]), forms[k:, k:]
+    factor, info = dpotrf(scale(forms[:k, :k], -(unit[:, None] + unit)), lower=1, clean=1)
     if info != 0 or not np.isfinite(factor).all():
         return None
-    low = np.zeros_like(params)
     for step in range(1, _MAX_STEPS + 1):
-        direction = _residual_direction(params, low)
-        gradient = scale(image.times(direction).to_float(), -unit[:, None])
-        rss = direction.times(penalised.times(direction)).to_float()
         newton, _ = dpotrs(factor, gradient, lower=1)
-        change = inverse @ newton
-        params, low = two_sum(params, change + low)
+        params, low = two_sum(params, inverse @ newton + low)
         gain = gradient.T @ newton
         noise = 4 * k * EPS * (np.abs(inverse) @ np.abs(newton))
         if _settled(params, noise, np.diagonal(gain), np.diagonal(rss)):
             break
+        direction = _residual_direction(params, low)
+        gradient = scale(image.columns(slice(k)).times(direction).to_float(), -unit[:, None])
+        rss = direction.times(penalised.times(direction)).to_float()
     triangle, _ = dtrtri(factor, lower=1)
     rss = rss - gain
     if penalty is not None:
@@ -106,10 +109,6 @@ def _residual_direction(high: Array, low: Array) -> Fixed:
     """Return [−params; identity] (k + m, m), so that [A | y] times it is the residual."""
     identity = np.eye(high.shape[1])
     return fixed(np.vstack([-high, identity])) + fixed(np.vstack([-low, np.zeros_like(identity)]))
-
-
-def _outer(a: IntArray, b: IntArray) -> IntArray:
-    return a[:, None] + b[None, :]
 
 
 def _settled(params: Array, noise: Array, gain: Array, rss: Array) -> bool:

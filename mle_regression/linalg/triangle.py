@@ -91,7 +91,7 @@ def triangle_of_moments(
     r, info = dpotrf(penalised, clean=1)
     if info != 0 or not np.isfinite(r).all():
         return None
-    unit = np.r_[unit, _unit_exponents(np.diagonal(gram)[p:])]
+    unit = np.concatenate([unit, _unit_exponents(np.diagonal(gram)[p:])])
     cross = scale(gram[:, p:], -(unit[:, None] + unit[None, p:]))
     z, _ = dtrtrs(r, cross[:p], trans=1)
     tail = cross[p:] - z.T @ z

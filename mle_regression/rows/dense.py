@@ -16,9 +16,9 @@ from mle_regression.rows.base import Block, evenly, fold, spans, take_weighted
 
 T = TypeVar("T")
 
-# A block of about this many numbers stays in a core's second-level cache between the two or three products taken of it.
-_BLOCK_SIZE = 1 << 17
-_MAX_BLOCK_ROWS = 1 << 14
+# A block of about this many numbers stays in cache between the two or three products taken of it.
+_BLOCK_SIZE = 1 << 18
+_MAX_BLOCK_ROWS = 1 << 15
 # Below this many numbers, handing rows to threads costs more than it saves.
 _THREADED_FROM = 1 << 18
 

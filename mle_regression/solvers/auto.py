@@ -17,7 +17,7 @@ from mle_regression.solvers.svd import SingularValues
 class Automatic(Options):
     """Choose by what the data turn out to be.
 
-    The normal equation while the equilibrated columns have a condition below about 1e5; QR beyond; the SVD where columns
+    The normal equation while the equilibrated columns have a condition below about 1e3; QR beyond; the SVD where columns
     are numerically dependent.
     """
 

@@ -16,6 +16,7 @@ from mle_regression.linalg.rank import (
     independent_columns,
     minimum_norm,
     relations,
+    solve_by_singular_values,
     spectrum,
     surely_full_rank,
 )
@@ -73,7 +74,7 @@ def conclude(
         s = spectrum(triangle, problem.tolerance)
         if s.rank < triangle.n_features:
             return _deficient(problem, triangle, frame, s)
-        coef = minimum_norm(triangle, s) if by_spectrum else None
+        coef = solve_by_singular_values(triangle) if by_spectrum else None
     estimate = _full_rank(problem, triangle, np.arange(triangle.n_features), triangle, coef)
     if polish is not Polish.NOTHING and not estimate.refined:
         factor = triangle.r if polish is Polish.COEFFICIENTS else None
@@ -119,7 +120,7 @@ def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: Spect
     if not estimate.refined:
         estimate = _polished(problem, triangle, frame, estimate, None)
     solution = _solution(problem, triangle, estimate, "svd")
-    return replace(solution, relations=relations(triangle, s, kept), status=Status.RANK_DEFICIENT)
+    return replace(solution, relations=relations(triangle, kept), status=Status.RANK_DEFICIENT)
 
 
 def _polished(
@@ -152,16 +153,20 @@ def _refined(
     """Solve the exact normal equation; None if it cannot be preconditioned."""
     first, k = int(problem.centred), len(kept)
     gram, exponent = sum_exact(problem, whole.exponent + np.frexp(whole.norm)[1])
-    pick = np.r_[np.arange(first), first + kept, np.arange(first + whole.n_features, len(exponent))]
+    pick = np.concatenate([np.arange(first), first + kept, np.arange(first + whole.n_features, len(exponent))])
     inverse, params = inverse_triangle(part.r), coef
     if problem.centred:
         inverse = with_intercept(inverse, part.mean[:k], part.total)
         params = np.vstack([part.mean[k:] - part.mean[:k] @ coef, coef])
     # From the triangle's units to those of the exact sums, and back.
-    unit = exponent[pick] - np.r_[np.zeros(first, dtype=np.int64), part.exponent]
+    exponent = exponent[pick]
+    unit = exponent.copy()
+    unit[first:] -= part.exponent
     x, y = unit[: first + k, None], unit[None, first + k :]
-    penalty = np.r_[np.zeros(first), _penalty(problem.alpha, exponent[pick][first : first + k])]
-    result = refine(gram.submatrix(pick), scale(inverse, x), scale(params, x - y), penalty if problem.alpha else None)
+    penalty = None
+    if problem.alpha:
+        penalty = np.concatenate([np.zeros(first), _penalty(problem.alpha, exponent[first : first + k])])
+    result = refine(gram.submatrix(pick), scale(inverse, x), scale(params, x - y), penalty)
     if result is None:
         return None
     params = scale(result.params, y - x)

@@ -12,6 +12,7 @@ from mle_regression.linalg.exact import fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
 from mle_regression.linalg.precondition import triangular_preconditioner
+from mle_regression.linalg.rank import has_full_rank
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import (
     Triangle,
@@ -25,8 +26,9 @@ from mle_regression.solvers.direct import Polish, conclude
 from mle_regression.solvers.passes import sum_exact, sum_moments
 from mle_regression.solvers.svd import SingularValues
 
-# Up to this condition of the equilibrated columns, Cholesky and one residual pass give all the digits there are.
-WELL_CONDITIONED = 1e5
+# Cholesky of the Gram matrix leaves standard errors with a relative error of about eps times the square of the condition;
+# up to this one that is below 1e-9.
+WELL_CONDITIONED = 1e3
 # A residual pass is worth its cost once conditioning or a good fit has eaten about two, or three, digits.
 _POLISH_CONDITION = 30.0
 _POLISH_FIT = 1e3
@@ -38,7 +40,7 @@ class NormalEquation(Options):
 
     Gram matrix of equilibrated, centred columns in one pass over the rows; Cholesky; one residual pass that restores what
     the Gram matrix rounded away, left out where that is nothing. Where the columns are ill-conditioned the Gram matrix is
-    summed without rounding, and the equation is solved as exactly.
+    summed without rounding, and the equation is solved as exactly; a singular one is left to the singular values.
     """
 
     name: ClassVar[str] = "normal"
@@ -54,6 +56,8 @@ class NormalEquation(Options):
         if triangle is not None:
             return conclude(problem, triangle, frame, self.name, polish_for(problem, triangle))
         triangle = _exact_triangle(problem, moments, frame)
+        if triangle is None or not has_full_rank(triangle, problem.tolerance):
+            return SingularValues().solve(problem)
         return conclude(replace(problem, refine=True), triangle, frame, self.name, Polish.RESIDUALS)
 
 
@@ -80,8 +84,8 @@ def polish_for(problem: LeastSquares, triangle: Triangle) -> Polish:
     return Polish.NOTHING if conditioned and not close_fit and not problem.alpha else Polish.COEFFICIENTS
 
 
-def _exact_triangle(problem: LeastSquares, moments: Moments, frame: Frame) -> Triangle:
-    """Triangle of the cross-products of [1 | X] summed without rounding."""
+def _exact_triangle(problem: LeastSquares, moments: Moments, frame: Frame) -> Triangle | None:
+    """Triangle of the cross-products of [1 | X] summed without rounding; None where they are singular."""
     first, p = int(problem.centred), problem.rows.shape[1]
     lengths = np.sqrt(np.diagonal(moments.gram) + problem.totals.sum_weights * frame.shift**2)
     gram, exponent = sum_exact(problem, frame.exponent + np.frexp(lengths)[1])
@@ -91,6 +95,8 @@ def _exact_triangle(problem: LeastSquares, moments: Moments, frame: Frame) -> Tr
         penalty = scale(np.full(p, problem.alpha), -2 * exponent[first:k])
         inner = (inner + fixed(np.diag(np.r_[np.zeros(first), penalty]))).carried()
     inverse = triangular_preconditioner(inner)
+    if inverse is None:
+        return None
     products = gram.to_float()
     z = inverse.T @ products[:k, k:]
     left = np.diag(np.sqrt(np.maximum(np.diagonal(products[k:, k:] - z.T @ z), 0.0)))

@@ -109,7 +109,7 @@ def sum_exact(problem: LeastSquares, bound: IntArray) -> tuple[Fixed, IntArray]:
     else:
         exponent, weight_limbs = bound + 1, 0
     if problem.centred:
-        exponent = np.r_[1, exponent]
+        exponent = np.concatenate([np.ones(1, dtype=np.int64), exponent])
 
     def cross_products(block: Block) -> Fixed:
         columns = [np.ones((len(block.y), 1))] if problem.centred else []

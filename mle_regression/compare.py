@@ -1,0 +1,172 @@
+"""Models side by side: fit, likelihood and criteria, in-sample and held out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score, root_mean_squared_error
+from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing as take_rows
+from sklearn.utils.validation import _num_samples as n_rows_of
+
+from mle_regression.diagnostics import criteria
+from mle_regression.linalg.arrays import Array
+from mle_regression.noise.gaussian import Gaussian
+
+
+def log_likelihood_scorer(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    """Mean log-likelihood of a row, for ``scoring=`` of GridSearchCV and cross_val_score.
+
+    Parameters
+    ----------
+    estimator : fitted estimator with a ``log_likelihood`` method, or a Pipeline that ends in one
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,), default=None
+
+    Returns
+    -------
+    float
+        Log-likelihood divided by the number of rows; greater is better.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from mle_regression import MLELinearRegressor, log_likelihood_scorer
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> scores = cross_val_score(MLELinearRegressor(), X, y, scoring=log_likelihood_scorer)
+    >>> [round(float(score), 2) for score in scores]
+    [-5.42, -5.45, -5.46, -5.38, -5.46]
+    """
+    model, inner = _last_step(estimator, X)
+    if not hasattr(model, "log_likelihood"):
+        raise TypeError(
+            f"{type(model).__name__} has no log_likelihood method; score it with 'neg_mean_squared_error', or compare it "
+            "by compare_models, which takes the noise variance of its training residuals."
+        )
+    return float(model.log_likelihood(inner, y, sample_weight=sample_weight)) / n_rows_of(X)
+
+
+def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) -> pd.DataFrame:
+    """Fit models to the same rows and tabulate how well each does, in-sample and held out.
+
+    The likelihood of a model without one of its own is that of Gaussian noise with the covariance of its training
+    residuals, which is also what a maximum-likelihood fit has.
+
+    Parameters
+    ----------
+    models : mapping of str to regressor
+        Any scikit-learn regressors, pipelines included. They are cloned, never fitted themselves.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    cv : int, splitter, iterable or None, default=5
+        As in `sklearn.model_selection.cross_validate`; None leaves the held-out columns out. An integer makes folds of
+        consecutive rows: pass ``KFold(5, shuffle=True, random_state=0)`` where rows are in some order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a model, with columns ``fit_time`` (seconds), ``r2``, ``rmse``, ``log_likelihood``, ``aic``, ``bic``
+        (NaN where the number of parameters is not defined), ``rank`` (intercept included), ``condition_number``, and
+        held out ``cv_r2``, ``cv_rmse`` (means over the folds) and ``cv_log_likelihood`` (sum over all rows held out).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from mle_regression import MLELinearRegressor, compare_models
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> table = compare_models({"ours": MLELinearRegressor(), "scikit-learn": LinearRegression()}, X, y)
+    >>> table[["r2", "log_likelihood", "cv_log_likelihood"]].round(3)
+                     r2  log_likelihood  cv_log_likelihood
+    ours          0.518       -2385.993          -2402.021
+    scikit-learn  0.518       -2385.993          -2402.021
+    """
+    if not models:
+        raise ValueError("models is empty; pass at least one, such as {'linear': MLELinearRegressor()}.")
+    outputs = np.asarray(y, dtype=np.float64)
+    rows = {name: _in_sample(model, X, y, outputs) for name, model in models.items()}
+    if cv is not None:
+        folds = list(check_cv(cv).split(X, y))
+        for name, model in models.items():
+            rows[name] |= _held_out(model, X, y, folds)
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _in_sample(model: Any, X: Any, y: Any, outputs: Array) -> dict[str, float]:
+    model = clone(model)
+    start = time.perf_counter()
+    model.fit(X, y)
+    fit_time = time.perf_counter() - start
+    mean = model.predict(X)
+    last, _ = _last_step(model, None)
+    likelihood = _log_likelihood(model, X, outputs, mean, _covariance(outputs, mean))
+    size = _n_parameters(last)
+    return {
+        "fit_time": fit_time,
+        "r2": r2_score(outputs, mean),
+        "rmse": root_mean_squared_error(outputs, mean),
+        "log_likelihood": likelihood,
+        "aic": criteria.aic(likelihood, size),
+        "bic": criteria.bic(likelihood, size, len(outputs)),
+        "rank": _rank(last),
+        "condition_number": getattr(last, "condition_number_", np.nan),
+    }
+
+
+def _held_out(model: Any, X: Any, y: Any, folds: list[Any]) -> dict[str, float]:
+    r2, rmse, total = [], [], 0.0
+    for train, test in folds:
+        fold = clone(model).fit(take_rows(X, train), take_rows(y, train))
+        known, inner = np.asarray(take_rows(y, train), dtype=np.float64), take_rows(X, test)
+        truth, mean = np.asarray(take_rows(y, test), dtype=np.float64), fold.predict(inner)
+        covariance = _covariance(known, fold.predict(take_rows(X, train)))
+        total += _log_likelihood(fold, inner, truth, mean, covariance)
+        r2.append(r2_score(truth, mean))
+        rmse.append(root_mean_squared_error(truth, mean))
+    return {"cv_r2": float(np.mean(r2)), "cv_rmse": float(np.mean(rmse)), "cv_log_likelihood": total}
+
+
+def _last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the model at the end of a pipeline, and X as it reaches it."""
+    if not isinstance(estimator, Pipeline):
+        return estimator, X
+    inner = X if X is None or len(estimator) == 1 else estimator[:-1].transform(X)
+    return _last_step(estimator[-1], inner)
+
+
+def _log_likelihood(model: Any, X: Any, y: Array, mean: Array, covariance: Array) -> float:
+    last, _ = _last_step(model, None)
+    if hasattr(last, "log_likelihood"):
+        return float(log_likelihood_scorer(model, X, y) * len(y))
+    residuals = (y - mean).reshape(len(y), -1)
+    return float(Gaussian().log_density(residuals, covariance).sum())
+
+
+def _covariance(y: Array, mean: Array) -> Array:
+    residuals = (y - mean).reshape(len(y), -1)
+    covariance: Array = residuals.T @ residuals / len(y)
+    return covariance
+
+
+def _n_parameters(model: Any) -> float:
+    """Parameters that the criteria count, noise included; NaN where they are not defined."""
+    if type(model) is LinearRegression:
+        m = np.atleast_2d(model.coef_).shape[0]
+        return _rank(model) * m + m * (m + 1) / 2
+    return float(getattr(model, "n_parameters_", np.nan))
+
+
+def _rank(model: Any) -> float:
+    """Rank with the intercept, which scikit-learn does not count."""
+    if type(model) is LinearRegression:
+        return float(getattr(model, "rank_", np.nan)) + bool(model.fit_intercept)
+    return float(getattr(model, "rank_", np.nan))

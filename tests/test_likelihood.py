@@ -1,0 +1,218 @@
+"""Likelihood, criteria, standard errors and intervals, against statsmodels and against definitions."""
+
+import mpmath
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from designs import conditioned
+from scipy.stats import multivariate_normal
+from sklearn.linear_model import Ridge
+
+from mle_regression import MLELinearRegressor
+
+
+def draw(rng, n=60, p=4, scale=1.0):
+    X = rng.standard_normal((n, p)) * scale + 3.0
+    return X, X @ rng.standard_normal(p) + rng.standard_normal(n) + 7.0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("refine", [False, True])
+def test_against_statsmodels(refine, intercept, weighted, solver, rng):
+    X, y = draw(rng)
+    weights = rng.random(60) + 0.1 if weighted else np.ones(60)
+    ours = MLELinearRegressor(solver=solver, fit_intercept=intercept, refine=refine)
+    ours.fit(X, y, weights if weighted else None)
+    theirs = sm.WLS(y, sm.add_constant(X) if intercept else X, weights=weights).fit()
+    first = int(intercept)
+    np.testing.assert_allclose(ours.coef_, theirs.params[first:], rtol=1e-10)
+    np.testing.assert_allclose(ours.standard_errors_, theirs.bse[first:], rtol=1e-10)
+    assert ours.log_likelihood_ == pytest.approx(theirs.llf, rel=1e-12)
+    # statsmodels does not count the noise variance as a parameter.
+    assert ours.aic_ == pytest.approx(theirs.aic + 2, rel=1e-12)
+    assert ours.bic_ == pytest.approx(theirs.bic + np.log(60), rel=1e-12)
+    table = ours.coefficients(confidence=0.9)
+    np.testing.assert_allclose(table["t"], theirs.tvalues, rtol=1e-9)
+    np.testing.assert_allclose(table["p_value"], theirs.pvalues, rtol=1e-7, atol=1e-300)
+    np.testing.assert_allclose(table[["lower", "upper"]], theirs.conf_int(0.1), rtol=1e-9)
+    new = rng.standard_normal((5, 4))
+    frame = theirs.get_prediction(sm.add_constant(new, has_constant="add") if intercept else new).summary_frame(0.2)
+    lower, upper = ours.predict_interval(new, coverage=0.8, kind="mean")
+    np.testing.assert_allclose(lower, frame["mean_ci_lower"], rtol=1e-9)
+    np.testing.assert_allclose(upper, frame["mean_ci_upper"], rtol=1e-9)
+    lower, upper = ours.predict_interval(new, coverage=0.8)
+    np.testing.assert_allclose(lower, frame["obs_ci_lower"], rtol=1e-9)
+    mean, std = ours.predict(new, return_std=True)
+    # 1.2970685… is the 0.9 quantile of Student's t with 55 (or 56) degrees of freedom
+    quantile = (upper - mean) / std
+    np.testing.assert_allclose(quantile, quantile[0])
+
+
+def test_log_likelihood_of_the_training_rows_is_the_maximum(rng):
+    X, y = draw(rng)
+    for weights in (None, rng.random(60), np.r_[np.zeros(5), rng.random(55)]):
+        for kind in ("precision", "frequency"):
+            model = MLELinearRegressor(weight_type=kind).fit(X, y, weights)
+            assert model.log_likelihood(X, y, weights) == pytest.approx(model.log_likelihood_, rel=1e-12)
+            pointwise = model.log_likelihood(X, y, weights, pointwise=True)
+            assert pointwise.shape == (60,)
+            assert pointwise.sum() == pytest.approx(model.log_likelihood_, rel=1e-12)
+            for change in (0.9, 1.1):
+                assert _gaussian(model, X, y, weights, kind, model.noise_variance_ * change) < model.log_likelihood_
+
+
+def _gaussian(model, X, y, weights, kind, variance):
+    w = np.ones(len(y)) if weights is None else weights
+    used = w > 0
+    e, w = (y - model.predict(X))[used], w[used]
+    if kind == "frequency":
+        return float(np.sum(w * (-0.5 * np.log(2 * np.pi * variance) - 0.5 * e**2 / variance)))
+    return float(np.sum(-0.5 * np.log(2 * np.pi * variance / w) - 0.5 * w * e**2 / variance))
+
+
+def test_frequency_weights_are_repeated_rows(solver, rng):
+    X, y = draw(rng)
+    counts = rng.integers(0, 4, 60)
+    weighted = MLELinearRegressor(solver=solver, weight_type="frequency").fit(X, y, counts)
+    repeated = MLELinearRegressor(solver=solver).fit(np.repeat(X, counts, axis=0), np.repeat(y, counts))
+    for name in ("coef_", "intercept_", "standard_errors_", "noise_variance_", "log_likelihood_", "aic_", "aicc_", "bic_",
+                 "hessian_eigenvalues_", "condition_number_", "n_parameters_", "rank_", "loss_curve_"):  # fmt: skip
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-12, err_msg=name)
+    np.testing.assert_allclose(weighted.predict_interval(X), repeated.predict_interval(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("c", [1e-3, 7.0, 1e80, 1e-200])
+def test_precision_weights_have_no_scale(c, solver, rng):
+    X, y = draw(rng)
+    weights = rng.random(60)
+    one = MLELinearRegressor(solver=solver).fit(X, y, weights)
+    other = MLELinearRegressor(solver=solver).fit(X, y, c * weights)
+    for name in ("coef_", "standard_errors_", "log_likelihood_", "hessian_eigenvalues_", "condition_number_"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-11, err_msg=name)
+    assert other.noise_variance_ == pytest.approx(c * one.noise_variance_, rel=1e-12)
+    assert other.log_likelihood(X, y, c * weights) == pytest.approx(one.log_likelihood_, rel=1e-11)
+    np.testing.assert_allclose(one.predict_interval(X, kind="mean"), other.predict_interval(X, kind="mean"), rtol=1e-11)
+
+
+def test_rows_of_weight_zero_are_absent(solver, rng):
+    X, y = draw(rng)
+    weights = rng.random(60)
+    weights[10:20] = 0
+    spoiled = X.copy()
+    spoiled[10:20] = np.nan
+    y_spoiled = np.where(weights == 0, np.inf, y)
+    used = weights > 0
+    absent = MLELinearRegressor(solver=solver).fit(X[used], y[used], weights[used])
+    zero = MLELinearRegressor(solver=solver).fit(spoiled, y_spoiled, weights)
+    np.testing.assert_allclose(zero.coef_, absent.coef_, rtol=1e-14)
+    assert zero.bic_ == pytest.approx(absent.bic_, rel=1e-14)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_several_outputs_share_one_covariance(weighted, solver, rng):
+    X, y = draw(rng)
+    Y = np.column_stack([y, rng.standard_normal(60) - y / 2, rng.standard_normal(60)])
+    weights = rng.random(60) if weighted else np.ones(60)
+    model = MLELinearRegressor(solver=solver).fit(X, Y, weights if weighted else None)
+    residuals = Y - model.predict(X)
+    covariance = residuals.T @ (weights[:, None] * residuals) / 60
+    np.testing.assert_allclose(model.noise_covariance_, covariance, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(model.noise_variance_, np.diagonal(covariance), rtol=1e-11)
+    truth = sum(multivariate_normal(np.zeros(3), covariance / w).logpdf(e) for w, e in zip(weights, residuals, strict=True))
+    assert model.log_likelihood_ == pytest.approx(truth, rel=1e-12)
+    assert model.log_likelihood(X, Y, weights) == pytest.approx(truth, rel=1e-12)
+    assert model.n_parameters_ == 3 * 5 + 6
+    assert model.aic_ == pytest.approx(-2 * truth + 2 * 21)
+    for k in range(3):
+        single = MLELinearRegressor(solver=solver).fit(X, Y[:, k], weights if weighted else None)
+        np.testing.assert_allclose(model.coef_[k], single.coef_, rtol=1e-12)
+        np.testing.assert_allclose(model.standard_errors_[k], single.standard_errors_, rtol=1e-12)
+        np.testing.assert_allclose(model.coefficients().loc[k], single.coefficients(), rtol=1e-9)
+        for multi, one in zip(model.predict_interval(X), single.predict_interval(X), strict=True):
+            np.testing.assert_allclose(multi[:, k], one, rtol=1e-11)
+
+
+def test_one_column_of_y_keeps_its_shape(rng):
+    X, y = draw(rng)
+    model = MLELinearRegressor().fit(X, y[:, None])
+    assert model.coef_.shape == (1, 4)
+    assert model.intercept_.shape == (1,)
+    assert model.predict(X).shape == model.predict(X, return_std=True)[1].shape == (60, 1)
+    assert model.noise_covariance_.shape == (1, 1)
+    assert not hasattr(model.fit(X, y), "noise_covariance_")
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("alpha", [1e-6, 1.0, 1e4])
+@pytest.mark.parametrize("refine", [True, False])
+def test_penalised_fit(refine, alpha, intercept, solver, rng):
+    X, y = draw(rng)
+    weights = rng.random(60)
+    model = MLELinearRegressor(solver=solver, alpha=alpha, fit_intercept=intercept, refine=refine).fit(X, y, weights)
+    ridge = Ridge(alpha=alpha, fit_intercept=intercept).fit(X, y, weights)
+    np.testing.assert_allclose(model.coef_, ridge.coef_, rtol=1e-8)
+    A = np.column_stack([np.ones(60), X]) if intercept else X
+    gram = A.T @ (weights[:, None] * A)
+    penalised = gram + alpha * np.diag(np.r_[np.zeros(int(intercept)), np.ones(4)])
+    dof = np.trace(gram @ np.linalg.inv(penalised))
+    assert model.effective_dof_ == pytest.approx(dof, rel=1e-9)
+    e = y - model.predict(X)
+    rss = np.sum(weights * e**2)
+    assert model.noise_variance_ == pytest.approx(rss / 60, rel=1e-11)
+    errors = np.sqrt(rss / (60 - dof) * np.diagonal(np.linalg.inv(penalised)))
+    np.testing.assert_allclose(model.standard_errors_, errors[-4:], rtol=1e-8)
+    np.testing.assert_allclose(
+        model.hessian_eigenvalues_, np.linalg.eigvalsh(2 / weights.sum() * penalised), rtol=1e-9
+    )
+    assert model.loss_curve_[-1] == pytest.approx((rss + alpha * np.sum(model.coef_**2)) / weights.sum(), rel=1e-11)
+    assert "p_value" not in model.coefficients()
+    assert model.verdict_ == "unique minimum"
+
+
+def test_many_columns_and_a_penalty(solver, rng):
+    X, y = rng.standard_normal((15, 40)), rng.standard_normal(15)
+    model = MLELinearRegressor(solver=solver, alpha=2.0).fit(X, y)
+    np.testing.assert_allclose(model.coef_, Ridge(alpha=2.0, solver="svd").fit(X, y).coef_, rtol=1e-9)
+    assert model.rank_ == 41
+    assert 1 < model.effective_dof_ < 15
+
+
+@pytest.mark.parametrize("kappa", [10.0, 1e5, 1e7])
+def test_curvature_against_many_digits(kappa, solver):
+    X = conditioned(30, 4, kappa) * np.array([1e-6, 1.0, 1e3, 1e6]) + np.array([0.0, 5.0, -1e4, 1e6])
+    y = np.random.default_rng(0).standard_normal(30)
+    model = MLELinearRegressor(solver=solver).fit(X, y)
+    with mpmath.workdps(60):
+        A = mpmath.matrix(np.column_stack([np.ones(30), X]).tolist())
+        truth = sorted(mpmath.eigsy(2 * A.T * A / 30, eigvals_only=True))
+    np.testing.assert_allclose(model.hessian_eigenvalues_, [float(v) for v in truth], rtol=1e-7)
+    assert model.condition_number_ == pytest.approx(float(truth[-1] / truth[0]), rel=1e-7)
+    assert (np.diff(model.hessian_eigenvalues_) >= 0).all()
+
+
+def test_aicc(rng):
+    X, y = draw(rng)
+    model = MLELinearRegressor().fit(X, y)
+    assert model.n_parameters_ == 6
+    assert model.aicc_ == pytest.approx(model.aic_ + 2 * 6 * 7 / (60 - 7))
+    assert MLELinearRegressor().fit(X[:7], y[:7]).aicc_ == np.inf
+
+
+def test_units_of_y_beyond_the_squares_of_float64(solver, rng):
+    X, y = draw(rng)
+    plain = MLELinearRegressor(solver=solver).fit(X, y)
+    for power in (700, -700):
+        model = MLELinearRegressor(solver=solver).fit(X, np.ldexp(y, power))
+        np.testing.assert_array_equal(np.ldexp(model.coef_, -power), plain.coef_)
+        assert model.log_likelihood_ == pytest.approx(plain.log_likelihood_ - 60 * power * np.log(2), rel=1e-12)
+
+
+def test_coefficient_table_reads_as_a_frame(rng):
+    X, y = draw(rng)
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"])
+    table = MLELinearRegressor().fit(frame, y).coefficients()
+    assert list(table.index) == ["intercept", "a", "b", "c", "d"]
+    assert list(table.columns) == ["estimate", "std_error", "t", "p_value", "lower", "upper"]
+    assert list(MLELinearRegressor(fit_intercept=False).fit(frame, y).coefficients().index) == ["a", "b", "c", "d"]

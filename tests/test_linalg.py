@@ -1,0 +1,147 @@
+"""The numerical kernels, each against exact arithmetic or an identity."""
+
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+from designs import conditioned, hilbert
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mle_regression.diagnostics.curvature import graded_singular_values
+from mle_regression.linalg.exact import MAX_TERMS, Fixed, exact_gram, fixed, two_prod, two_sum
+from mle_regression.linalg.frame import Frame, choose_frame
+from mle_regression.linalg.gram import Moments, block_moments, fold_gram
+from mle_regression.linalg.precondition import triangular_preconditioner
+from mle_regression.linalg.qr import stack_factors
+from mle_regression.linalg.scaling import column_norms, exponents
+
+floats = st.floats(-1e100, 1e100, allow_nan=False).filter(lambda v: v == 0 or abs(v) > 1e-100)
+
+
+def as_fractions(f: Fixed):
+    digits = f.digits.astype(int)
+    return np.array([[sum(Fraction(int(d)) * Fraction(2) ** (20 * (f.top - level)) for level, d in enumerate(column))
+                      for column in row] for row in digits.transpose(1, 2, 0)])  # fmt: skip
+
+
+@given(floats, floats)
+def test_error_free_transformations(a, b):
+    s, e = two_sum(np.float64(a), np.float64(b))
+    assert Fraction(float(s)) + Fraction(float(e)) == Fraction(a) + Fraction(b)
+    p, e = two_prod(np.float64(a), np.float64(b))
+    assert Fraction(float(p)) + Fraction(float(e)) == Fraction(a) * Fraction(b)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(floats, floats), min_size=1, max_size=6), st.booleans())
+def test_exact_gram_is_exact(rows, weighted):
+    # Values of one column may differ by 2**50 and still be written to the last bit, times a weight of 53 bits too.
+    z = np.array(rows)
+    top = exponents(np.abs(z).max(axis=0))
+    z = np.where(np.abs(z) < np.ldexp(1.0, top - 50), 0.0, z)
+    weights = np.linspace(0.1, 1.0, len(z)) if weighted else None
+    gram = as_fractions(exact_gram(z, top + 1, weights).carried())
+    exact = [[sum(Fraction(1 if weights is None else float(weights[k])) * Fraction(float(z[k, i])) * Fraction(float(z[k, j]))
+                  for k in range(len(z))) for j in range(2)] for i in range(2)]  # fmt: skip
+    for i in range(2):
+        for j in range(2):
+            assert gram[i, j] * Fraction(2) ** int(top[i] + top[j] + 2) == exact[i][j]
+
+
+def test_exact_gram_sums_blocks_of_any_length(rng):
+    z = rng.integers(-(2**30), 2**30, (5000, 3)).astype(float)
+    top = exponents(np.abs(z).max(axis=0)) + 1
+    whole = exact_gram(z, top, None).carried()
+    parts = (exact_gram(z[:777], top, None) + exact_gram(z[777:], top, None)).carried()
+    np.testing.assert_array_equal(as_fractions(whole), as_fractions(parts))
+    exact = z.astype(int).astype(object).T @ z.astype(int).astype(object)
+    units = np.array([[Fraction(2) ** int(a + b) for b in top] for a in top])
+    assert (as_fractions(whole) * units == exact).all()
+
+
+def test_the_sums_of_limbs_stay_below_the_integers_of_float64():
+    """The largest possible digits, in the longest block: every partial sum must be an integer that float64 holds."""
+    full = np.full((1, MAX_TERMS, 1), 2.0**19.5 // 1)
+    product = Fixed(full, -1).times(Fixed(full, -1))
+    assert as_fractions(product)[0, 0] == MAX_TERMS * Fraction(int(full[0, 0, 0])) ** 2 * Fraction(2) ** -40
+
+
+@given(st.lists(floats, min_size=1, max_size=5))
+def test_fixed_point_holds_what_it_is_given(values):
+    a = np.array([values])
+    stored = fixed(a)
+    largest = max(abs(v) for v in values)
+    for kept, v in zip(as_fractions(stored)[0], values, strict=True):
+        assert abs(kept - Fraction(v)) <= Fraction(largest) * Fraction(2) ** -139
+    np.testing.assert_allclose(stored.carried().to_float(), a, rtol=2**-52, atol=largest * 2.0**-138)
+
+
+@pytest.mark.parametrize("kappa", [1e3, 1e9, 1e13, 1e15])
+def test_preconditioner_makes_any_gram_matrix_the_identity(kappa):
+    a = conditioned(30, 5, kappa)
+    top = exponents(np.abs(a).max(axis=0)) + 1
+    v = triangular_preconditioner(exact_gram(a, top, None).carried())
+    basis = np.array([[Fraction(float(x)) for x in row] for row in np.ldexp(v, 0)])
+    rows = np.array([[Fraction(float(x)) for x in row] for row in np.ldexp(a, -top)])
+    product = (rows.dot(basis)).T.dot(rows.dot(basis)).astype(float)
+    np.testing.assert_allclose(product, np.eye(5), atol=0.5)
+
+
+@pytest.mark.parametrize(("n", "p"), [(1, 1), (7, 3), (1000, 1), (1001, 5), (333, 20), (50, 60)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_folded_gram(n, p, order, rng):
+    x = np.asarray(rng.standard_normal((n, p)), order=order)
+    np.testing.assert_allclose(fold_gram(x), x.T @ x, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_moments_are_the_same_in_any_coordinates(weighted, rng):
+    x, y = rng.standard_normal((50, 3)) + 2, rng.standard_normal((50, 2))
+    weights = rng.random(50) if weighted else None
+    z = np.hstack([x, y])
+    w = np.ones(50) if weights is None else weights
+    plain = block_moments(x, y, weights, Frame(np.zeros(5, dtype=np.int64), np.zeros(5)))
+    np.testing.assert_allclose(plain.gram, (z * w[:, None]).T @ z, rtol=1e-13)
+    np.testing.assert_allclose(plain.sums, w @ z, rtol=1e-13)
+    frame = Frame(np.array([3, 0, -2, 1, 0]), np.arange(5.0))
+    moved = block_moments(x, y, weights, frame)
+    inside = np.ldexp(z, -frame.exponent) - frame.shift
+    np.testing.assert_allclose(moved.gram, (inside * w[:, None]).T @ inside, rtol=1e-12)
+    total = Moments(plain.sums.copy(), plain.gram.copy()).add(plain)
+    np.testing.assert_allclose(total.gram, 2 * plain.gram)
+
+
+def test_frame_shifts_only_where_squares_would_cancel(rng):
+    sample = rng.standard_normal((100, 3)) + np.array([0.0, 5.0, 1e6])
+    assert choose_frame(sample, shifted=False).is_identity
+    assert (choose_frame(sample, shifted=True).shift != 0).tolist() == [False, False, True]
+    huge = choose_frame(sample * np.array([1e200, 1.0, 1e-200]), shifted=True)
+    assert (huge.exponent != 0).tolist() == [True, False, True]
+
+
+def test_factors_combine_in_any_tree(rng):
+    a, b, c = (rng.standard_normal((n, 4)) for n in (3, 10, 6))
+    whole = np.vstack([a, b, c])
+    for upper in (stack_factors(stack_factors(a, b), c), stack_factors(a, stack_factors(b, c))):
+        np.testing.assert_allclose(upper.T @ upper, whole.T @ whole, atol=1e-12)
+
+
+def test_column_norms_do_not_overflow():
+    a = np.array([[3e200, 3e-200, 0.0, 3.0], [4e200, 4e-200, 0.0, 4.0]])
+    np.testing.assert_allclose(column_norms(a), [5e200, 5e-200, 0.0, 5.0])
+
+
+@pytest.mark.parametrize("size", [6, 320])
+def test_graded_singular_values(size, rng):
+    q = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    scales = np.logspace(-120, 120, size)
+    # Orthogonal columns times scales: the singular values are the scales.
+    np.testing.assert_allclose(graded_singular_values(q * scales), np.sort(scales)[::-1], rtol=1e-11)
+
+
+def test_singular_values_of_hilbert():
+    a = hilbert(6, 6)
+    truth = sorted((float(v) for v in mpmath.svd_r(mpmath.matrix(a.tolist()), compute_uv=False)), reverse=True)
+    np.testing.assert_allclose(graded_singular_values(a), truth, rtol=1e-9)

@@ -1,0 +1,195 @@
+"""Dependent columns: what is said, what is fitted, and what is not claimed."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from designs import conditioned, random
+
+from mle_regression import MLELinearRegressor, RankDeficiencyWarning
+
+
+def dependent(rng, n=50):
+    X = rng.standard_normal((n, 5)) + 1.0
+    X[:, 3] = 2 * X[:, 0] - 0.5 * X[:, 1] + 7
+    return pd.DataFrame(X, columns=["a", "b", "c", "d", "e"]), rng.standard_normal(n)
+
+
+def test_warning_names_columns_and_relation(solver, rng):
+    X, y = dependent(rng)
+    with pytest.warns(RankDeficiencyWarning, match=r"5 of 6 .*: d = 2\*a - 0\.5\*b \+ 7\..*alpha > 0"):
+        model = MLELinearRegressor(solver=solver).fit(X, y)
+    assert model.rank_ == 5
+    assert model.verdict_ == "flat minimum"
+    assert model.condition_number_ == np.inf
+    assert model.hessian_eigenvalues_[0] == 0 < model.hessian_eigenvalues_[1]
+    assert model.solver_ == "svd"
+
+
+def test_minimum_norm_is_that_of_the_pseudo_inverse(solver, rng):
+    X, y = dependent(rng)
+    X = X.to_numpy()
+    model = MLELinearRegressor(solver=solver, on_rank_deficiency="min_norm").fit(X, y)
+    centred = X - X.mean(axis=0)
+    np.testing.assert_allclose(model.coef_, np.linalg.pinv(centred) @ (y - y.mean()), atol=1e-12)
+    np.testing.assert_allclose(model.predict(X), y.mean() + centred @ np.linalg.pinv(centred) @ (y - y.mean()), atol=1e-12)
+    assert model.noise_variance_ == pytest.approx(np.mean((y - model.predict(X)) ** 2), rel=1e-12)
+
+
+def test_standard_errors_only_where_there_is_something_to_err(solver, rng):
+    X, y = dependent(rng)
+    model = MLELinearRegressor(solver=solver, on_rank_deficiency="min_norm").fit(X, y)
+    whole = MLELinearRegressor(solver=solver).fit(X.drop(columns="d"), y)
+    errors = pd.Series(model.standard_errors_, X.columns)
+    assert errors[["a", "b", "d"]].isna().all()
+    expected = pd.Series(whole.standard_errors_, ["a", "b", "c", "e"])
+    np.testing.assert_allclose(errors[["c", "e"]], expected[["c", "e"]], rtol=1e-10)
+    assert np.isnan(model.intercept_standard_error_)
+    assert model.log_likelihood_ == pytest.approx(whole.log_likelihood_, rel=1e-12)
+    assert model.n_parameters_ == whole.n_parameters_
+
+
+def test_predictions_are_determined_only_inside_the_row_space(solver, rng):
+    X, y = dependent(rng)
+    model = MLELinearRegressor(solver=solver, on_rank_deficiency="min_norm").fit(X, y)
+    whole = MLELinearRegressor(solver=solver).fit(X.drop(columns="d"), y)
+    _, std = model.predict(X, return_std=True)
+    np.testing.assert_allclose(std, whole.predict(X.drop(columns="d"), return_std=True)[1], rtol=1e-9)
+    outside = X.assign(d=X["d"] + 1.0)
+    assert np.isnan(model.predict(outside, return_std=True)[1]).all()
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_drop_fits_the_first_independent_columns(refine, solver, rng):
+    X, y = dependent(rng)
+    model = MLELinearRegressor(solver=solver, on_rank_deficiency="drop", refine=refine).fit(X, y)
+    kept = MLELinearRegressor(solver=solver, refine=refine).fit(X.drop(columns="d"), y)
+    np.testing.assert_allclose(np.delete(model.coef_, 3), kept.coef_, rtol=1e-11)
+    assert model.coef_[3] == 0
+    assert np.isnan(model.standard_errors_[3])
+    np.testing.assert_allclose(np.delete(model.standard_errors_, 3), kept.standard_errors_, rtol=1e-11)
+    assert model.intercept_standard_error_ == pytest.approx(kept.intercept_standard_error_, rel=1e-11)
+    assert model.log_likelihood_ == pytest.approx(kept.log_likelihood_, rel=1e-12)
+    assert model.rank_ == 5
+    assert model.condition_number_ == np.inf
+
+
+def test_raise_and_keep_the_earlier_fit(solver, rng):
+    X, y = dependent(rng)
+    model = MLELinearRegressor(solver=solver, on_rank_deficiency="raise").fit(X.drop(columns="d"), y)
+    before = model.coefficients()
+    with pytest.raises(np.linalg.LinAlgError, match=r"d = 2\*a - 0\.5\*b \+ 7"):
+        model.fit(X, y)
+    pd.testing.assert_frame_equal(model.coefficients(), before)
+    assert model.n_features_in_ == 4
+
+
+def test_min_norm_is_silent(rng):
+    X, y = dependent(rng)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MLELinearRegressor(on_rank_deficiency="min_norm").fit(X, y)
+
+
+CASES = {
+    "duplicated": (lambda X: np.column_stack([X, X[:, 1]]), "x4 = x1"),
+    "negated": (lambda X: np.column_stack([X, -X[:, 1]]), "x4 = -x1"),
+    "constant": (lambda X: np.column_stack([X, np.full(len(X), 0.1)]), "x4 = 0.1"),
+    "zero": (lambda X: np.column_stack([X, np.zeros(len(X))]), "x4 = 0"),
+    "large constant": (lambda X: np.column_stack([X, np.full(len(X), 1e9 / 3)]), "x4 = 3.33333e+08"),
+    "dummies": (lambda X: np.eye(4)[np.arange(len(X)) % 4], r"x3 = -x0 - x1 - x2 \+ 1"),
+    "other unit": (lambda X: np.column_stack([X, 1e-120 * X[:, 0]]), "x4 = 1e-120*x0"),
+    "far mean": (lambda X: np.column_stack([X + 1e7, X[:, 0] - 3]), r"x4 = x0 - 1e\+07"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("refine", [True, False])
+def test_relation_found(case, refine, solver):
+    make, said = CASES[case]
+    X = make(random(60, 4))
+    y = np.random.default_rng(1).standard_normal(60)
+    said = said.replace("*", r"\*").replace("e+0", r"e\+0") if "\\" not in said else said
+    with pytest.warns(RankDeficiencyWarning, match=said):
+        model = MLELinearRegressor(solver=solver, refine=refine).fit(X, y)
+    assert model.rank_ == X.shape[1]
+    centred = X - X.mean(axis=0)
+    best = np.linalg.lstsq(centred, y - y.mean(), rcond=1e-7)[0]
+    residuals = y - model.predict(X)
+    assert residuals @ residuals <= (1 + 1e-6) * np.sum((y - y.mean() - centred @ best) ** 2)
+
+
+@pytest.mark.parametrize("kappa", [1e9, 1e12])
+def test_nearly_dependent_is_not_dependent(kappa, solver):
+    X = conditioned(200, 4, kappa)
+    y = np.random.default_rng(1).standard_normal(200)
+    for refine in (True, False):
+        assert MLELinearRegressor(solver=solver, refine=refine).fit(X, y).verdict_ == "unique minimum"
+
+
+def test_rank_does_not_depend_on_units(solver, rng):
+    X, y = dependent(rng)
+    units = np.array([1e-140, 1e80, 3.0, 1e-7, 1e12])
+    model = MLELinearRegressor(solver=solver, on_rank_deficiency="drop").fit(X.to_numpy() * units, y)
+    plain = MLELinearRegressor(solver=solver, on_rank_deficiency="drop").fit(X.to_numpy(), y)
+    assert model.rank_ == plain.rank_ == 5
+    np.testing.assert_allclose(model.coef_ * units, plain.coef_, rtol=1e-9)
+
+
+def test_rank_tol_decides(solver):
+    X, y = conditioned(50, 4, 1e6), np.random.default_rng(1).standard_normal(50)
+    assert MLELinearRegressor(solver=solver).fit(X, y).rank_ == 5
+    model = MLELinearRegressor(solver=solver, rank_tol=1e-5, on_rank_deficiency="min_norm").fit(X, y)
+    assert model.rank_ == 4
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_fewer_rows_than_columns(intercept, storage, solver, rng):
+    X, y = rng.standard_normal((8, 20)), rng.standard_normal(8)
+    with pytest.warns(UserWarning) as caught:
+        model = MLELinearRegressor(solver=solver, fit_intercept=intercept).fit(storage(X), y)
+    assert any(w.category is RankDeficiencyWarning for w in caught)
+    centred = X - X.mean(axis=0) * intercept
+    np.testing.assert_allclose(model.coef_, np.linalg.pinv(centred) @ (y - intercept * y.mean()), atol=1e-12)
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-12)
+    assert model.rank_ == 8
+    assert np.isnan(model.standard_errors_).all()
+    assert np.isnan(model.predict(X, return_std=True)[1]).all()
+    assert np.isnan(model.coefficients()[["t", "p_value", "lower"]].to_numpy()).all()
+    assert len(model.hessian_eigenvalues_) == 20 + intercept
+    assert np.sum(model.hessian_eigenvalues_ > 0) == 8
+
+
+def test_one_row(solver):
+    with pytest.warns(UserWarning):
+        model = MLELinearRegressor(solver=solver).fit([[1.0, 2.0]], [3.0])
+    np.testing.assert_array_equal(model.coef_, 0)
+    assert model.intercept_ == 3.0
+    assert model.rank_ == 1
+
+
+def test_as_many_rows_as_parameters(solver, rng):
+    X, y = rng.standard_normal((4, 3)), rng.standard_normal(4)
+    with pytest.warns(UserWarning, match="exact"):
+        model = MLELinearRegressor(solver=solver).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-12)
+    assert model.rank_ == 4
+    assert np.isnan(model.standard_errors_).all()
+
+
+def test_float32_columns_are_dependent_to_their_own_precision(rng):
+    X = rng.standard_normal((80, 3)).astype(np.float32)
+    X = np.column_stack([X, X[:, 0] + X[:, 1]])
+    with pytest.warns(RankDeficiencyWarning, match=r"x3 = x0 \+ x1"):
+        MLELinearRegressor().fit(X, X[:, 2] + rng.standard_normal(80))
+    assert MLELinearRegressor().fit(X.astype(float), X[:, 2] + rng.standard_normal(80)).rank_ == 5
+
+
+def test_penalty_lifts_the_flat_valley(solver, rng):
+    X, y = dependent(rng)
+    model = MLELinearRegressor(solver=solver, alpha=1e-3).fit(X, y)
+    assert model.verdict_ == "unique minimum"
+    assert np.isfinite(model.standard_errors_).all()

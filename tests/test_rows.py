@@ -1,0 +1,125 @@
+"""However rows are stored, cut or counted, the fit is the same."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from mle_regression import MLELinearRegressor
+from mle_regression.rows import dense, sparse
+from mle_regression.rows.base import spans
+from mle_regression.rows.registry import ROWS, as_rows
+
+
+def problem(rng, n=400, p=6):
+    X = rng.integers(-8, 9, (n, p)).astype(float)
+    X[rng.random((n, p)) < 0.5] = 0
+    return X, X @ np.arange(p) + rng.standard_normal(n) + 3
+
+
+LAYOUTS = {
+    "Fortran": np.asfortranarray,
+    "every other row": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "every other column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "reversed": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
+    "float32": lambda X: X.astype(np.float32),
+    "float16": lambda X: X.astype(np.float16),
+    "int64": lambda X: X.astype(np.int64),
+    "int8": lambda X: X.astype(np.int8),
+    "big-endian": lambda X: X.astype(">f8"),
+    "csr": sp.csr_array,
+    "csc": sp.csc_array,
+    "csr_matrix": sp.csr_matrix,
+    "coo": sp.coo_array,
+    "int64 csr": lambda X: sp.csr_array(X.astype(np.int64)),
+    "list": lambda X: X.tolist(),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout_changes_nothing(layout, weighted, solver, rng):
+    X, y = problem(rng)
+    weights = rng.random(len(y)) if weighted else None
+    truth = MLELinearRegressor(solver=solver).fit(X, y, weights)
+    stored = LAYOUTS[layout](X)
+    model = MLELinearRegressor(solver=solver).fit(stored, y, weights)
+    np.testing.assert_allclose(model.coef_, truth.coef_, rtol=1e-14)
+    np.testing.assert_allclose(model.standard_errors_, truth.standard_errors_, rtol=1e-14)
+    np.testing.assert_allclose(model.predict(stored), truth.predict(X), rtol=1e-12)
+    np.testing.assert_allclose(model.predict(stored, return_std=True)[1], truth.predict(X, return_std=True)[1])
+
+
+def test_read_only_memory_map(tmp_path, rng):
+    X, y = problem(rng)
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_array_equal(MLELinearRegressor().fit(mapped, y).coef_, MLELinearRegressor().fit(X, y).coef_)
+
+
+@pytest.mark.parametrize("refine", [True, False])
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_blocks_and_threads_change_nothing(as_sparse, shift, refine, solver, rng, monkeypatch):
+    X, y = problem(rng)
+    X[:, 1] += shift
+    weights = rng.random(len(y))
+    weights[::7] = 0
+    stored = sp.csr_array(X) if as_sparse else X
+    truth = MLELinearRegressor(solver=solver, refine=refine).fit(stored, y, weights)
+    monkeypatch.setattr(dense, "_BLOCK_SIZE", 64)
+    monkeypatch.setattr(dense, "_THREADED_FROM", 1)
+    monkeypatch.setattr(dense, "blas_threads", lambda: 3)
+    monkeypatch.setattr(sparse, "_DENSE_BLOCK_SIZE", 64)
+    monkeypatch.setattr(sparse, "_SPARSE_BLOCK_NONZEROS", 100)
+    model = MLELinearRegressor(solver=solver, refine=refine).fit(stored, y, weights)
+    np.testing.assert_allclose(model.coef_, truth.coef_, rtol=1e-11)
+    assert model.log_likelihood_ == pytest.approx(truth.log_likelihood_, rel=1e-13)
+
+
+def test_sorted_rows_do_not_fool_the_sample(solver, rng):
+    """A sample of rows that shows neither the mean nor the magnitude of the others."""
+    X = rng.standard_normal((3000, 2))
+    X[1::2] += 1e8
+    X[5, 1] = 1e160
+    y = 1e-8 * X[:, 0] + rng.standard_normal(3000)
+    model = MLELinearRegressor(solver=solver, refine=False).fit(X, y)
+    exact = MLELinearRegressor(solver=solver, refine=True).fit(X, y)
+    np.testing.assert_allclose(model.coef_, exact.coef_, rtol=1e-9)
+    np.testing.assert_allclose(model.standard_errors_, exact.standard_errors_, rtol=1e-9)
+
+
+def test_nothing_is_written_to(rng):
+    X, y = problem(rng)
+    weights = rng.random(len(y))
+    copies = X.copy(), y.copy(), weights.copy()
+    for array in (X, y, weights):
+        array.setflags(write=False)
+    MLELinearRegressor().fit(X, y, weights).predict_interval(X)
+    for array, copy in zip((X, y, weights), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_a_sparse_fit_never_makes_x_dense(rng, monkeypatch):
+    X = sp.random_array((20_000, 30), density=0.01, format="csr", rng=rng)
+    y = X @ np.ones(30) + rng.standard_normal(20_000)
+    truth = MLELinearRegressor(refine=False).fit(X.toarray(), y)
+
+    def refuse(*_, **__):
+        raise AssertionError("made dense")
+
+    monkeypatch.setattr(sp.csr_array, "toarray", refuse)
+    as_rows(X, y[:, None]).reduce(lambda block: block.x.sum(), lambda a, b: a + b)
+    monkeypatch.undo()
+    np.testing.assert_allclose(MLELinearRegressor(refine=False).fit(X, y).coef_, truth.coef_, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("n", "width", "workers"), [(1, 5, 3), (10, 3, 2), (100, 7, 4), (8, 8, 2), (9, 1, 20)])
+def test_spans_cover_every_row_once(n, width, workers):
+    rows = [i for part in spans(n, width, workers) for lo in part for i in range(lo, min(lo + width, part.stop))]
+    assert rows == list(range(n))
+
+
+def test_every_home_takes_its_own_and_the_error_names_them():
+    assert set(ROWS) == {"dense", "sparse"}
+    with pytest.raises(TypeError, match="dense, sparse"):
+        as_rows("no rows", np.zeros((1, 1)))
