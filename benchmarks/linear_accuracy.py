@@ -20,7 +20,15 @@ from exact import digits, exact_least_squares
 
 from mle_regression import MLELinearRegressor
 
-POLYNOMIAL_DEGREE = {"Filip": 10, "Wampler1": 5, "Wampler2": 5, "Wampler3": 5, "Wampler4": 5, "Wampler5": 5, "Pontius": 2}
+POLYNOMIAL_DEGREE = {
+    "Filip": 10,
+    "Wampler1": 5,
+    "Wampler2": 5,
+    "Wampler3": 5,
+    "Wampler4": 5,
+    "Wampler5": 5,
+    "Pontius": 2,
+}
 NO_INTERCEPT = ("NoInt1", "NoInt2")
 NAMES = (
     "Norris", "Pontius", "NoInt1", "Filip", "Longley", "NoInt2",

@@ -90,7 +90,9 @@ for _ in range(3):
 done.set(); watcher.join()
 print(peak[0] - before)
 """
-    return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout) / 2**20
+    return (
+        int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout) / 2**20
+    )
 
 
 def geometric_mean(values) -> float:
@@ -123,7 +125,9 @@ def main() -> None:
         for name, seconds in found.items():
             print(f"  {name:20s}{1e3 * seconds:12.3f} ms{seconds / found['ours']:10.2f} x ours")
             ratios.setdefault(name, []).append((n, p, seconds / found["ours"]))
-    print(f"\ngeometric means of time / our time ({resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB peak)")
+    print(
+        f"\ngeometric means of time / our time ({resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB peak)"
+    )
     for name, values in ratios.items():
         every = geometric_mean([ratio for *_, ratio in values])
         large = geometric_mean([ratio for n, p, ratio in values if n * p > 10 * LARGE])

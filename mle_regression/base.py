@@ -115,4 +115,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             frequency=self._state["frequency"],
             noise_free=self._state["noise_free"],
         )
-        return density if pointwise else float(density.sum())
+        if pointwise:
+            return density
+        # One impossible row makes the data impossible, whatever infinite densities the others have.
+        return float(-np.inf if np.isneginf(density).any() else density.sum())

@@ -37,12 +37,12 @@ class TrainingData:
 @contextmanager
 def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
     """Leave an estimator as it was if what happens inside fails, so that an earlier fit survives a failed one."""
-    before = dict(vars(estimator))
+    before = dict(estimator.__dict__)
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
         raise
 
 
@@ -112,7 +112,7 @@ def describe_column(estimator: BaseEstimator, j: int) -> str:
 
 
 def feature_names(estimator: BaseEstimator) -> list[str]:
-    """Names of the columns of X that the estimator was fitted on: as given, else x0, x1, …"""
+    """Names of the columns of X that the estimator was fitted on: as given, else x0, x1 and so on."""
     names = getattr(estimator, "feature_names_in_", None)
     return [f"x{j}" for j in range(estimator.n_features_in_)] if names is None else [str(name) for name in names]
 
@@ -121,9 +121,7 @@ def non_finite_message(estimator: BaseEstimator, columns: AnyArray, data: Traini
     """Say which of the ``columns`` of [X | y] hold NaN or infinity, and what to do."""
     p = data.x.shape[1]
     n_outputs = data.y.shape[1]
-    names = [
-        describe_column(estimator, j) if j < p else ("y" if n_outputs == 1 else f"y[:, {j - p}]") for j in columns
-    ]
+    names = [describe_column(estimator, j) if j < p else ("y" if n_outputs == 1 else f"y[:, {j - p}]") for j in columns]
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     where = "X" if columns[0] < p else "y"
     return (
@@ -140,14 +138,14 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
 
 def check_non_negative(name: str, value: object) -> float:
     """Return ``value`` as a float; raise unless it is a finite number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < np.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
         raise ValueError(f"{name}={value!r} must be a finite number, zero or more.")
     return float(value)
 
 
 def check_probability(name: str, value: object) -> None:
     """Raise unless ``value`` is a number strictly between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
         raise ValueError(f"{name}={value!r} must lie strictly between 0 and 1.")
 
 
@@ -159,7 +157,9 @@ def _is_plain(array: Any) -> bool:
 def _refuse_masked(**arrays: Any) -> None:
     for name, array in arrays.items():
         if isinstance(array, np.ma.MaskedArray):
-            raise TypeError(f"{name} is a masked array, whose mask would be lost; fill it or drop the masked rows first.")
+            raise TypeError(
+                f"{name} is a masked array, whose mask would be lost; fill it or drop the masked rows first."
+            )
 
 
 def _check_numbers(array: Any, describe: Any) -> None:

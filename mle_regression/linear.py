@@ -24,7 +24,7 @@ from mle_regression.reports.coefficients import INTERCEPT, coefficient_table
 from mle_regression.reports.dependencies import describe_deficiency
 from mle_regression.rows.base import row_totals
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import LeastSquares, NonFiniteRows, Solution, Status
+from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Status
 from mle_regression.solvers.registry import find_solver
 from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning
 
@@ -122,7 +122,7 @@ class MLELinearRegressor(LikelihoodRegressor):
     >>> model.coef_, model.verdict_, model.solver_
     (array([1.1]), 'unique minimum', 'normal')
     >>> round(model.log_likelihood_, 6)
-    -4.406728
+    -4.889669
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class MLELinearRegressor(LikelihoodRegressor):
             try:
                 with suitable_threads(*problem.rows.shape[:2]):
                     solution = solver.solve(problem)
-            except NonFiniteRows as error:
+            except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             self._report(solution)
             self._assign(problem, solution, weight_exponent, data.single_output)
@@ -243,7 +243,7 @@ class MLELinearRegressor(LikelihoodRegressor):
         weights, k = data.weights, 0
         if weights is not None and not 1e-60 < weights.max() < 1e60:
             k = int(exponents(weights.max(keepdims=True))[0]) // 2
-            weights = scale(weights, np.int64(-2 * k))
+            weights = scale(weights, -2 * k)
         rows = as_rows(data.x, data.y, weights)
         n, p, _ = rows.shape
         tolerance = default_tolerance(p + 1, data.eps) if self.rank_tol is None else float(self.rank_tol)
@@ -251,7 +251,7 @@ class MLELinearRegressor(LikelihoodRegressor):
             rows=rows,
             totals=row_totals(n, weights),
             centred=bool(self.fit_intercept),
-            alpha=float(scale(np.float64(self.alpha), np.int64(-2 * k))),
+            alpha=float(scale((self.alpha), -2 * k)),
             tolerance=tolerance,
             deficiency=self.on_rank_deficiency,
             refine=n * p <= _REFINED_SIZE if self.refine == "auto" else self.refine,
@@ -284,13 +284,13 @@ class MLELinearRegressor(LikelihoodRegressor):
     def _assign(self, problem: LeastSquares, solution: Solution, weight_exponent: int, single_output: bool) -> None:
         frequency = self.weight_type == "frequency"
         totals, geometry = problem.totals, solution.geometry
-        unscale = np.int64(2 * weight_exponent)
+        unscale = 2 * weight_exponent
         found = likelihood_at(
             geometry,
             solution.residual_cross,
             solution.output_exponent + weight_exponent,
             find_noise(self.noise),
-            n=float(scale(np.float64(totals.sum_weights), unscale)) if frequency else float(totals.n_rows),
+            n=float(scale((totals.sum_weights), unscale)) if frequency else float(totals.n_rows),
             sum_log_weights=0.0 if frequency else totals.sum_log_weights + totals.n_rows * unscale * np.log(2.0),
             noise_free=solution.noise_free,
         )
@@ -327,15 +327,15 @@ class MLELinearRegressor(LikelihoodRegressor):
             "noise_free": solution.noise_free,
             "frequency": frequency,
         }
-        vars(self).pop("noise_covariance_", None)
-        vars(self).update(fitted)
+        self.__dict__.pop("noise_covariance_", None)
+        self.__dict__.update(fitted)
 
     def _geometry(self) -> Geometry:
         check_is_fitted(self)
         return Geometry(**self._state["geometry"])
 
     def _errors(self) -> Array:
-        """Standard errors (c + p, m) of (intercept, coef)."""
+        """Return standard errors (c + p, m) of (intercept, coef)."""
         return covariance.standard_errors(
             self._geometry(), self._state["residual_scale"], self._state["output_exponent"]
         )
@@ -346,7 +346,7 @@ class MLELinearRegressor(LikelihoodRegressor):
 
     def _deviation(self, x: Any, noise_share: float) -> Array:
         lever = covariance.leverage_of_rows(self._geometry(), x)
-        share = scale(np.float64(noise_share), np.int64(2 * self._state["weight_exponent"]))
+        share = scale((noise_share), 2 * self._state["weight_exponent"])
         spread = np.sqrt(share + lever)[:, None] * scale(self._state["residual_scale"], self._state["output_exponent"])
         return spread.reshape((-1, *self.coef_.shape[:-1]))
 

@@ -120,7 +120,9 @@ def test_several_outputs_share_one_covariance(weighted, solver, rng):
     covariance = residuals.T @ (weights[:, None] * residuals) / 60
     np.testing.assert_allclose(model.noise_covariance_, covariance, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(model.noise_variance_, np.diagonal(covariance), rtol=1e-11)
-    truth = sum(multivariate_normal(np.zeros(3), covariance / w).logpdf(e) for w, e in zip(weights, residuals, strict=True))
+    truth = sum(
+        multivariate_normal(np.zeros(3), covariance / w).logpdf(e) for w, e in zip(weights, residuals, strict=True)
+    )
     assert model.log_likelihood_ == pytest.approx(truth, rel=1e-12)
     assert model.log_likelihood(X, Y, weights) == pytest.approx(truth, rel=1e-12)
     assert model.n_parameters_ == 3 * 5 + 6
@@ -163,9 +165,7 @@ def test_penalised_fit(refine, alpha, intercept, solver, rng):
     assert model.noise_variance_ == pytest.approx(rss / 60, rel=1e-11)
     errors = np.sqrt(rss / (60 - dof) * np.diagonal(np.linalg.inv(penalised)))
     np.testing.assert_allclose(model.standard_errors_, errors[-4:], rtol=1e-8)
-    np.testing.assert_allclose(
-        model.hessian_eigenvalues_, np.linalg.eigvalsh(2 / weights.sum() * penalised), rtol=1e-9
-    )
+    np.testing.assert_allclose(model.hessian_eigenvalues_, np.linalg.eigvalsh(2 / weights.sum() * penalised), rtol=1e-9)
     assert model.loss_curve_[-1] == pytest.approx((rss + alpha * np.sum(model.coef_**2)) / weights.sum(), rel=1e-11)
     assert "p_value" not in model.coefficients()
     assert model.verdict_ == "unique minimum"

@@ -34,7 +34,9 @@ def test_minimum_norm_is_that_of_the_pseudo_inverse(solver, rng):
     model = MLELinearRegressor(solver=solver, on_rank_deficiency="min_norm").fit(X, y)
     centred = X - X.mean(axis=0)
     np.testing.assert_allclose(model.coef_, np.linalg.pinv(centred) @ (y - y.mean()), atol=1e-12)
-    np.testing.assert_allclose(model.predict(X), y.mean() + centred @ np.linalg.pinv(centred) @ (y - y.mean()), atol=1e-12)
+    np.testing.assert_allclose(
+        model.predict(X), y.mean() + centred @ np.linalg.pinv(centred) @ (y - y.mean()), atol=1e-12
+    )
     assert model.noise_variance_ == pytest.approx(np.mean((y - model.predict(X)) ** 2), rel=1e-12)
 
 

@@ -25,7 +25,7 @@ def effective_parameters(geometry: Geometry) -> float:
 
 
 def standard_errors(geometry: Geometry, residual_scale: Array, output_exponent: IntArray) -> Array:
-    """Standard errors (c + p, m) of (intercept, coef): s times the length of a row of the inverse's root.
+    """Return standard errors (c + p, m) of (intercept, coef): s times the length of a row of the inverse's root.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def hessian_eigenvalues(geometry: Geometry) -> Array:
     """
     values, shift = _singular_values(geometry)
     zeros = np.zeros(geometry.size - len(values))
-    eigenvalues = scale(2.0 / geometry.total * values**2, np.int64(2 * shift))
+    eigenvalues = scale(2.0 / geometry.total * values**2, 2 * shift)
     return np.sort(np.concatenate([zeros, eigenvalues]))
 
 
@@ -68,7 +68,7 @@ def graded_singular_values(a: Array) -> Array:
     """
     tall = a if a.shape[0] >= a.shape[1] else a.T
     if tall.shape[1] > _JACOBI_SIZE:
-        values: Array = np.linalg.svd(tall, compute_uv=False)
+        values = np.asarray(np.linalg.svd(tall, compute_uv=False))
         if values[-1] * _EASY_CONDITION > values[0]:
             return values
     values, _, _, work, _, info = dgejsv(tall, joba=0, jobu=3, jobv=3)

@@ -98,7 +98,9 @@ def new_log_density(
     """
     residuals = y - mean
     if noise_free:
-        residuals = np.where(np.abs(residuals) <= _ROUNDING * EPS * (np.abs(y) + np.abs(mean)), 0.0, residuals)
+        # Rounding in a sum is relative to its terms, of which the largest outputs give an idea.
+        size = np.abs(mean) + np.abs(y).max(axis=0)
+        residuals = np.where(np.abs(residuals) <= _ROUNDING * EPS * size, 0.0, residuals)
         covariance = np.zeros_like(covariance)
     if weights is None:
         return noise.log_density(residuals, covariance)

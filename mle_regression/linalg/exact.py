@@ -135,7 +135,7 @@ class Fixed:
         for digit in self.digits[-2::-1]:
             total *= 1.0 / _RADIX
             total += digit
-        return scale(total, np.int64(BITS * self.top))
+        return scale(total, BITS * self.top)
 
 
 def fixed(values: AnyArray, exponent: IntArray | None = None, limbs: int = MAX_LIMBS) -> Fixed:
@@ -146,14 +146,14 @@ def fixed(values: AnyArray, exponent: IntArray | None = None, limbs: int = MAX_L
     >>> import numpy as np
     >>> third = fixed(np.array([[1 / 3]]))
     >>> third.digits.ravel()
-    array([ 349525.,  349525.,  327680.])
+    array([349525., 349525., 349504.])
     >>> float(third.times(third).to_float()[0, 0]) == (1 / 3) ** 2
     True
     """
     scaled = values if exponent is None else scale(values, -exponent)
     largest = np.abs(scaled).max(keepdims=True, initial=0.0)
     top = -(-(int(exponents(largest).item()) + 1) // BITS)
-    return Fixed(_limbs(scale(scaled, np.int64(BITS * (1 - top))), limbs), top - 1)
+    return Fixed(_limbs(scale(scaled, BITS * (1 - top)), limbs), top - 1)
 
 
 def _limbs(rest: Array, limbs: int = MAX_LIMBS) -> Array:
@@ -186,7 +186,7 @@ def exact_gram(z: Array, exponent: IntArray, weights: Array | None, weight_expon
         rows = scale(z[start : start + step], -exponent)
         left = right = Fixed(_limbs(rows * _RADIX), -1)
         if weights is not None:
-            high, low = two_prod(scale(weights[start : start + step], np.int64(-weight_exponent))[:, None], rows)
+            high, low = two_prod(scale(weights[start : start + step], -weight_exponent)[:, None], rows)
             left = Fixed(_limbs(high * _RADIX), -1) + Fixed(_limbs(low * _RADIX), -1)
         parts.append(left.times(right))
     return reduce(add, parts)

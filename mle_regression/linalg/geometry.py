@@ -52,7 +52,7 @@ class Geometry:
     @property
     def size(self) -> int:
         """Number of parameters, the intercept included."""
-        return int(self.centred) + self.factor.shape[1]
+        return int(self.centred) + int(self.factor.shape[1])
 
 
 def inverse_root(geometry: Geometry) -> Array:

@@ -8,6 +8,11 @@ from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.frame import Frame
 
 
+def triangular_factor(a: Array) -> Array:
+    """Return the upper-triangular factor (min(n, p), p) of a (n, p)."""
+    return np.asarray(np.linalg.qr(a, mode="r"))
+
+
 def block_factor(x: AnyArray, y: Array, weights: Array | None, frame: Frame, centred: bool) -> Array:
     """Triangular factor of one block of √w·[1 | X | y] (or √w·[X | y]) in the frame's coordinates.
 
@@ -18,11 +23,9 @@ def block_factor(x: AnyArray, y: Array, weights: Array | None, frame: Frame, cen
     if centred:
         ones = np.ones(len(z)) if sqrt_weights is None else sqrt_weights
         z = np.column_stack([ones, z])
-    factor: Array = np.linalg.qr(z, mode="r")
-    return factor
+    return triangular_factor(z)
 
 
 def stack_factors(a: Array, b: Array) -> Array:
     """Triangular factor of two blocks from those of each; associative, so blocks may be combined in any tree."""
-    factor: Array = np.linalg.qr(np.vstack([a, b]), mode="r")
-    return factor
+    return triangular_factor(np.vstack([a, b]))

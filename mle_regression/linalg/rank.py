@@ -118,9 +118,9 @@ def estimable(triangle: Triangle, s: Spectrum) -> tuple[BoolArray, bool]:
     if s.rank == p:
         return np.ones(p, dtype=bool), True
     if not s.null.shape[1]:
-        return np.einsum("ij,ij->i", s.right, s.right) > 1.0 - _NOISE, False
+        return np.asarray(np.einsum("ij,ij->i", s.right, s.right) > 1.0 - _NOISE), False
     shift = np.sqrt(triangle.total) * (triangle.mean[:p] / s.unit) @ s.null
-    return ~s.null.any(axis=1), bool((np.abs(shift) < _NOISE).all())
+    return np.asarray(~s.null.any(axis=1)), bool((np.abs(shift) < _NOISE).all())
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def refine(gram: Fixed, inverse: Array, params: Array, penalty: Array | None) ->
     factor, info = dpotrf(scale(forms[:k, :k], -(unit[:, None] + unit)), lower=1, clean=1)
     if info != 0 or not np.isfinite(factor).all():
         return None
-    for step in range(1, _MAX_STEPS + 1):
+    for step in range(1, _MAX_STEPS + 1):  # noqa: B007
         newton, _ = dpotrs(factor, gradient, lower=1)
         params, low = two_sum(params, inverse @ newton + low)
         gain = gradient.T @ newton

@@ -21,10 +21,10 @@ def exponents(magnitude: Array) -> IntArray:
     return np.where(usable, exponent, 0).astype(np.int64)
 
 
-def scale(values: AnyArray, exponent: IntArray) -> Array:
+def scale(values: AnyArray | float, exponent: IntArray | int) -> Array:
     """Return ``values * 2**exponent`` (broadcast): exact unless the result leaves the range of float64."""
     with np.errstate(over="ignore", under="ignore"):
-        return np.ldexp(values, exponent)
+        return np.asarray(np.ldexp(values, exponent))
 
 
 def column_norms(a: Array) -> Array:

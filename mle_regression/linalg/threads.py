@@ -16,7 +16,7 @@ def _controller() -> ThreadpoolController:
 
 def blas_threads() -> int:
     """Return how many threads BLAS may use now (a limit set by the user or by joblib is respected)."""
-    counts = [lib.num_threads for lib in _controller().lib_controllers if lib.user_api == "blas"]
+    counts = [int(lib.num_threads) for lib in _controller().lib_controllers if lib.user_api == "blas"]
     return max([1, *counts])
 
 

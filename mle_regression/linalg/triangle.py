@@ -10,6 +10,7 @@ from scipy.linalg.lapack import dpotrf, dtrcon, dtrtri, dtrtrs
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
+from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import column_norms, exponents, scale
 
 
@@ -48,7 +49,7 @@ class Triangle:
     @property
     def n_features(self) -> int:
         """Number of columns p."""
-        return self.r.shape[1]
+        return int(self.r.shape[1])
 
     def columns(self, pick: IntArray) -> Triangle:
         """Return the problem restricted to some columns of X, triangular again."""
@@ -69,7 +70,7 @@ class Triangle:
 
 def retriangle(stacked: Array, p: int) -> tuple[Array, Array, Array]:
     """QR of [X | y] with p columns of X: return r (k, p), z (k, m) and the cross-products (m, m) of what is left."""
-    upper = np.linalg.qr(stacked, mode="r")
+    upper = triangular_factor(stacked)
     left = upper[p:, p:]
     return upper[:p, :p], upper[:p, p:], left.T @ left
 
@@ -111,7 +112,7 @@ def triangle_of_factor(
     if alpha:
         penalty = scale(np.full(p, np.sqrt(alpha)), -frame.exponent[:p])
         stacked = np.vstack([inner, np.hstack([np.diag(penalty), np.zeros((p, inner.shape[1] - p))])])
-        inner = np.linalg.qr(stacked, mode="r")
+        inner = triangular_factor(stacked)
     lengths = column_norms(inner)
     norm = np.hypot(lengths, np.sqrt(total) * np.abs(mean))
     unit = exponents(lengths)

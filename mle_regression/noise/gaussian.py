@@ -31,9 +31,7 @@ class Gaussian:
         density: Array = -0.5 * (m * LOG_2PI + log_det + squares) + 0.5 * m * log_weights
         return density
 
-    def max_log_likelihood(
-        self, residual_cross: Array, exponent: IntArray, n: float, sum_log_weights: float
-    ) -> float:
+    def max_log_likelihood(self, residual_cross: Array, exponent: IntArray, n: float, sum_log_weights: float) -> float:
         """Log-likelihood at the estimate Σ̂ = RᵀWR/n, of outputs (m,) that were divided by ``2**exponent``.
 
         ``−(n/2) (m log 2π + log|Σ̂| + m) + (m/2) Σ log w``; infinite where Σ̂ is singular to working precision.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -94,7 +95,7 @@ def spans(n: int, width: int, workers: int) -> list[range]:
     n_blocks = max(1, -(-n // width))
     workers = max(1, min(workers, n_blocks))
     edges = [min(n, width * (n_blocks * k // workers)) for k in range(workers)] + [n]
-    return [range(lo, hi, width) for lo, hi in zip(edges[:-1], edges[1:], strict=True)]
+    return [range(lo, hi, width) for lo, hi in pairwise(edges)]
 
 
 def evenly(n: int, size: int) -> slice:

@@ -59,7 +59,7 @@ class DenseRows:
         return np.hstack([self.x[pick], self.y[pick]], dtype=np.float64)
 
     def _block_rows(self) -> int:
-        p = max(1, self.x.shape[1])
+        p = max(1, int(self.x.shape[1]))
         return max(min(_BLOCK_SIZE // p, _MAX_BLOCK_ROWS), 2 * p)
 
     def _blocks(self, starts: range) -> Iterator[Block]:

@@ -22,7 +22,6 @@ class Automatic(Options):
     """
 
     name: ClassVar[str] = "auto"
-    needs: ClassVar[str] = "rows"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
 
     def solve(self, problem: LeastSquares) -> Solution:

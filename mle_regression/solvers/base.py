@@ -22,7 +22,7 @@ class Status(Enum):
     )
 
 
-class NonFiniteRows(ValueError):
+class NonFiniteRowsError(ValueError):
     """Some rows hold NaN or infinity; ``columns`` are positions in [X | y]."""
 
     def __init__(self, columns: IntArray) -> None:
@@ -103,7 +103,6 @@ class Solver(Protocol):
     """One algorithm, with the options that belong to it alone."""
 
     name: ClassVar[str]
-    needs: ClassVar[str]
     noises: ClassVar[frozenset[str]]
 
     def solve(self, problem: LeastSquares) -> Solution:

@@ -147,9 +147,7 @@ def _polished(
     return replace(estimate, coef=coef, intercept=intercept, cross=cross)
 
 
-def _refined(
-    problem: LeastSquares, part: Triangle, kept: IntArray, whole: Triangle, coef: Array
-) -> Estimate | None:
+def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, whole: Triangle, coef: Array) -> Estimate | None:
     """Solve the exact normal equation; None if it cannot be preconditioned."""
     first, k = int(problem.centred), len(kept)
     gram, exponent = sum_exact(problem, whole.exponent + np.frexp(whole.norm)[1])

@@ -44,7 +44,6 @@ class NormalEquation(Options):
     """
 
     name: ClassVar[str] = "normal"
-    needs: ClassVar[str] = "rows"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
 
     def solve(self, problem: LeastSquares) -> Solution:

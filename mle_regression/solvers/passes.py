@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import add
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from mle_regression.linalg.arrays import EPS, AnyArray, Array, IntArray
+from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import BITS, Fixed, exact_gram
 from mle_regression.linalg.frame import Frame, choose_frame, safe_exponents
 from mle_regression.linalg.gram import Moments, block_moments
@@ -17,7 +15,7 @@ from mle_regression.linalg.qr import block_factor, stack_factors
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.triangle import Triangle
 from mle_regression.rows.base import Block, Rows
-from mle_regression.solvers.base import LeastSquares, NonFiniteRows
+from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError
 
 _SAMPLE_ROWS = 256
 # Squares of columns whose sum falls below this have lost digits to underflow.
@@ -85,8 +83,7 @@ def sum_residuals(rows: Rows, frame: Frame, coef: Array, intercept: Array) -> Re
     p = len(coef)
 
     def residuals(block: Block) -> Residuals:
-        x: Any = block.x
-        y: AnyArray = block.y
+        x, y = block.x, block.y
         if not frame.is_identity:
             z = frame.apply(x, y, None)
             x, y = z[:, :p], z[:, p:]
@@ -94,7 +91,7 @@ def sum_residuals(rows: Rows, frame: Frame, coef: Array, intercept: Array) -> Re
         weighted = e if block.weights is None else block.weights[:, None] * e
         return Residuals(x.T @ weighted, weighted.sum(axis=0), weighted.T @ e)
 
-    return rows.reduce(residuals, add, dense=not frame.is_identity)
+    return rows.reduce(residuals, Residuals.__add__, dense=not frame.is_identity)
 
 
 def sum_exact(problem: LeastSquares, bound: IntArray) -> tuple[Fixed, IntArray]:
@@ -116,7 +113,7 @@ def sum_exact(problem: LeastSquares, bound: IntArray) -> tuple[Fixed, IntArray]:
         z = np.hstack([*columns, block.x, block.y])
         return exact_gram(z, exponent, block.weights, BITS * weight_limbs)
 
-    gram = problem.rows.reduce(cross_products, add, dense=True)
+    gram = problem.rows.reduce(cross_products, Fixed.__add__, dense=True)
     return Fixed(gram.digits, gram.top + weight_limbs).carried(), exponent
 
 
@@ -150,11 +147,11 @@ def _magnitudes(rows: Rows) -> Array:
     def largest(block: Block) -> Array:
         x = abs(block.x).max(axis=0)
         x = x.toarray().ravel() if sp.issparse(x) else x
-        return np.r_[x, np.abs(block.y).max(axis=0)]
+        return np.concatenate([x, np.abs(block.y).max(axis=0)])
 
-    magnitudes = rows.reduce(largest, np.maximum)
+    magnitudes: Array = rows.reduce(largest, lambda a, b: np.maximum(a, b))
     if not np.isfinite(magnitudes).all():
-        raise NonFiniteRows(np.flatnonzero(~np.isfinite(magnitudes)))
+        raise NonFiniteRowsError(np.flatnonzero(~np.isfinite(magnitudes)))
     return magnitudes
 
 

@@ -21,7 +21,6 @@ class TallSkinnyQR(Options):
     """
 
     name: ClassVar[str] = "qr"
-    needs: ClassVar[str] = "rows"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
 
     def solve(self, problem: LeastSquares) -> Solution:

@@ -20,7 +20,6 @@ class SingularValues(Options):
     """
 
     name: ClassVar[str] = "svd"
-    needs: ClassVar[str] = "rows"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
 
     def solve(self, problem: LeastSquares) -> Solution:
