@@ -12,26 +12,21 @@ from sklearn.utils.validation import check_is_fitted
 from mle_regression import checks
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.diagnostics import covariance, curvature
-from mle_regression.diagnostics.likelihood import likelihood_at
+from mle_regression.fitting import fitted_linear, pose_problem
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import Geometry
-from mle_regression.linalg.rank import default_tolerance
-from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import suitable_threads
 from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
 from mle_regression.reports.coefficients import INTERCEPT, coefficient_table
 from mle_regression.reports.dependencies import describe_deficiency
-from mle_regression.rows.base import row_totals
-from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Status
+from mle_regression.solvers.base import NonFiniteRowsError, Solution, Status
 from mle_regression.solvers.registry import find_solver
 from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning
 
-# Up to this many numbers in X, working out every digit costs about as much as fitting at all.
-_REFINED_SIZE = 100_000
 WEIGHT_TYPES = ("precision", "frequency")
-DEFICIENCY = ("warn", "raise", "drop", "min_norm")
+ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
 
 
 class MLELinearRegressor(LikelihoodRegressor):
@@ -171,14 +166,29 @@ class MLELinearRegressor(LikelihoodRegressor):
             self._check_options()
             solver = find_solver(self.solver, self.noise)
             data = checks.training_data(self, X, y, sample_weight)
-            problem, weight_exponent = self._problem(data)
+            problem, k = pose_problem(
+                data.x,
+                data.y,
+                data.weights,
+                eps=data.eps,
+                fit_intercept=bool(self.fit_intercept),
+                alpha=float(self.alpha),
+                rank_tol=None if self.rank_tol is None else float(self.rank_tol),
+                deficiency=self.on_rank_deficiency,
+                refine=self.refine,
+            )
             try:
                 with suitable_threads(*problem.rows.shape[:2]):
                     solution = solver.solve(problem)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             self._report(solution)
-            self._assign(problem, solution, weight_exponent, data.single_output)
+            frequency = self.weight_type == "frequency"
+            fitted = fitted_linear(
+                problem, solution, k, noise=self.noise, frequency=frequency, single_output=data.single_output
+            )
+            self.__dict__.pop("noise_covariance_", None)
+            self.__dict__.update(fitted)
         return self
 
     def coefficients(self, confidence: float = 0.95) -> pd.DataFrame:
@@ -231,32 +241,12 @@ class MLELinearRegressor(LikelihoodRegressor):
 
     def _check_options(self) -> None:
         checks.check_choice("fit_intercept", self.fit_intercept, (True, False))
-        checks.check_choice("weight_type", self.weight_type, ("precision", "frequency"))
-        checks.check_choice("on_rank_deficiency", self.on_rank_deficiency, ("warn", "raise", "drop", "min_norm"))
+        checks.check_choice("weight_type", self.weight_type, WEIGHT_TYPES)
+        checks.check_choice("on_rank_deficiency", self.on_rank_deficiency, ON_RANK_DEFICIENCY)
         checks.check_choice("refine", self.refine, ("auto", True, False))
         checks.check_non_negative("alpha", self.alpha)
         checks.check_non_negative("rank_tol", self.rank_tol or 0.0)
         find_noise(self.noise)
-
-    def _problem(self, data: checks.TrainingData) -> tuple[LeastSquares, int]:
-        """Return the problem in arrays, with weights scaled by ``4**-k`` to stay in range, and k."""
-        weights, k = data.weights, 0
-        if weights is not None and not 1e-60 < weights.max() < 1e60:
-            k = int(exponents(weights.max(keepdims=True))[0]) // 2
-            weights = scale(weights, -2 * k)
-        rows = as_rows(data.x, data.y, weights)
-        n, p, _ = rows.shape
-        tolerance = default_tolerance(p + 1, data.eps) if self.rank_tol is None else float(self.rank_tol)
-        problem = LeastSquares(
-            rows=rows,
-            totals=row_totals(n, weights),
-            centred=bool(self.fit_intercept),
-            alpha=float(scale((self.alpha), -2 * k)),
-            tolerance=tolerance,
-            deficiency=self.on_rank_deficiency,
-            refine=n * p <= _REFINED_SIZE if self.refine == "auto" else self.refine,
-        )
-        return problem, k
 
     def _report(self, solution: Solution) -> None:
         """Turn the status into a warning or an error."""
@@ -281,55 +271,6 @@ class MLELinearRegressor(LikelihoodRegressor):
                 stacklevel=3,
             )
 
-    def _assign(self, problem: LeastSquares, solution: Solution, weight_exponent: int, single_output: bool) -> None:
-        frequency = self.weight_type == "frequency"
-        totals, geometry = problem.totals, solution.geometry
-        unscale = 2 * weight_exponent
-        found = likelihood_at(
-            geometry,
-            solution.residual_cross,
-            solution.output_exponent + weight_exponent,
-            find_noise(self.noise),
-            n=float(scale((totals.sum_weights), unscale)) if frequency else float(totals.n_rows),
-            sum_log_weights=0.0 if frequency else totals.sum_log_weights + totals.n_rows * unscale * np.log(2.0),
-            noise_free=solution.noise_free,
-        )
-        variance = np.diagonal(found.noise_covariance)
-        fitted = {
-            "coef_": solution.coef[:, 0] if single_output else solution.coef.T,
-            "intercept_": float(solution.intercept[0]) if single_output else solution.intercept,
-            "noise_variance_": float(variance[0]) if single_output else variance.copy(),
-            "log_likelihood_": found.log_likelihood,
-            **found.criteria,
-            "n_parameters_": found.n_parameters,
-            "effective_dof_": found.effective_dof,
-            "rank_": geometry.rank,
-            "verdict_": curvature.verdict(geometry),
-            "converged_": True,
-            "n_iter_": 1,
-            "loss_curve_": [_objective(solution)],
-            "gradient_norm_": solution.gradient_norm,
-            "solver_": solution.solver,
-            "refined_": solution.refined,
-        }
-        if not self.fit_intercept:
-            fitted["intercept_"] = 0.0
-        if not single_output:
-            fitted["noise_covariance_"] = found.noise_covariance
-        self._state = {
-            "geometry": {field: getattr(geometry, field) for field in Geometry.__dataclass_fields__},
-            "residual_scale": found.residual_scale,
-            "residual_dof": found.residual_dof,
-            "output_exponent": solution.output_exponent,
-            "weight_exponent": weight_exponent,
-            "noise_covariance": found.noise_covariance,
-            "noise": self.noise,
-            "noise_free": solution.noise_free,
-            "frequency": frequency,
-        }
-        self.__dict__.pop("noise_covariance_", None)
-        self.__dict__.update(fitted)
-
     def _geometry(self) -> Geometry:
         check_is_fitted(self)
         return Geometry(**self._state["geometry"])
@@ -346,14 +287,6 @@ class MLELinearRegressor(LikelihoodRegressor):
 
     def _deviation(self, x: Any, noise_share: float) -> Array:
         lever = covariance.leverage_of_rows(self._geometry(), x)
-        share = scale((noise_share), 2 * self._state["weight_exponent"])
+        share = scale(noise_share, 2 * self._state["weight_exponent"])
         spread = np.sqrt(share + lever)[:, None] * scale(self._state["residual_scale"], self._state["output_exponent"])
         return spread.reshape((-1, *self.coef_.shape[:-1]))
-
-
-def _objective(solution: Solution) -> float:
-    """J at the optimum, summed over the outputs."""
-    geometry = solution.geometry
-    penalty = geometry.alpha * float(np.sum(solution.coef**2)) if geometry.alpha else 0.0
-    squares = scale(np.diagonal(solution.residual_cross), 2 * solution.output_exponent)
-    return float((squares.sum() + penalty) / geometry.total)

@@ -1,0 +1,128 @@
+"""From arrays to a least-squares problem, and from its solution to what a fitted linear model knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mle_regression.diagnostics.curvature import verdict
+from mle_regression.diagnostics.likelihood import likelihood_at
+from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.rank import default_tolerance
+from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.noise.registry import find_noise
+from mle_regression.rows.base import row_totals
+from mle_regression.rows.registry import as_rows
+from mle_regression.solvers.base import LeastSquares, Solution
+
+# Up to this many numbers in X, working out every digit costs about as much as fitting at all.
+_REFINED_SIZE = 100_000
+
+
+def pose_problem(
+    x: Any,
+    y: Array,
+    weights: Array | None,
+    *,
+    eps: float,
+    fit_intercept: bool,
+    alpha: float,
+    rank_tol: float | None,
+    deficiency: str,
+    refine: bool | str,
+) -> tuple[LeastSquares, int]:
+    """Return the problem of fitting y (n, m) on x (n, p), its weights scaled by ``4**-k`` to stay in range, and k.
+
+    ``eps`` is the relative precision of the numbers in x; the other options are those of the estimator.
+    """
+    k = 0
+    if weights is not None and not 1e-60 < weights.max() < 1e60:
+        k = int(exponents(weights.max(keepdims=True))[0]) // 2
+        weights = scale(weights, -2 * k)
+    rows = as_rows(x, y, weights)
+    n, p, _ = rows.shape
+    problem = LeastSquares(
+        rows=rows,
+        totals=row_totals(n, weights),
+        centred=fit_intercept,
+        alpha=float(scale(alpha, -2 * k)),
+        tolerance=default_tolerance(p + 1, eps) if rank_tol is None else rank_tol,
+        deficiency=deficiency,
+        refine=n * p <= _REFINED_SIZE if refine == "auto" else bool(refine),
+    )
+    return problem, k
+
+
+def fitted_linear(
+    problem: LeastSquares, solution: Solution, k: int, *, noise: str, frequency: bool, single_output: bool
+) -> dict[str, Any]:
+    """Return the attributes of a fitted linear model by name, ``_state`` among them: arrays and numbers only.
+
+    Parameters
+    ----------
+    problem : LeastSquares
+        With weights divided by ``4**k``.
+    solution : Solution
+    k : int
+    noise : str
+        Name of the noise family.
+    frequency : bool
+        Whether weights count rows; else they are precisions.
+    single_output : bool
+        Whether y had one dimension.
+    """
+    totals, geometry = problem.totals, solution.geometry
+    found = likelihood_at(
+        geometry,
+        solution.residual_cross,
+        solution.output_exponent + k,
+        find_noise(noise),
+        n=float(scale(totals.sum_weights, 2 * k)) if frequency else float(totals.n_rows),
+        sum_log_weights=0.0 if frequency else totals.sum_log_weights + totals.n_rows * 2 * k * np.log(2.0),
+        noise_free=solution.noise_free,
+    )
+    variance = np.diagonal(found.noise_covariance).copy()
+    intercept: Any = 0.0
+    if problem.centred:
+        intercept = float(solution.intercept[0]) if single_output else solution.intercept
+    fitted = {
+        "coef_": solution.coef[:, 0].copy() if single_output else solution.coef.T.copy(),
+        "intercept_": intercept,
+        "noise_variance_": float(variance[0]) if single_output else variance,
+        "log_likelihood_": found.log_likelihood,
+        **found.criteria,
+        "n_parameters_": found.n_parameters,
+        "effective_dof_": found.effective_dof,
+        "rank_": geometry.rank,
+        "verdict_": verdict(geometry),
+        "converged_": True,
+        "n_iter_": 1,
+        "loss_curve_": [objective_at(solution)],
+        "gradient_norm_": solution.gradient_norm,
+        "solver_": solution.solver,
+        "refined_": solution.refined,
+        "_state": {
+            "geometry": {field: getattr(geometry, field) for field in Geometry.__dataclass_fields__},
+            "residual_scale": found.residual_scale,
+            "residual_dof": found.residual_dof,
+            "output_exponent": solution.output_exponent,
+            "weight_exponent": k,
+            "noise_covariance": found.noise_covariance,
+            "noise": noise,
+            "noise_free": solution.noise_free,
+            "frequency": frequency,
+        },
+    }
+    if not single_output:
+        fitted["noise_covariance_"] = found.noise_covariance
+    return fitted
+
+
+def objective_at(solution: Solution) -> float:
+    """Objective J at the optimum, summed over the outputs."""
+    geometry = solution.geometry
+    penalty = geometry.alpha * float(np.sum(solution.coef**2)) if geometry.alpha else 0.0
+    squares = scale(np.diagonal(solution.residual_cross), 2 * solution.output_exponent)
+    return float((squares.sum() + penalty) / geometry.total)
