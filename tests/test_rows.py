@@ -100,7 +100,7 @@ def test_nothing_is_written_to(rng):
 
 
 def test_a_sparse_fit_never_makes_x_dense(rng, monkeypatch):
-    X = sp.random_array((20_000, 30), density=0.01, format="csr", rng=rng)
+    X = sp.csr_array(sp.random(20_000, 30, density=0.01, random_state=0))
     y = X @ np.ones(30) + rng.standard_normal(20_000)
     truth = MLELinearRegressor(refine=False).fit(X.toarray(), y)
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
-from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, parametrize_with_checks
+from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, estimator_checks_generator
 
 from mle_regression import MLELinearRegressor
 from mle_regression.solvers.registry import SOLVERS
@@ -26,11 +26,18 @@ ESTIMATORS = [MLELinearRegressor(solver=name) for name in SOLVERS] + [
 ]
 
 
+def describe(estimator, check):
+    return f"{estimator}-{check.func.__name__}".replace("MLELinearRegressor", "")
+
+
+CHECKS = [pair for estimator in ESTIMATORS for pair in estimator_checks_generator(estimator)]
+
+
 # The checks feed degenerate data on purpose; that it is warned of is tested elsewhere.
 @pytest.mark.filterwarnings("ignore::mle_regression.RankDeficiencyWarning")
 @pytest.mark.filterwarnings("ignore::mle_regression.NoiseFreeWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(ESTIMATORS)
+@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[describe(*pair) for pair in CHECKS])
 def test_check_estimator(estimator, check):
     check(estimator)
 
@@ -66,8 +73,8 @@ def test_metadata_routing_of_sample_weight(rng):
         model = MLELinearRegressor().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
         pipe = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), model)
         pipe.fit(X, y, sample_weight=weights)
-        search = GridSearchCV(pipe, {"mlelinearregressor__alpha": [0.0, 1.0]}, cv=2)
-        search.fit(X, y, sample_weight=weights + 1)
+        search = GridSearchCV(model, {"alpha": [0.0, 1.0]}, cv=2).fit(X, y, sample_weight=weights + 1)
+    assert search.best_estimator_.rank_ == 4
     plain = make_pipeline(StandardScaler(), MLELinearRegressor()).fit(X, y)
     assert not np.allclose(pipe[-1].coef_, plain[-1].coef_)
     np.testing.assert_allclose(pipe[-1].predict(pipe[0].transform(X[30:])), pipe.predict(X[30:]))

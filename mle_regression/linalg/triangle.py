@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dtrcon, dtrtri, dtrtrs
+from scipy.linalg.lapack import dgecon, dpotrf, dtrtri, dtrtrs
 
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
@@ -131,12 +131,15 @@ def triangle_of_factor(
 
 
 def reciprocal_condition(r: Array) -> float:
-    """Estimate ``1 / (‖r‖₁ ‖r⁻¹‖₁)`` of an upper triangle (LAPACK trcon; Higham, 1988); 0 if it is not square."""
+    """Estimate ``1 / (‖r‖₁ ‖r⁻¹‖₁)`` of an upper triangle (Higham, 1988); 0 if it is not square.
+
+    LAPACK's gecon takes the factors of an LU decomposition, of which an upper triangle is one with L the identity.
+    """
     if r.shape[0] < r.shape[1]:
         return 0.0
     if r.shape[1] == 0:
         return 1.0
-    rcond, _ = dtrcon(r)
+    rcond, _ = dgecon(r, float(np.abs(r).sum(axis=0).max()))
     return float(rcond)
 
 
