@@ -41,6 +41,12 @@ def peers(x, y) -> dict:
 
         with_constant = np.column_stack([np.ones(len(y), x.dtype), x])
         runs["statsmodels"] = lambda: sm.OLS(y, with_constant).fit()
+
+        def with_numbers():
+            fit = sm.OLS(y, with_constant).fit()
+            return fit.llf, fit.bse, fit.condition_number
+
+        runs["statsmodels, llf, bse, cond"] = with_numbers
     except ImportError:
         pass
     try:
@@ -123,7 +129,7 @@ def main() -> None:
         found = medians(runs, options.repeat if n * p > 10_000 else 21, 1 if n * p > 10_000 else 50)
         print(f"\n{n:,} x {p}, {np.dtype(dtype).name}")
         for name, seconds in found.items():
-            print(f"  {name:20s}{1e3 * seconds:12.3f} ms{seconds / found['ours']:10.2f} x ours")
+            print(f"  {name:28s}{1e3 * seconds:12.3f} ms{seconds / found['ours']:10.2f} x ours")
             ratios.setdefault(name, []).append((n, p, seconds / found["ours"]))
     print(
         f"\ngeometric means of time / our time ({resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB peak)"
@@ -133,7 +139,7 @@ def main() -> None:
         large = geometric_mean([ratio for n, p, ratio in values if n * p > 10 * LARGE])
         wide = geometric_mean([ratio for n, p, ratio in values if p >= 100])
         narrow = geometric_mean([ratio for n, p, ratio in values if p <= 20 and n > LARGE])
-        print(f"  {name:20s} all {every:7.2f}   the large {large:7.2f}   p >= 100 {wide:7.2f}   p <= 20 {narrow:7.2f}")
+        print(f"  {name:28s} all {every:7.2f}   the large {large:7.2f}   p >= 100 {wide:7.2f}   p <= 20 {narrow:7.2f}")
 
 
 if __name__ == "__main__":

@@ -30,12 +30,9 @@ model = MLELinearRegressor().fit(X, y)
 
 heading("1. Raw units: what the fit knows")
 print(model.coefficients().to_string(float_format="{:.4g}".format))
-print(
-    f"\nlog-likelihood {model.log_likelihood_:.3f}   AIC {model.aic_:.2f}   BIC {model.bic_:.2f}   R² {model.score(X, y):.4f}"
-)
-print(
-    f"noise standard deviation {np.sqrt(model.noise_variance_):.3f}   solver {model.solver_}   rank {model.rank_} of {X.shape[1] + 1}"
-)
+print(f"\nlog-likelihood {model.log_likelihood_:.3f}   AIC {model.aic_:.2f}   BIC {model.bic_:.2f}")
+print(f"R² {model.score(X, y):.4f}   noise standard deviation {np.sqrt(model.noise_variance_):.3f}")
+print(f"solver {model.solver_}   rank {model.rank_} of {X.shape[1] + 1}   every digit worked out: {model.refined_}")
 print("eigenvalues of the Hessian  " + "  ".join(f"{value:.3g}" for value in model.hessian_eigenvalues_))
 print(f"condition number {model.condition_number_:.3g}   verdict: {model.verdict_}")
 
