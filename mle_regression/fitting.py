@@ -50,7 +50,7 @@ def pose_problem(
         alpha=float(scale(alpha, -2 * k)),
         tolerance=default_tolerance(p + 1, eps) if rank_tol is None else rank_tol,
         deficiency=deficiency,
-        refine=n * p <= _REFINED_SIZE if refine == "auto" else bool(refine),
+        refine=max(n, p) * p <= _REFINED_SIZE if refine == "auto" else bool(refine),
     )
     return problem, k
 

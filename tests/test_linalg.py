@@ -145,3 +145,9 @@ def test_singular_values_of_hilbert():
     a = hilbert(6, 6)
     truth = sorted((float(v) for v in mpmath.svd_r(mpmath.matrix(a.tolist()), compute_uv=False)), reverse=True)
     np.testing.assert_allclose(graded_singular_values(a), truth, rtol=1e-9)
+
+
+def test_products_with_a_long_inner_dimension_are_exact(rng):
+    a = rng.integers(-(2**50), 2**50, (20_000, 2)).astype(float)
+    exact = a.astype(int).astype(object).T @ a.astype(int).astype(object)
+    assert (as_fractions(fixed(a).times(fixed(a))) == exact).all()

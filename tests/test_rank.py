@@ -195,3 +195,12 @@ def test_penalty_lifts_the_flat_valley(solver, rng):
     model = MLELinearRegressor(solver=solver, alpha=1e-3).fit(X, y)
     assert model.verdict_ == "unique minimum"
     assert np.isfinite(model.standard_errors_).all()
+
+
+def test_drop_takes_only_the_kept_columns_into_exact_sums(rng):
+    """Far more columns than rows: nothing of the size of all columns squared is formed."""
+    X, y = rng.standard_normal((5, 15_000)), rng.standard_normal(5)
+    with pytest.warns(UserWarning, match="exact"):
+        model = MLELinearRegressor(on_rank_deficiency="drop", refine=True).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-12)
+    assert np.count_nonzero(model.coef_) == 4

@@ -1,10 +1,13 @@
 """However rows are stored, cut or counted, the fit is the same."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from mle_regression import MLELinearRegressor
+from mle_regression.linalg.threads import blas_threads
 from mle_regression.rows import dense, sparse
 from mle_regression.rows.base import spans
 from mle_regression.rows.registry import ROWS, as_rows
@@ -123,3 +126,26 @@ def test_every_home_takes_its_own_and_the_error_names_them():
     assert set(ROWS) == {"dense", "sparse"}
     with pytest.raises(TypeError, match="dense, sparse"):
         as_rows("no rows", np.zeros((1, 1)))
+
+
+def test_whole_blocks_of_weight_zero(solver, rng, monkeypatch):
+    X, y = problem(rng)
+    weights = np.r_[np.zeros(150), rng.random(100), np.zeros(150)]
+    for refine in (True, False):
+        truth = MLELinearRegressor(solver=solver, refine=refine).fit(X[150:250], y[150:250], weights[150:250])
+        with monkeypatch.context() as patch:
+            patch.setattr(dense, "_BLOCK_SIZE", 64)
+            patch.setattr(dense, "_THREADED_FROM", 1)
+            patch.setattr(dense, "blas_threads", lambda: 4)
+            model = MLELinearRegressor(solver=solver, refine=refine).fit(X, y, weights)
+        np.testing.assert_allclose(model.coef_, truth.coef_, rtol=1e-12)
+
+
+def test_fits_in_threads_leave_the_blas_threads_as_they_were(rng):
+    X, y = problem(rng)
+    before = blas_threads()
+    truth = MLELinearRegressor().fit(X, y).coef_
+    with ThreadPoolExecutor(4) as pool:
+        for coef in pool.map(lambda _: MLELinearRegressor().fit(X, y).coef_, range(40)):
+            np.testing.assert_array_equal(coef, truth)
+    assert blas_threads() == before

@@ -76,7 +76,7 @@ class Fixed:
     top: int
 
     def __add__(self, other: Fixed) -> Fixed:
-        """Sum without carrying: digits grow by one bit at most."""
+        """Sum without carrying; up to 2**30 carried matrices can be added before they need to be carried again."""
         top = max(self.top, other.top)
         length = max(top - self.top + len(self.digits), top - other.top + len(other.digits))
         total = np.zeros((length, *self.digits.shape[1:]))
@@ -94,6 +94,10 @@ class Fixed:
             digits[top - term.top : top - term.top + len(term.digits), :, columns] = term.digits
         return Fixed(digits, top)
 
+    def rows(self, pick: slice) -> Fixed:
+        """Return some rows."""
+        return Fixed(self.digits[:, pick], self.top)
+
     def columns(self, pick: slice) -> Fixed:
         """Return some columns."""
         return Fixed(self.digits[:, :, pick], self.top)
@@ -105,8 +109,12 @@ class Fixed:
         return Fixed(self.digits[:, pick[:, None], pick[None, :]], self.top)
 
     def times(self, other: Fixed) -> Fixed:
-        """Return ``selfᵀ · other``, exactly; the inner dimension times limbs is at most `MAX_TERMS`."""
+        """Return ``selfᵀ · other``, exactly and carried."""
         (la, n, q), (lb, _, k) = self.digits.shape, other.digits.shape
+        step = MAX_TERMS // min(la, lb)
+        if n > step:
+            parts = [self.rows(slice(i, i + step)).times(other.rows(slice(i, i + step))) for i in range(0, n, step)]
+            return reduce(Fixed.__add__, parts).carried()
         left = self.digits.transpose(1, 0, 2).reshape(n, la * q)
         # The same array on both sides lets BLAS compute one triangle only.
         right = left if other is self else other.digits.transpose(1, 0, 2).reshape(n, lb * k)
@@ -181,17 +189,13 @@ def exact_gram(z: Array, exponent: IntArray, weights: Array | None, weight_expon
         Below ``2**weight_exponent``.
     """
     step = MAX_TERMS // MAX_LIMBS
-    parts = []
+    q = z.shape[1]
+    total = Fixed(np.zeros((1, q, q)), 0)
     for start in range(0, len(z), step):
         rows = scale(z[start : start + step], -exponent)
         left = right = Fixed(_limbs(rows * _RADIX), -1)
         if weights is not None:
             high, low = two_prod(scale(weights[start : start + step], -weight_exponent)[:, None], rows)
             left = Fixed(_limbs(high * _RADIX), -1) + Fixed(_limbs(low * _RADIX), -1)
-        parts.append(left.times(right))
-    return reduce(add, parts)
-
-
-def add(a: Fixed, b: Fixed) -> Fixed:
-    """Sum of two matrices; up to 2**30 carried ones can be added before they need to be carried again."""
-    return a + b
+        total += left.times(right)
+    return total

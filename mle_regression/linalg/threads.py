@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from threading import Lock
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -20,14 +22,32 @@ def blas_threads() -> int:
     return max([1, *counts])
 
 
+class _Limit:
+    """The limit in force and how many ask for it; of the process, since that is what BLAS knows."""
+
+    lock = Lock()
+    holders = 0
+    limiter: Any = None
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS to one thread: small products lose more to the hand-off than they gain.
 
     The limit is the process's, not the thread's, so it is entered where the work is handed out, never inside a worker.
+    Fits in several threads may overlap in any order: the first sets the limit, the last lifts it.
     """
-    with _controller().limit(limits=1, user_api="blas"):
+    with _Limit.lock:
+        if _Limit.holders == 0:
+            _Limit.limiter = _controller().limit(limits=1, user_api="blas")
+        _Limit.holders += 1
+    try:
         yield
+    finally:
+        with _Limit.lock:
+            _Limit.holders -= 1
+            if _Limit.holders == 0:
+                _Limit.limiter.restore_original_limits()
 
 
 # Up to these numbers of values and of multiplications, measured on two cores, one thread beats two: what the second

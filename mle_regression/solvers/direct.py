@@ -75,21 +75,19 @@ def conclude(
         if s.rank < triangle.n_features:
             return _deficient(problem, triangle, frame, s)
         coef = solve_by_singular_values(triangle) if by_spectrum else None
-    estimate = _full_rank(problem, triangle, np.arange(triangle.n_features), triangle, coef)
+    estimate = _full_rank(problem, triangle, np.arange(triangle.n_features), coef)
     if polish is not Polish.NOTHING and not estimate.refined:
         factor = triangle.r if polish is Polish.COEFFICIENTS else None
         estimate = _polished(problem, triangle, frame, estimate, factor)
     return _solution(problem, triangle, estimate, name)
 
 
-def _full_rank(
-    problem: LeastSquares, part: Triangle, kept: IntArray, whole: Triangle, coef: Array | None = None
-) -> Estimate:
-    """Solve a triangle of full rank: of all columns, or of those ``kept`` of the ``whole``."""
+def _full_rank(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array | None = None) -> Estimate:
+    """Solve a triangle of full rank: of all columns, or of the ``kept`` ones."""
     if coef is None:
         coef = solve_triangle(part.r, part.z)
     if problem.refine:
-        refined = _refined(problem, part, kept, whole, coef)
+        refined = _refined(problem, part, kept, coef)
         if refined is not None:
             return refined
     return _plain(problem, part, coef, part.tail, geometry_of(part, problem.centred, problem.alpha))
@@ -108,7 +106,7 @@ def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: Spect
     kept = independent_columns(triangle, s, problem.tolerance)
     geometry = deficient_geometry(triangle, s, problem.centred, problem.alpha)
     if problem.deficiency == "drop":
-        inner = _full_rank(problem, triangle.columns(kept), kept, triangle)
+        inner = _full_rank(problem, triangle.columns(kept), kept)
         coef = np.zeros((triangle.n_features, inner.coef.shape[1]))
         coef[kept] = inner.coef
         estimate = replace(inner, coef=coef, geometry=dropped_geometry(inner.geometry, kept, geometry))
@@ -147,24 +145,22 @@ def _polished(
     return replace(estimate, coef=coef, intercept=intercept, cross=cross)
 
 
-def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, whole: Triangle, coef: Array) -> Estimate | None:
+def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array) -> Estimate | None:
     """Solve the exact normal equation; None if it cannot be preconditioned."""
     first, k = int(problem.centred), len(kept)
-    gram, exponent = sum_exact(problem, whole.exponent + np.frexp(whole.norm)[1])
-    pick = np.concatenate([np.arange(first), first + kept, np.arange(first + whole.n_features, len(exponent))])
+    gram, exponent = sum_exact(problem, kept, part.exponent + np.frexp(part.norm)[1])
     inverse, params = inverse_triangle(part.r), coef
     if problem.centred:
         inverse = with_intercept(inverse, part.mean[:k], part.total)
         params = np.vstack([part.mean[k:] - part.mean[:k] @ coef, coef])
     # From the triangle's units to those of the exact sums, and back.
-    exponent = exponent[pick]
     unit = exponent.copy()
     unit[first:] -= part.exponent
     x, y = unit[: first + k, None], unit[None, first + k :]
     penalty = None
     if problem.alpha:
         penalty = np.concatenate([np.zeros(first), _penalty(problem.alpha, exponent[first : first + k])])
-    result = refine(gram.submatrix(pick), scale(inverse, x), scale(params, x - y), penalty)
+    result = refine(gram, scale(inverse, x), scale(params, x - y), penalty)
     if result is None:
         return None
     params = scale(result.params, y - x)

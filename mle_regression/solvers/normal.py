@@ -87,7 +87,7 @@ def _exact_triangle(problem: LeastSquares, moments: Moments, frame: Frame) -> Tr
     """Triangle of the cross-products of [1 | X] summed without rounding; None where they are singular."""
     first, p = int(problem.centred), problem.rows.shape[1]
     lengths = np.sqrt(np.diagonal(moments.gram) + problem.totals.sum_weights * frame.shift**2)
-    gram, exponent = sum_exact(problem, frame.exponent + np.frexp(lengths)[1])
+    gram, exponent = sum_exact(problem, np.arange(p), frame.exponent + np.frexp(lengths)[1])
     k = first + p
     inner = gram.submatrix(np.arange(k))
     if problem.alpha:

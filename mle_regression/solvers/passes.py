@@ -94,23 +94,26 @@ def sum_residuals(rows: Rows, frame: Frame, coef: Array, intercept: Array) -> Re
     return rows.reduce(residuals, Residuals.__add__, dense=not frame.is_identity)
 
 
-def sum_exact(problem: LeastSquares, bound: IntArray) -> tuple[Fixed, IntArray]:
+def sum_exact(problem: LeastSquares, columns: IntArray, bound: IntArray) -> tuple[Fixed, IntArray]:
     """Exact cross-products of [1 | X | y] (or [X | y]), columns divided by powers of two, whose exponents follow.
 
-    Without weights, the q columns of [X | y] are known to be below ``2**bound`` in magnitude.
+    Only some ``columns`` (k,) of X are taken. Without weights they and y are known to be below ``2**bound``, (k + m,).
     """
     if problem.totals.weighted:
-        exponent = exponents(_magnitudes(problem.rows)) + 1
+        p = problem.rows.shape[1]
+        taken = np.concatenate([columns, np.arange(p, p + problem.rows.shape[2])])
+        exponent = exponents(_magnitudes(problem.rows)[taken]) + 1
         # In whole limbs, so that the exact sums only move their radix point.
         weight_limbs = -(-int(exponents(np.array([problem.totals.max_weight]))[0]) // BITS)
     else:
         exponent, weight_limbs = bound + 1, 0
     if problem.centred:
         exponent = np.concatenate([np.ones(1, dtype=np.int64), exponent])
+    every = len(columns) == problem.rows.shape[1]
 
     def cross_products(block: Block) -> Fixed:
-        columns = [np.ones((len(block.y), 1))] if problem.centred else []
-        z = np.hstack([*columns, block.x, block.y])
+        ones = [np.ones((len(block.y), 1))] if problem.centred else []
+        z = np.hstack([*ones, block.x if every else block.x[:, columns], block.y])
         return exact_gram(z, exponent, block.weights, BITS * weight_limbs)
 
     gram = problem.rows.reduce(cross_products, Fixed.__add__, dense=True)
@@ -145,6 +148,8 @@ def _magnitudes(rows: Rows) -> Array:
     """Largest magnitude of each column of [X | y]; raises if there is NaN or infinity."""
 
     def largest(block: Block) -> Array:
+        if not len(block.y):
+            return np.zeros(block.x.shape[1] + block.y.shape[1])
         x = abs(block.x).max(axis=0)
         x = x.toarray().ravel() if sp.issparse(x) else x
         return np.concatenate([x, np.abs(block.y).max(axis=0)])
