@@ -166,6 +166,11 @@ def _refuse_masked(**arrays: Any) -> None:
 def _check_numbers(array: Any, describe: Any) -> None:
     """Refuse what float64 cannot hold exactly: wider floats, dates, integers beyond 2**53."""
     dtype = array.dtype
+    if dtype.kind in "OUS":
+        raise ValueError(
+            "Text or mixed objects are no numbers: encode categories, for instance with "
+            "sklearn.preprocessing.OneHotEncoder, and convert the rest to float64."
+        )
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise ValueError(f"Numbers of dtype {dtype} are not supported; convert them to float64.")
     if dtype.kind not in "iu" or dtype.itemsize < 8 or 0 in array.shape:

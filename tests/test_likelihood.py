@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from designs import conditioned
+from exact import exact_least_squares
 from scipy.stats import multivariate_normal
 from sklearn.linear_model import Ridge
 
@@ -169,6 +170,16 @@ def test_penalised_fit(refine, alpha, intercept, solver, rng):
     assert model.loss_curve_[-1] == pytest.approx((rss + alpha * np.sum(model.coef_**2)) / weights.sum(), rel=1e-11)
     assert "p_value" not in model.coefficients()
     assert model.verdict_ == "unique minimum"
+
+
+@pytest.mark.parametrize("alpha", [1e-300, 1e8, 1e16, 1e40])
+def test_a_penalty_of_any_size(alpha, solver, rng):
+    X, y = draw(rng)
+    truth = exact_least_squares(X, y, alpha=alpha)
+    for refine in (True, False):
+        model = MLELinearRegressor(solver=solver, alpha=alpha, refine=refine).fit(X, y)
+        np.testing.assert_allclose(model.coef_, truth.params[1:], rtol=1e-14 if refine else 1e-12)
+        assert model.noise_variance_ == pytest.approx(truth.rss / 60, rel=1e-12)
 
 
 def test_many_columns_and_a_penalty(solver, rng):

@@ -173,6 +173,18 @@ def test_one_row(solver):
     assert model.rank_ == 1
 
 
+def test_nothing_but_zeros(solver):
+    y = np.arange(6.0)
+    model = MLELinearRegressor(solver=solver, fit_intercept=False, on_rank_deficiency="min_norm").fit(
+        np.zeros((6, 2)), y
+    )
+    np.testing.assert_array_equal(model.coef_, 0)
+    np.testing.assert_array_equal(model.hessian_eigenvalues_, 0)
+    assert model.rank_ == 0
+    assert model.condition_number_ == np.inf
+    assert model.noise_variance_ == pytest.approx(np.mean(y**2))
+
+
 def test_as_many_rows_as_parameters(solver, rng):
     X, y = rng.standard_normal((4, 3)), rng.standard_normal(4)
     with pytest.warns(UserWarning, match="exact"):

@@ -67,6 +67,8 @@ def graded_singular_values(a: Array) -> Array:
     True
     """
     tall = a if a.shape[0] >= a.shape[1] else a.T
+    if tall.shape[1] == 0:
+        return np.zeros(0)
     if tall.shape[1] > _JACOBI_SIZE:
         values = np.asarray(np.linalg.svd(tall, compute_uv=False))
         if values[-1] * _EASY_CONDITION > values[0]:

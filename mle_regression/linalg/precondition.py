@@ -11,6 +11,7 @@ from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.triangle import inverse_triangle
 
 _MAX_ROUNDS = 6
+_MAX_SHIFTS = 16
 
 
 def triangular_preconditioner(gram: Fixed) -> Array | None:
@@ -41,7 +42,9 @@ def _shifted_cholesky(a: Array) -> tuple[Array, bool]:
     if info == 0:
         return np.asarray(factor), False
     shift = 4.0 * len(a) * EPS * float(np.abs(np.diagonal(a)).max())
-    while info != 0:
+    for _ in range(_MAX_SHIFTS):
         factor, info = dpotrf(a + shift * np.eye(len(a)), clean=1)
+        if info == 0:
+            return np.asarray(factor), True
         shift *= 16.0
-    return np.asarray(factor), True
+    return np.eye(len(a)), True  # nothing but zeros, or nothing finite

@@ -160,6 +160,9 @@ def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array)
     penalty = None
     if problem.alpha:
         penalty = np.concatenate([np.zeros(first), _penalty(problem.alpha, exponent[first : first + k])])
+        if penalty.max() * EPS > 1:
+            # The columns are rounding beside their penalty, and coefficients so small leave the digits of fixed point.
+            return None
     result = refine(gram, scale(inverse, x), scale(params, x - y), penalty)
     if result is None:
         return None

@@ -37,5 +37,5 @@ def reduce_by_qr(problem: LeastSquares, frame: Frame) -> tuple[Triangle, Frame]:
 
 
 def polish_for_qr(problem: LeastSquares) -> Polish:
-    """Tell what a residual pass is for after QR: only to take the penalty out of the sum of squares."""
-    return Polish.RESIDUALS if problem.alpha else Polish.NOTHING
+    """Tell what a residual pass is for after QR: only to set right what a penalty much larger than X swamps."""
+    return Polish.COEFFICIENTS if problem.alpha else Polish.NOTHING
