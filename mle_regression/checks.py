@@ -52,7 +52,9 @@ def training_data(estimator: BaseEstimator, x: Any, y: Any, sample_weight: Any) 
     if y is None:
         validate_data(estimator, X=x, y=y)  # raises scikit-learn's own message
     if _is_plain(x) and x.ndim == 2:
-        validate_data(estimator, X=x, y=y, skip_check_array=True)
+        # No names and no dtype to look into: the rest of what validate_data does is to keep count.
+        estimator.n_features_in_ = x.shape[1]
+        estimator.__dict__.pop("feature_names_in_", None)
     else:
         x = validate_data(estimator, X=x, **_X_CHECKS)
     if not _is_plain(y):

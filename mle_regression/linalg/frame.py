@@ -63,8 +63,8 @@ def choose_frame(sample: Array, shifted: bool) -> Frame:
         scaled = scale(sample, -exponent) if exponent.any() else sample
         shift = np.zeros(sample.shape[1])
         if shifted:
-            mean = scaled.mean(axis=0)
-            spread = scaled.std(axis=0)
-            far = (np.abs(mean) > _SHIFT_BEYOND * spread) & np.isfinite(mean)
+            mean = scaled.sum(axis=0) / len(scaled)
+            variance = np.einsum("ij,ij->j", scaled, scaled) / len(scaled) - mean**2
+            far = (mean**2 > _SHIFT_BEYOND**2 * variance) & np.isfinite(mean)
             shift[far] = mean[far]
     return Frame(exponent, shift)
