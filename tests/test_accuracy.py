@@ -157,3 +157,13 @@ def test_any_rescaling_and_permutation_leaves_rank_and_coefficients(factor, solv
         truth = exact_least_squares(X2, y)
         assert changed.rank_ == model.rank_ == X.shape[1] + 1
         assert digits(changed.coef_, truth.params[1:]) >= 14
+
+
+@pytest.mark.parametrize("kappa", [1e15, 1e16])
+def test_columns_dependent_to_rounding_are_solved_as_they_are_if_told_so(kappa, solver):
+    """By default such columns count as dependent; with ``rank_tol=0`` the float64 design is taken at its word."""
+    X, y = conditioned(40, 5, kappa), np.random.default_rng(3).standard_normal(40)
+    truth = exact_least_squares(X, y)
+    model = MLELinearRegressor(solver=solver, rank_tol=0).fit(X, y)
+    assert digits(model.coef_, truth.params[1:]) >= 14
+    assert digits(model.standard_errors_, truth.errors[1:]) >= 14

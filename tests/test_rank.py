@@ -92,7 +92,8 @@ def test_min_norm_is_silent(rng):
     X, y = dependent(rng)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        MLELinearRegressor(on_rank_deficiency="min_norm").fit(X, y)
+        model = MLELinearRegressor(on_rank_deficiency="min_norm").fit(X, y)
+    assert model.rank_ == 5
 
 
 CASES = {
