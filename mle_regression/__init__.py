@@ -1,15 +1,17 @@
 """Regression as maximum likelihood, with a verdict on the optimum."""
 
 from mle_regression._version import __version__
-from mle_regression.compare import compare_models, log_likelihood_scorer
+from mle_regression.compare import compare_models, likelihood_ratio_test, log_likelihood_scorer
 from mle_regression.linear import MLELinearRegressor
-from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning
+from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning
 
 __all__ = [
+    "InferenceWarning",
     "MLELinearRegressor",
     "NoiseFreeWarning",
     "RankDeficiencyWarning",
     "__version__",
     "compare_models",
+    "likelihood_ratio_test",
     "log_likelihood_scorer",
 ]

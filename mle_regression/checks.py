@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from mle_regression.linalg.arrays import EPS, AnyArray, Array
+from mle_regression.linalg.arrays import EPS, AnyArray, Array, IntArray
 
 _LARGEST_EXACT_INTEGER = 2**53
 _X_CHECKS: dict[str, Any] = {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False, "dtype": "numeric"}
@@ -144,6 +145,33 @@ def check_non_negative(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
         raise ValueError(f"{name}={value!r} must be a finite number, zero or more.")
     return float(value)
+
+
+def check_count(name: str, value: object, upper: int) -> int:
+    """Return ``value`` as an int; raise unless it is an integer from 0 to ``upper``."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) <= upper:
+        raise ValueError(f"{name}={value!r} must be an integer from 0 to {upper}, less than the number of rows.")
+    return int(value)
+
+
+def check_groups(groups: Any, n_rows: int) -> IntArray:
+    """Check cluster labels (n,) or (n, d), or a list of d of them; return their numbers (n, d)."""
+    frame = isinstance(groups, (pd.Series, pd.DataFrame))
+    array = np.asarray(groups.to_numpy() if frame else groups)
+    if array.ndim == 2 and not frame and array.shape[0] != n_rows and array.shape[1] == n_rows:
+        array = array.T
+    columns = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+    if array.ndim not in (1, 2) or len(columns) != n_rows:
+        raise ValueError(
+            f"The cluster groups have shape {array.shape}; there must be one label for each of {n_rows} rows."
+        )
+    codes = np.empty(columns.shape, dtype=np.int64)
+    for j in range(columns.shape[1]):
+        codes[:, j] = pd.factorize(columns[:, j])[0]
+        if (codes[:, j] < 0).any():
+            first = int(np.flatnonzero(codes[:, j] < 0)[0])
+            raise ValueError(f"The cluster of row {first} is missing; give each row a group, or leave the row out.")
+    return codes
 
 
 def check_probability(name: str, value: object) -> None:

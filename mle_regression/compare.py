@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score, root_mean_squared_error
@@ -17,8 +19,16 @@ from sklearn.utils import _safe_indexing as take_rows
 from sklearn.utils.validation import _num_samples as n_rows_of
 
 from mle_regression.diagnostics import criteria
+from mle_regression.diagnostics.fitted import FittedLinear
+from mle_regression.diagnostics.nesting import total_squares, total_weight, unmatched_columns
+from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.gaussian import Gaussian
+from mle_regression.reports.hypotheses import HypothesisTest
+from mle_regression.warnings import InferenceWarning
+
+# Sums over the same rows, taken in different orders and columns, agree to this.
+_SAME = 1e-8
 
 
 def log_likelihood_scorer(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -53,6 +63,52 @@ def log_likelihood_scorer(estimator: Any, X: Any, y: Any, sample_weight: Any = N
             "by compare_models, which takes the noise variance of its training residuals."
         )
     return float(model.log_likelihood(inner, y, sample_weight=sample_weight)) / int(n_rows_of(X))
+
+
+def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
+    """Likelihood-ratio test of a linear model against a larger one fitted to the same rows.
+
+    2(ℓ_full − ℓ_restricted), χ² with as many degrees of freedom as the larger model has more parameters of the mean
+    (Wilks, 1938). Exact in large samples only; `MLELinearRegressor.test_linear` has the F test, exact under Gaussian noise.
+
+    Parameters
+    ----------
+    restricted, full : fitted MLELinearRegressor, or a Pipeline that ends in one
+        The columns of the restricted model must be among those of the full one, in any order and under any names. They are
+        recognised, and the rows with them, by their means and cross-products, which every fit keeps.
+
+    Returns
+    -------
+    HypothesisTest
+        With ``statistic``, ``df_num``, ``p_value``; ``df_denom`` is infinite, as it is for χ².
+
+    Raises
+    ------
+    ValueError
+        If the models are not nested, were fitted to different rows or weights, or with a penalty.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from mle_regression import MLELinearRegressor, likelihood_ratio_test
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> full = MLELinearRegressor().fit(X, y)
+    >>> restricted = MLELinearRegressor().fit(X.drop(columns=["age", "s3"]), y)
+    >>> print(likelihood_ratio_test(restricted, full))
+    H0: the restricted model
+    chi2(2) = 0.25769, p = 0.8791
+    """
+    small, large = _linear_fit(restricted, "restricted"), _linear_fit(full, "full")
+    _check_nested(small, large)
+    df = (large.geometry.rank - small.geometry.rank) * small.params.shape[1]
+    gain = _last_estimator(full).log_likelihood_ - _last_estimator(restricted).log_likelihood_
+    hypothesis = "the restricted model"
+    if df == 0 or not np.isfinite(gain):
+        reason = "both models have the same rank" if df == 0 else "a fit is exact, so that its likelihood is infinite"
+        warnings.warn(f"The likelihood-ratio test is NaN: {reason}.", InferenceWarning, stacklevel=2)
+        return HypothesisTest(np.nan, float(df), np.inf, np.nan, hypothesis)
+    statistic = max(2.0 * float(gain), 0.0)
+    return HypothesisTest(statistic, float(df), np.inf, float(chi2.sf(statistic, df)), hypothesis)
 
 
 def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) -> pd.DataFrame:
@@ -99,6 +155,49 @@ def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) ->
         for name, model in models.items():
             rows[name] |= _held_out(model, X, y, folds)
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _linear_fit(estimator: Any, role: str) -> FittedLinear:
+    """Return the numbers of a fit that a likelihood-ratio test can use."""
+    model = _last_estimator(estimator)
+    if not isinstance(model, LinearInference):
+        raise TypeError(f"The {role} model is a {type(model).__name__}; this test compares fitted MLELinearRegressors.")
+    fit = model.fit_numbers()
+    if fit.penalised:
+        raise ValueError(
+            f"The {role} model is penalised (alpha > 0), and its likelihood not the largest: refit with alpha=0, or compare "
+            "held-out log-likelihoods by compare_models."
+        )
+    return fit
+
+
+def _last_estimator(estimator: Any) -> Any:
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+
+
+def _check_nested(small: FittedLinear, large: FittedLinear) -> None:
+    """Raise unless the columns of ``small`` are among those of ``large``, on the same rows."""
+    same_rows = (
+        small.params.shape[1] == large.params.shape[1]
+        and small.frequency == large.frequency
+        and np.isclose(small.n, large.n, rtol=_SAME)
+        and np.isclose(total_weight(small), total_weight(large), rtol=_SAME)
+        and np.allclose(total_squares(small), total_squares(large), rtol=_SAME)
+    )
+    if not same_rows:
+        raise ValueError(
+            "The models were fitted to different rows (their numbers, weights, or y differ), so that their likelihoods "
+            "cannot be compared. Fit both to the same rows, without those that have missing values in either."
+        )
+    if small.centred and not large.centred:
+        raise ValueError("The models are not nested: the restricted one has an intercept, and the full one has none.")
+    missing = unmatched_columns(small, large)
+    if missing.size:
+        names = ", ".join(repr(small.features[j]) for j in missing[:5])
+        raise ValueError(
+            f"The models are not nested on the same rows: column {names} of the restricted model is none of the full one. "
+            "A hypothesis on combinations of columns is tested by full.test_linear(...)."
+        )
 
 
 def _in_sample(model: Any, X: Any, y: Any, outputs: Array) -> dict[str, float]:

@@ -56,7 +56,15 @@ def pose_problem(
 
 
 def fitted_linear(
-    problem: LeastSquares, solution: Solution, k: int, *, noise: str, frequency: bool, single_output: bool
+    problem: LeastSquares,
+    solution: Solution,
+    k: int,
+    *,
+    noise: str,
+    frequency: bool,
+    single_output: bool,
+    eps: float,
+    notes: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return the attributes of a fitted linear model by name, ``_state`` among them: arrays and numbers only.
 
@@ -72,6 +80,10 @@ def fitted_linear(
         Whether weights count rows; else they are precisions.
     single_output : bool
         Whether y had one dimension.
+    eps : float
+        Relative precision of the numbers in X.
+    notes : tuple of str
+        What the user was warned of, to be told again by reports.
     """
     totals, geometry = problem.totals, solution.geometry
     found = likelihood_at(
@@ -106,7 +118,12 @@ def fitted_linear(
         "_state": {
             "geometry": {field: getattr(geometry, field) for field in Geometry.__dataclass_fields__},
             "residual_scale": found.residual_scale,
+            "residual_squares": np.diagonal(solution.residual_cross).copy(),
             "residual_dof": found.residual_dof,
+            "n": found.n,
+            "effective_dof": found.effective_dof,
+            "eps": eps,
+            "notes": notes,
             "output_exponent": solution.output_exponent,
             "weight_exponent": k,
             "noise_covariance": found.noise_covariance,

@@ -6,21 +6,19 @@ import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
-import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from mle_regression import checks
 from mle_regression.base import LikelihoodRegressor
-from mle_regression.diagnostics import covariance, curvature
+from mle_regression.diagnostics import covariance
 from mle_regression.fitting import fitted_linear, pose_problem
+from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import suitable_threads
 from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
-from mle_regression.reports.coefficients import INTERCEPT, coefficient_table
 from mle_regression.reports.dependencies import describe_deficiency
+from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import NonFiniteRowsError, Solution, Status
 from mle_regression.solvers.registry import find_solver
 from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning
@@ -29,7 +27,7 @@ WEIGHT_TYPES = ("precision", "frequency")
 ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
 
 
-class MLELinearRegressor(LikelihoodRegressor):
+class MLELinearRegressor(LinearInference, LikelihoodRegressor):
     """Linear regression by maximum likelihood under Gaussian noise.
 
     Minimises ``J(β, b) = (1/Σw) (Σ wᵢ (yᵢ − xᵢβ − b)² + α ‖β‖²)``, whose minimum is the maximum of the likelihood (with a
@@ -182,62 +180,20 @@ class MLELinearRegressor(LikelihoodRegressor):
                     solution = solver.solve(problem)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
-            self._report(solution)
-            frequency = self.weight_type == "frequency"
+            notes = self._report(solution)
             fitted = fitted_linear(
-                problem, solution, k, noise=self.noise, frequency=frequency, single_output=data.single_output
+                problem,
+                solution,
+                k,
+                noise=self.noise,
+                frequency=self.weight_type == "frequency",
+                single_output=data.single_output,
+                eps=data.eps,
+                notes=notes,
             )
             self.__dict__.pop("noise_covariance_", None)
             self.__dict__.update(fitted)
         return self
-
-    def coefficients(self, confidence: float = 0.95) -> pd.DataFrame:
-        """Table of estimates, standard errors, t, p-values and confidence limits, a row a parameter.
-
-        Parameters
-        ----------
-        confidence : float, default=0.95
-            Coverage of the interval ``lower`` to ``upper``.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Indexed by column name, and by output before it where y has two dimensions. After a penalised fit there are
-            posterior standard deviations under the Gaussian prior, and no p-values.
-        """
-        check_is_fitted(self)
-        checks.check_probability("confidence", confidence)
-        params = np.atleast_2d(self.coef_).T
-        names = checks.feature_names(self)
-        if self._state["geometry"]["centred"]:
-            params = np.vstack([np.atleast_1d(self.intercept_), params])
-            names = [INTERCEPT, *names]
-        penalised = self._state["geometry"]["alpha"] > 0
-        return coefficient_table(names, params, self._errors(), self._state["residual_dof"], confidence, penalised)
-
-    @property
-    def hessian_eigenvalues_(self) -> Array:
-        """Eigenvalues of H = ∇²J over (intercept, coef) in the units of X, ascending."""
-        return curvature.hessian_eigenvalues(self._geometry())
-
-    @property
-    def condition_number_(self) -> float:
-        """λmax/λmin of H, the square of the condition of [1 X]; infinite where H is singular."""
-        return curvature.condition_number(self._geometry())
-
-    @property
-    def standard_errors_(self) -> Array:
-        """Standard errors of `coef_`, of its shape; NaN where the data do not determine a coefficient."""
-        errors = self._errors()[int(self._state["geometry"]["centred"]) :].T
-        return errors.reshape(self.coef_.shape)
-
-    @property
-    def intercept_standard_error_(self) -> Any:
-        """Standard error of `intercept_`, of its shape; 0.0 without intercept."""
-        errors = self._errors()[0]
-        if not self._state["geometry"]["centred"]:
-            return 0.0
-        return errors if np.ndim(self.intercept_) else float(errors[0])
 
     def _check_options(self) -> None:
         checks.check_choice("fit_intercept", self.fit_intercept, (True, False))
@@ -248,45 +204,40 @@ class MLELinearRegressor(LikelihoodRegressor):
         checks.check_non_negative("rank_tol", self.rank_tol or 0.0)
         find_noise(self.noise)
 
-    def _report(self, solution: Solution) -> None:
-        """Turn the status into a warning or an error."""
+    def _report(self, solution: Solution) -> tuple[str, ...]:
+        """Turn the status into warnings, which are returned too, or an error."""
         beyond = np.flatnonzero(~np.isfinite(solution.coef).all(axis=1))
         if beyond.size:
             raise ValueError(
                 f"The coefficient of {checks.describe_column(self, int(beyond[0]))} is beyond the range of float64; "
                 "measure the column in smaller units, or y in larger ones."
             )
-        if solution.status is Status.RANK_DEFICIENT and self.on_rank_deficiency in ("warn", "raise"):
+        notes = []
+        if solution.status is Status.RANK_DEFICIENT:
             rank, size = solution.geometry.rank, solution.geometry.size
             said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), size - rank)
             if self.on_rank_deficiency == "raise":
                 raise np.linalg.LinAlgError(f"{said} To go on, {solution.status.value}.")
-            remedy = f"The coefficients are those of smallest norm. Instead, {solution.status.value}."
-            warnings.warn(f"{said} {remedy}", RankDeficiencyWarning, stacklevel=3)
+            notes.append(said)
+            if self.on_rank_deficiency == "warn":
+                remedy = f"The coefficients are those of smallest norm. Instead, {solution.status.value}."
+                warnings.warn(f"{said} {remedy}", RankDeficiencyWarning, stacklevel=3)
         if solution.noise_free:
-            warnings.warn(
+            notes.append(
                 "The residuals are no larger than rounding: the fit is exact, the noise variance is zero to working "
-                "precision and log_likelihood_ is infinite. Check whether y was computed from X.",
-                NoiseFreeWarning,
-                stacklevel=3,
+                "precision and log_likelihood_ is infinite. Check whether y was computed from X."
             )
-
-    def _geometry(self) -> Geometry:
-        check_is_fitted(self)
-        return Geometry(**self._state["geometry"])
-
-    def _errors(self) -> Array:
-        """Return standard errors (c + p, m) of (intercept, coef)."""
-        return covariance.standard_errors(
-            self._geometry(), self._state["residual_scale"], self._state["output_exponent"]
-        )
+            warnings.warn(notes[-1], NoiseFreeWarning, stacklevel=3)
+        return tuple(notes)
 
     def _mean(self, x: Any) -> Array:
         coef = np.atleast_2d(self.coef_).T
         return linear_map(x, coef, np.asarray(self.intercept_)).reshape((-1, *self.coef_.shape[:-1]))
 
     def _deviation(self, x: Any, noise_share: float) -> Array:
-        lever = covariance.leverage_of_rows(self._geometry(), x)
+        geometry = self._geometry()
+        rows = as_rows(x, np.zeros((x.shape[0], 0)))
+        lever = rows.map(lambda block: covariance.leverage(geometry, block.x), dense=True)
         share = scale(noise_share, 2 * self._state["weight_exponent"])
         spread = np.sqrt(share + lever)[:, None] * scale(self._state["residual_scale"], self._state["output_exponent"])
         return spread.reshape((-1, *self.coef_.shape[:-1]))

@@ -9,3 +9,7 @@ class RankDeficiencyWarning(UserWarning):
 
 class NoiseFreeWarning(UserWarning):
     """The fit is exact to rounding, so that the likelihood has no finite maximum."""
+
+
+class InferenceWarning(UserWarning):
+    """Some statistic is not defined for this fit or these rows, and is given as NaN."""

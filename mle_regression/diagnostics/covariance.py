@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import Array, IntArray
-from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.exact import accurate_product
+from mle_regression.linalg.geometry import Geometry, full_factor, inverse_root
 from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.triangle import inverse_triangle
+from mle_regression.rows.base import Block, Rows
 
 # Part of a row outside the row space, relative to its length, from which a prediction is not determined.
 _OUTSIDE = 1e-7
-_BLOCK = 1 << 18
+# Columns divided by powers of two within these exponents can be shifted and multiplied as they are.
+_PLAIN_EXPONENT = 250
+# Cross-products of whitened rows this far from the identity are those of other rows.
+_NEAR_IDENTITY = 0.1
 
 
 def effective_parameters(geometry: Geometry) -> float:
@@ -39,32 +44,111 @@ def standard_errors(geometry: Geometry, residual_scale: Array, output_exponent: 
     Array of shape (c + p, m)
         NaN where the data do not determine a coefficient.
     """
-    exponent = np.r_[np.zeros(int(geometry.centred), dtype=np.int64), geometry.exponent]
+    exponent = parameter_exponents(geometry)
     lengths = column_norms(inverse_root(geometry).T)
     lengths = np.where(geometry.estimable, lengths, np.nan)
     return scale(lengths[:, None] * residual_scale, output_exponent - exponent[:, None])
 
 
-def leverage_of_rows(geometry: Geometry, x: Any) -> Array:
-    """Return the `leverage` of each row of x (n, p), dense or sparse, a block of rows at a time."""
-    step = max(1, _BLOCK // max(1, x.shape[1]))
-    parts = []
-    for start in range(0, x.shape[0], step):
-        rows = x[start : start + step]
-        parts.append(leverage(geometry, np.asarray(rows.toarray() if sp.issparse(rows) else rows, dtype=np.float64)))
-    return np.concatenate(parts)
+def unscaled_covariance(geometry: Geometry) -> Array:
+    """Return (XᵀWX + αI₀)⁻¹ over (intercept, coef), (c + p, c + p), in the units of X; NaN where not estimable."""
+    root = inverse_root(geometry)
+    covariance = root @ root.T
+    covariance[~geometry.estimable] = covariance[:, ~geometry.estimable] = np.nan
+    exponent = parameter_exponents(geometry)
+    return scale(covariance, -(exponent[:, None] + exponent))
 
 
-def leverage(geometry: Geometry, x: Array) -> Array:
+def cross_products(geometry: Geometry) -> Array:
+    """Return XᵀWX + αI₀ over (intercept, coef), (c + p, c + p), in the units of X."""
+    factor, shift = full_factor(geometry)
+    return scale(factor.T @ factor, 2 * shift)
+
+
+def parameter_exponents(geometry: Geometry) -> IntArray:
+    """Exponents (c + p,) of the powers of two by which the columns of [1 | X] are divided."""
+    return np.asarray(np.r_[np.zeros(int(geometry.centred), dtype=np.int64), geometry.exponent])
+
+
+def whiten(geometry: Geometry, x: Array) -> Array:
+    """Return q (b, r), one row for each of x (b, p), with qᵀq = xᵀ(XᵀWX + αI₀)⁻¹x, the intercept included.
+
+    Over the rows that were fitted, without penalty, ``√w q`` has orthonormal columns: it is the Q of a QR decomposition.
+    What is summed in these coordinates (scores, squares of residuals) is summed without loss, and ``root`` of
+    `inverse_root` takes the sum to the coefficients.
+    """
+    root = inverse_root(geometry)[int(geometry.centred) :]
+    exponent = geometry.exponent
+    if (np.abs(exponent) <= _PLAIN_EXPONENT).all():
+        q = (x - scale(geometry.mean, exponent)) @ scale(root, -exponent[:, None])
+    else:
+        q = (scale(x, -exponent) - geometry.mean) @ root
+    if geometry.centred:
+        q[:, 0] = 1.0 / np.sqrt(geometry.total)
+    return np.asarray(q)
+
+
+@dataclass(frozen=True, slots=True)
+class Whitener:
+    """`whiten` to more digits, for the rows that were fitted.
+
+    Where columns are nearly dependent, large terms cancel in ``x @ root``. Worked out in twice the precision, the product
+    has the span of X to the last digit; what the rounding of ``root`` did to its cross-products, a triangular factor of
+    these sets right (CholeskyQR).
+
+    Attributes
+    ----------
+    geometry : Geometry
+    accurate : bool
+        Whether to multiply in twice the precision.
+    correction : Array of shape (r, r) or (0, 0)
+        Inverse of the triangular factor of the cross-products of the plain product; none if empty.
+    """
+
+    geometry: Geometry
+    accurate: bool = False
+    correction: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def root(self) -> Array:
+        """Root (c + p, r) that takes whitened sums to the coefficients of scaled columns."""
+        root = inverse_root(self.geometry)
+        return root @ self.correction if self.correction.size else root
+
+    def __call__(self, x: Array) -> Array:
+        """Return q (b, r) for the rows of x (b, p)."""
+        if not self.accurate:
+            return whiten(self.geometry, x)
+        columns = scale(x, -self.geometry.exponent)
+        if self.geometry.centred:
+            columns = np.hstack([np.ones((len(x), 1)), columns])
+        q = accurate_product(columns, inverse_root(self.geometry))
+        return q @ self.correction if self.correction.size else q
+
+
+def accurate_whitener(rows: Rows, geometry: Geometry) -> Whitener:
+    """Return the whitener of rows (with their weights) that this geometry, unpenalised, is of; uncorrected for others."""
+    plain = Whitener(geometry, accurate=True)
+
+    def products(block: Block) -> Array:
+        q = plain(block.x)
+        return np.asarray(q.T @ (q if block.weights is None else block.weights[:, None] * q))
+
+    gram = rows.reduce(products, np.add, dense=True)
+    if geometry.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < _NEAR_IDENTITY:
+        return plain
+    return Whitener(geometry, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))
+
+
+def leverage(geometry: Geometry, x: Array, whitener: Whitener | None = None) -> Array:
     """Return xᵀ(XᵀWX + αI₀)⁻¹x, intercept included, for each row of x (b, p): the variance of its mean in units of σ².
 
     NaN where the rank is deficient and the data say nothing about the mean at x, which then lies outside the row space.
     """
-    centred = scale(x, -geometry.exponent) - geometry.mean
-    spread = centred @ inverse_root(geometry)[int(geometry.centred) :]
-    base = 1.0 / geometry.total if geometry.centred else 0.0
-    lever: Array = base + np.einsum("ij,ij->i", spread, spread)
+    q = whitener(x) if whitener else whiten(geometry, x)
+    lever: Array = np.einsum("ij,ij->i", q, q)
     if geometry.rank < geometry.size:
+        centred = scale(x, -geometry.exponent) - geometry.mean
         basis = np.linalg.qr(geometry.factor.T)[0]
         outside = np.linalg.norm(centred - (centred @ basis) @ basis.T, axis=1)
         lever[outside > _OUTSIDE * np.linalg.norm(centred, axis=1)] = np.nan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg.lapack import dgejsv
 
@@ -12,6 +14,8 @@ from mle_regression.linalg.scaling import scale
 # One-sided Jacobi costs some tens of times an ordinary SVD; beyond this size it is used only where it is needed.
 _JACOBI_SIZE = 300
 _EASY_CONDITION = 1e4
+
+_REDUCTION = 1e-6
 
 UNIQUE_MINIMUM = "unique minimum"
 FLAT_MINIMUM = "flat minimum"
@@ -37,6 +41,61 @@ def condition_number(geometry: Geometry) -> float:
         return float(np.inf)
     with np.errstate(over="ignore", divide="ignore"):
         return float((values.max() / values.min()) ** 2)
+
+
+def hessian(geometry: Geometry) -> Array:
+    """Return H = (2/N)(XᵀWX + αI₀) over (intercept, coef), (c + p, c + p), in the units of X."""
+    factor, shift = full_factor(geometry)
+    return scale(2.0 / geometry.total * (factor.T @ factor), 2 * shift)
+
+
+def hessian_eigenvectors(geometry: Geometry) -> Array:
+    """Eigenvectors of H over (intercept, coef), a column each, in the order of `hessian_eigenvalues`.
+
+    The largest component of each is positive.
+    """
+    factor, _ = full_factor(geometry)
+    _, _, right_t = np.linalg.svd(factor, full_matrices=True)
+    vectors = right_t[::-1].T
+    largest = np.abs(vectors).argmax(axis=0)
+    return np.asarray(vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])]))
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """What gradient descent with a constant step does on a quadratic with these eigenvalues (Polyak, 1964).
+
+    Attributes
+    ----------
+    stable_step : float
+        2/λmax: any step below converges, any above diverges.
+    optimal_step : float
+        2/(λmin + λmax).
+    rate : float
+        (κ − 1)/(κ + 1), by which the optimal step shrinks the error each time.
+    iterations : float
+        Steps of the optimal size to shrink the error to a millionth.
+    """
+
+    stable_step: float
+    optimal_step: float
+    rate: float
+    iterations: float
+
+
+def descent(eigenvalues: Array) -> Descent:
+    """Return steps and speed of gradient descent; in a flat valley, along the directions that are not flat."""
+    positive = eigenvalues[eigenvalues > 0]
+    if not positive.size:
+        return Descent(np.inf, np.inf, 0.0, 0.0)
+    low, high = float(positive.min()), float(positive.max())
+    with np.errstate(over="ignore"):
+        # log((high - low)/(high + low)) without the cancellation that a large condition number brings.
+        log_rate = float(np.log1p(-2.0 * low / (low + high))) if high > low else -np.inf
+        iterations = (
+            1.0 if log_rate == -np.inf else float(np.ceil(np.log(_REDUCTION) / log_rate)) if log_rate else np.inf
+        )
+        return Descent(float(2.0 / high), float(2.0 / (low + high)), (high - low) / (high + low), iterations)
 
 
 def verdict(geometry: Geometry) -> str:

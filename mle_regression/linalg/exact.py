@@ -60,6 +60,26 @@ def two_sum(a: AnyArray, b: AnyArray) -> tuple[Array, Array]:
     return s, (a - (s - t)) + (b - t)
 
 
+def accurate_product(a: Array, b: Array) -> Array:
+    """Return ``a @ b`` as if computed in twice the precision and rounded once (Dot2; Ogita, Rump and Oishi, 2005).
+
+    For a tall a (n, k) and a small b (k, m), of moderate magnitudes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a, b = np.array([[1e16, 1.0, -1e16]]), np.array([[1.0], [1.0], [1.0]])
+    >>> float(accurate_product(a, b)[0, 0]), float((a @ b)[0, 0])
+    (1.0, 0.0)
+    """
+    total, low = np.zeros((a.shape[0], b.shape[1])), np.zeros((a.shape[0], b.shape[1]))
+    for column, row in zip(a.T, b, strict=True):
+        product, error = two_prod(column[:, None], row)
+        total, rounding = two_sum(total, product)
+        low += error + rounding
+    return total + low
+
+
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """A matrix of fixed-point numbers, ``Σ_l digits[l] * 2**(20 * (top - l))``.

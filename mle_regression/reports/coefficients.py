@@ -10,11 +10,16 @@ from scipy.stats import t as student_t
 
 from mle_regression.linalg.arrays import Array
 
-INTERCEPT = "intercept"
-
 
 def coefficient_table(
-    names: Sequence[str], params: Array, errors: Array, dof: float, confidence: float, penalised: bool
+    names: Sequence[str],
+    params: Array,
+    errors: Array,
+    dof: float,
+    confidence: float,
+    penalised: bool,
+    *,
+    robust: bool = False,
 ) -> pd.DataFrame:
     """Estimates, standard errors, Student's t, p-values and confidence limits, a row a parameter.
 
@@ -30,19 +35,32 @@ def coefficient_table(
     penalised : bool
         Under a Gaussian prior the errors are posterior standard deviations; there is no null distribution of t, and so no
         p-value, and the limits are those of a credible interval.
+    robust : bool, default=False
+        Whether the errors are those of a sandwich, which are standard errors under a penalty too.
     """
     quantile = student_t.ppf(0.5 + confidence / 2, dof) if dof > 0 else np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = params / errors
     tables = []
     for k in range(params.shape[1]):
-        columns = {"estimate": params[:, k], "posterior_sd" if penalised else "std_error": errors[:, k]}
+        columns = {"estimate": params[:, k], "posterior_sd" if penalised and not robust else "std_error": errors[:, k]}
         if not penalised:
             columns["t"] = ratio[:, k]
             columns["p_value"] = 2 * student_t.sf(np.abs(ratio[:, k]), dof) if dof > 0 else np.full(len(params), np.nan)
         columns["lower"] = params[:, k] - quantile * errors[:, k]
         columns["upper"] = params[:, k] + quantile * errors[:, k]
         tables.append(pd.DataFrame(columns, index=pd.Index(list(names), name="parameter")))
+    return blocks(tables)
+
+
+def blocks(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put one table an output under one another, the output as first index level; a single one is left as it is."""
     if len(tables) == 1:
         return tables[0]
     return pd.concat(tables, keys=range(len(tables)), names=["output"])
+
+
+def named_matrix(values: Array, names: Sequence[str]) -> pd.DataFrame:
+    """Label a square matrix over the parameters."""
+    label = pd.Index(list(names), name="parameter")
+    return pd.DataFrame(values, index=label, columns=pd.Index(list(names)))

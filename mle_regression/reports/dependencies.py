@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import pandas as pd
+
+from mle_regression.diagnostics.collinearity import (
+    HARMFUL_INDEX,
+    NearDependency,
+    decompose_variances,
+    near_dependencies,
+    variance_inflation,
+)
+from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import Relation
+from mle_regression.reports.document import Document, Notes, Table
 
 _MAX_TERMS = 6
 
@@ -38,4 +50,82 @@ def describe_deficiency(
     return (
         f"The data determine only {rank} of {size} parameters: the minimum is a flat valley, and these columns are "
         f"combinations of others: {shown}{more}."
+    )
+
+
+def describe_near_dependency(found: NearDependency, names: Sequence[str]) -> str:
+    """Write a near-dependency as an equation, with how closely it holds.
+
+    Examples
+    --------
+    >>> describe_near_dependency(NearDependency(50.0, Relation(1, ((0, 2.0),), 3.0), 0.998), ["age", "bmi"])
+    'bmi ≈ 2*age + 3 (R² 0.998)'
+    """
+    relation = found.relation
+    if not relation.terms:
+        return f"{names[relation.dependent]} ≈ {relation.constant:.6g}, nearly constant"
+    short = Relation(
+        relation.dependent, tuple((j, float(f"{c:.4g}")) for j, c in relation.terms), float(f"{relation.constant:.4g}")
+    )
+    return f"{describe_relation(short, names).replace(' = ', ' ≈ ', 1)} (R² {found.r2:.4g})"
+
+
+@dataclass(frozen=True)
+class CollinearityReport:
+    """How nearly the columns depend on each other.
+
+    Attributes
+    ----------
+    vif : pandas.DataFrame
+        By column: ``vif``, the variance inflation factor 1/(1 − R²) of the column on the others, and ``tolerance``, 1/vif.
+    condition_indices : pandas.DataFrame
+        By condition index, ascending (columns of unit length, not centred, the intercept among them; Belsley, Kuh and
+        Welsch, 1980): for each parameter the proportion of its variance that goes with the index.
+    dependencies : tuple of str
+        Where an index is 30 or more: the columns whose variance it takes, as an equation.
+    """
+
+    vif: pd.DataFrame
+    condition_indices: pd.DataFrame
+    dependencies: tuple[str, ...]
+
+    def document(self) -> Document:
+        """Lay the report out."""
+        said = self.dependencies or (
+            f"No condition index is {HARMFUL_INDEX:g} or more: the columns do no harm to each other.",
+        )
+        proportions = self.condition_indices.tail(3).round(2)
+        proportions.index = pd.Index([f"{index:.4g}" for index in proportions.index], name="condition index")
+        return Document(
+            "Collinearity",
+            [
+                Table("Variance inflation", self.vif.T, digits=3),
+                Table(
+                    "Largest condition indices, and the share of each variance that goes with them",
+                    proportions,
+                    digits=2,
+                ),
+                Notes("Near dependencies", said),
+            ],
+        )
+
+    def __str__(self) -> str:
+        return str(self.document())
+
+    def _repr_html_(self) -> str:
+        return self.document().to_html()
+
+
+def collinearity_report(geometry: Geometry, features: Sequence[str], names: Sequence[str]) -> CollinearityReport:
+    """Report on the near dependencies of the columns (p) of X, with c + p ``names`` of parameters."""
+    vif = variance_inflation(geometry)
+    found = decompose_variances(geometry)
+    return CollinearityReport(
+        vif=pd.DataFrame({"vif": vif, "tolerance": 1.0 / vif}, index=pd.Index(list(features), name="column")),
+        condition_indices=pd.DataFrame(
+            found.proportions, index=pd.Index(found.indices, name="condition_index"), columns=pd.Index(list(names))
+        ),
+        dependencies=tuple(
+            describe_near_dependency(dependency, features) for dependency in near_dependencies(geometry, found)
+        ),
     )

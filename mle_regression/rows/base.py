@@ -1,4 +1,4 @@
-"""What a home of rows offers: a block, and a sum over blocks."""
+"""What a home of rows offers: a block, a sum over blocks, and a value for each row."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.arrays import Array
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some consecutive rows, those of weight zero left out.
+    """Some consecutive rows.
 
     Attributes
     ----------
@@ -35,8 +35,9 @@ class Block:
 class Rows(Protocol):
     """The rows of a regression problem, wherever they are stored.
 
-    Everything above this room is a sum over rows: Gram matrix, triangular factor, residuals, gradient. A home needs
-    to know how to cut itself into blocks, and nothing of what is summed.
+    Everything above this room is a sum over rows (Gram matrix, triangular factor, residuals, gradient) or a value for
+    each of them (fitted mean, leverage). A home needs to know how to cut itself into blocks, and nothing of what is done
+    with them.
     """
 
     @property
@@ -49,6 +50,10 @@ class Rows(Protocol):
 
         ``dense=True`` asks for blocks whose ``x`` is a dense array, which a sparse home then cuts smaller.
         """
+        ...
+
+    def map(self, function: Callable[[Block], Array], *, dense: bool = False) -> Array:
+        """Return ``function`` of all blocks one after another, a row for each row; those of weight zero are not left out."""
         ...
 
     def sample(self, size: int) -> Array:
@@ -80,8 +85,8 @@ def row_totals(n: int, weights: Array | None) -> Totals:
 
 
 def fold(blocks: Iterator[Block], map_block: Callable[[Block], T], combine: Callable[[T, T], T]) -> T:
-    """Sum ``map_block`` over ``blocks`` from left to right."""
-    return reduce(combine, map(map_block, blocks))
+    """Sum ``map_block`` over ``blocks`` from left to right, rows of weight zero left out as if they were absent."""
+    return reduce(combine, map(map_block, map(weighted_rows, blocks)))
 
 
 def spans(n: int, width: int, workers: int) -> list[range]:
@@ -103,9 +108,22 @@ def evenly(n: int, size: int) -> slice:
     return slice(0, n, max(1, n // size))
 
 
-def take_weighted(x: AnyArray, y: Array, weights: Array | None) -> Block:
-    """Make a block of these rows, those of weight zero left out as if they were absent."""
-    if weights is not None and not (weights > 0).all():
-        keep = weights > 0
-        x, y, weights = x[keep], y[keep], weights[keep]
-    return Block(x, y, weights)
+def blocks_of(x: Any, y: Array, weights: Array | None, starts: range, convert: Callable[[Any], Any]) -> Iterator[Block]:
+    """Cut rows into blocks at ``starts``, every row kept; ``convert`` makes the x of a block what it is to be."""
+    for lo in starts:
+        rows = slice(lo, min(lo + starts.step, starts.stop))
+        yield Block(convert(x[rows]), y[rows], None if weights is None else weights[rows])
+
+
+def weighted_rows(block: Block) -> Block:
+    """Leave the rows of weight zero out, as if they were absent."""
+    if block.weights is None or (block.weights > 0).all():
+        return block
+    keep = block.weights > 0
+    return Block(block.x[keep], block.y[keep], block.weights[keep])
+
+
+def as_dense(x: Any, rows: slice) -> Array:
+    """Return some rows of a dense or sparse x as a float64 array."""
+    part = x[rows]
+    return np.asarray(part.toarray() if hasattr(part, "toarray") else part, dtype=np.float64)

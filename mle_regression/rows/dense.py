@@ -12,7 +12,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import blas_threads, one_blas_thread
-from mle_regression.rows.base import Block, evenly, fold, spans, take_weighted
+from mle_regression.rows.base import Block, blocks_of, evenly, fold, spans
 
 T = TypeVar("T")
 
@@ -45,13 +45,13 @@ class DenseRows:
 
     def reduce(self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False) -> T:
         """Sum over cache-sized blocks, in threads where the rows are many enough to pay for them."""
-        workers = blas_threads() if self.x.size >= _THREADED_FROM else 1
-        parts = spans(len(self.x), self._block_rows(), workers)
-        if len(parts) == 1:
-            return fold(self._blocks(parts[0]), map_block, combine)
-        with one_blas_thread(), ThreadPoolExecutor(len(parts)) as pool:
-            sums = list(pool.map(lambda part: fold(self._blocks(part), map_block, combine), parts))
-        return reduce(combine, sums)
+        return reduce(combine, self._each(lambda blocks: fold(blocks, map_block, combine)))
+
+    def map(self, function: Callable[[Block], Array], *, dense: bool = False) -> Array:
+        """Apply ``function`` to cache-sized blocks, in threads where the rows are many enough to pay for them."""
+        return np.concatenate(
+            [part for parts in self._each(lambda b: [function(block) for block in b]) for part in parts]
+        )
 
     def sample(self, size: int) -> Array:
         """Return about ``size`` rows of [X | y], spread evenly."""
@@ -62,11 +62,17 @@ class DenseRows:
         p = max(1, int(self.x.shape[1]))
         return max(min(_BLOCK_SIZE // p, _MAX_BLOCK_ROWS), 2 * p)
 
+    def _each(self, work: Callable[[Iterator[Block]], T]) -> list[T]:
+        """Return ``work`` of each worker's blocks."""
+        workers = blas_threads() if self.x.size >= _THREADED_FROM else 1
+        parts = spans(len(self.x), self._block_rows(), workers)
+        if len(parts) == 1:
+            return [work(self._blocks(parts[0]))]
+        with one_blas_thread(), ThreadPoolExecutor(len(parts)) as pool:
+            return list(pool.map(lambda part: work(self._blocks(part)), parts))
+
     def _blocks(self, starts: range) -> Iterator[Block]:
-        for lo in starts:
-            rows = slice(lo, min(lo + starts.step, starts.stop))
-            weights = None if self.weights is None else self.weights[rows]
-            yield take_weighted(_for_blas(self.x[rows]), self.y[rows], weights)
+        return blocks_of(self.x, self.y, self.weights, starts, _for_blas)
 
 
 def _for_blas(x: AnyArray) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import Array
-from mle_regression.rows.base import Block, evenly, fold, spans, take_weighted
+from mle_regression.rows.base import Block, blocks_of, evenly, fold, spans
 
 T = TypeVar("T")
 
@@ -40,24 +40,25 @@ class SparseRows:
 
     def reduce(self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False) -> T:
         """Sum over blocks of rows, sparse ones or, with ``dense``, arrays of at most about eight megabytes."""
-        n, p, _ = self.shape
-        if dense:
-            width = max(_DENSE_BLOCK_SIZE // max(1, p), 2 * p, 1)
-        else:
-            width = max(1, n * _SPARSE_BLOCK_NONZEROS // max(1, self.x.nnz))
-        return fold(self._blocks(spans(n, min(width, n), 1)[0], dense), map_block, combine)
+        return fold(self._blocks(dense), map_block, combine)
+
+    def map(self, function: Callable[[Block], Array], *, dense: bool = False) -> Array:
+        """Apply ``function`` to blocks of rows, sparse ones or, with ``dense``, arrays."""
+        return np.concatenate([function(block) for block in self._blocks(dense)])
 
     def sample(self, size: int) -> Array:
         """Return about ``size`` rows of [X | y], spread evenly."""
         pick = np.arange(self.x.shape[0])[evenly(self.x.shape[0], size)]
         return np.hstack([self.x[pick].toarray(), self.y[pick]])
 
-    def _blocks(self, starts: range, dense: bool) -> Iterator[Block]:
-        for lo in starts:
-            rows = slice(lo, min(lo + starts.step, starts.stop))
-            weights = None if self.weights is None else self.weights[rows]
-            x = self.x[rows]
-            yield take_weighted(x.toarray() if dense else x, self.y[rows], weights)
+    def _blocks(self, dense: bool) -> Iterator[Block]:
+        n, p, _ = self.shape
+        if dense:
+            width = max(_DENSE_BLOCK_SIZE // max(1, p), 2 * p, 1)
+        else:
+            width = max(1, n * _SPARSE_BLOCK_NONZEROS // max(1, self.x.nnz))
+        starts = spans(n, min(width, n), 1)[0]
+        return blocks_of(self.x, self.y, self.weights, starts, lambda x: x.toarray() if dense else x)
 
 
 def sparse_rows(x: Any, y: Array, weights: Array | None) -> SparseRows:

@@ -1,0 +1,540 @@
+"""A linear fit seen through rows: robust errors, influence, collinearity, tests of the assumptions, curvature."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mle_regression import checks
+from mle_regression.diagnostics import robust
+from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage, parameter_exponents
+from mle_regression.diagnostics.fitted import FittedLinear, accurate_residuals
+from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
+from mle_regression.diagnostics.residual_tests.base import FitView, undefined
+from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
+from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.threads import suitable_threads
+from mle_regression.models.linear import linear_map
+from mle_regression.reports.coefficients import blocks, coefficient_table, named_matrix
+from mle_regression.reports.curvature import CurvatureReport, curvature_report
+from mle_regression.reports.dependencies import CollinearityReport, collinearity_report
+from mle_regression.reports.document import Document, Notes, Panel, Table
+from mle_regression.reports.hypotheses import HypothesisTest
+from mle_regression.reports.restrictions import as_restriction, told
+from mle_regression.reports.summary import Optimum, goodness, model_line, notes
+from mle_regression.rows.base import Block
+from mle_regression.rows.registry import as_rows
+from mle_regression.warnings import InferenceWarning
+
+TRAINING, NEW = "the rows of the fit", "new rows"
+_SAME, _SAME_TRACE = 1e-6, 1e-3
+_ROUNDING = 256.0
+_SHOWN_ROWS = 5
+
+
+class LinearDiagnosis:
+    """What rows say of a linear fit; made by ``MLELinearRegressor.diagnose(X, y)``.
+
+    Everything is worked out when asked for, in memory for a few numbers a row. X and y are referred to, not copied.
+
+    Attributes
+    ----------
+    data : str
+        "the rows of the fit", or "new rows" where they are others: `rows` then tells what adding each row would do,
+        `collinearity`, `tests` and `curvature` speak of the new rows, and robust covariances are refused.
+    """
+
+    def __init__(
+        self, fit: FittedLinear, optimum: Optimum, x: Any, y: Array, weights: Array | None, labels: pd.Index | None
+    ) -> None:
+        self._fit = fit
+        self._optimum = optimum
+        self._x = x
+        self._y = y
+        # In the coordinates of the geometry, whose weights are divided by a power of four.
+        self._weights = None if weights is None else scale(weights, -2 * fit.weight_exponent)
+        if weights is None and fit.weight_exponent:
+            self._weights = scale(np.ones(len(y)), -2 * fit.weight_exponent)
+        self._labels = pd.RangeIndex(len(y)) if labels is None else labels
+        self.data = TRAINING if self._is_training() else NEW
+
+    # -- how sure the coefficients are -------------------------------------------------------------------------------
+
+    def coefficients(self, cov: Any = "nonrobust", confidence: float = 0.95) -> pd.DataFrame:
+        """Table of the coefficients with standard errors that do, or do not, trust the noise to be as assumed.
+
+        Parameters
+        ----------
+        cov : {"nonrobust", "HC0", "HC1", "HC2", "HC3"} or dict, default="nonrobust"
+            "HC0" to "HC3": noise of unequal variance (White, 1980; MacKinnon and White, 1985); HC3 is the safest.
+            ``{"cluster": groups}``: noise correlated within groups, (n_samples,), or (n_samples, d) for several
+            groupings at once (Cameron, Gelbach and Miller, 2011); Student's t with groups − 1 degrees of freedom.
+            ``{"HAC": lags}``: noise correlated with that of up to so many rows before (Newey and West, 1987).
+            ``"correction"`` in the dict switches the small-sample factors, (n − 1)/(n − k) · G/(G − 1) for clusters (on
+            by default), n/(n − k) for HAC (off by default).
+        confidence : float, default=0.95
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `MLELinearRegressor.coefficients`.
+        """
+        checks.check_probability("confidence", confidence)
+        fit = self._fit
+        root, dof = self._root(cov)
+        return coefficient_table(
+            fit.names, fit.params, self._errors(root), dof, confidence, fit.penalised, robust=cov != "nonrobust"
+        )
+
+    def covariance(self, cov: Any = "nonrobust") -> pd.DataFrame:
+        """Covariance matrix of the coefficients, of one kind as in `coefficients`; a block for each output."""
+        fit = self._fit
+        root, _ = self._root(cov)
+        exponent = parameter_exponents(fit.geometry)
+        tables = []
+        for k in range(root.shape[2]):
+            matrix = root[:, :, k] @ root[:, :, k].T
+            matrix[~fit.geometry.estimable] = matrix[:, ~fit.geometry.estimable] = np.nan
+            shift = 2 * int(fit.output_exponent[k]) - exponent[:, None] - exponent
+            tables.append(named_matrix(scale(matrix, shift), fit.names))
+        return blocks(tables)
+
+    def test_linear(self, R: Any, q: Any = None, cov: Any = "nonrobust") -> HypothesisTest:
+        """Wald test of linear hypotheses, as `MLELinearRegressor.test_linear`, under a covariance of one kind."""
+        fit = self._fit
+        if fit.penalised:
+            raise ValueError("A penalised fit (alpha > 0) is biased towards zero, and has no null distribution.")
+        restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
+        root, dof = self._root(cov)
+        return told(fit, fit.wald_test(restriction, value, root, dof), text)
+
+    # -- what single rows do -----------------------------------------------------------------------------------------
+
+    def rows(self) -> pd.DataFrame:
+        """Influence of each row.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By row, with the index of X: ``fitted``, ``residual``, ``leverage``, ``standardized`` (√w e/s),
+            ``studentized_internal`` (by s√(1 − h)), ``studentized_external`` (with the s of the fit without the row),
+            ``cooks_distance``, ``dffits``, ``loo_residual`` (from the fit without the row). Where y has two dimensions, by
+            output and row. NaN where a row of leverage one leaves nothing to compare it with, and, under a penalty, what
+            the variance without the row is needed for. Of new rows: what adding each to the fit would do.
+        """
+        found = self._influence
+        return blocks(
+            [
+                pd.DataFrame(
+                    {
+                        name: found.leverage if name == "leverage" else self._unscaled(name, values[:, k], k)
+                        for name, values in ((f, getattr(found, f)) for f in Influence.__dataclass_fields__)
+                    },
+                    index=self._labels,
+                )
+                for k in range(self._y.shape[1])
+            ]
+        )
+
+    def dfbetas(self) -> pd.DataFrame:
+        """Change of each coefficient by leaving a row out, in standard errors (Belsley, Kuh and Welsch, 1980).
+
+        Returns
+        -------
+        pandas.DataFrame
+            By row (by output and row), a column a parameter; positive where the row pulls the coefficient up. The standard
+            error is that of the fit without the row.
+        """
+        tables = []
+        for k in range(self._y.shape[1]):
+            changes = self._changes(k)
+            changes[:, ~self._fit.geometry.estimable] = np.nan
+            tables.append(pd.DataFrame(changes, index=self._labels, columns=pd.Index(self._fit.names)))
+        return blocks(tables)
+
+    @property
+    def press(self) -> Any:
+        """Predicted residual sum of squares, Σ w e₍ᵢ₎² of the residuals from fits without the row (Allen, 1974)."""
+        squares = scale(self._press, 2 * self._fit.output_exponent + 2 * self._fit.weight_exponent)
+        return self._fit.of_output(squares)
+
+    @property
+    def predicted_r2(self) -> Any:
+        """1 − PRESS/TSS: the R² to expect of rows that were not fitted (of new rows: their R²)."""
+        weights = np.ones(len(self._y)) if self._weights is None else self._weights
+        y = scale(self._y, -self._fit.output_exponent)
+        centre = np.average(y, axis=0, weights=weights) if self._fit.centred else 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._fit.of_output(1.0 - self._press / (weights @ (y - centre) ** 2))
+
+    # -- what the columns do -----------------------------------------------------------------------------------------
+
+    def collinearity(self) -> CollinearityReport:
+        """How nearly the columns depend on each other.
+
+        Returns
+        -------
+        CollinearityReport
+            With ``vif`` (variance inflation factors and tolerances), ``condition_indices`` (with the proportions of the
+            coefficients' variances; columns of unit length, not centred) and ``dependencies`` (as equations).
+        """
+        with self._threads():
+            return collinearity_report(self._linear_geometry, self._fit.features, self._fit.names)
+
+    def curvature(self) -> CurvatureReport:
+        """Hessian of the objective, its eigenvalues and directions, and what gradient descent would make of them.
+
+        Returns
+        -------
+        CurvatureReport
+            With ``hessian``, ``eigenvalues``, ``eigenvectors``, ``condition_number``, ``verdict``, ``stable_step``,
+            ``optimal_step``, ``rate``, ``iterations``, ``steepest`` and ``flattest``.
+        """
+        with self._threads():
+            return curvature_report(self._own_geometry, self._fit.names)
+
+    # -- whether the assumptions hold --------------------------------------------------------------------------------
+
+    def tests(self) -> pd.DataFrame:
+        """Test the assumptions.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By test (by output and test): ``statistic``, ``df`` and ``df_denom`` (that of F), ``p_value``, ``small_p_means``
+            in words, and ``note`` where there is no number. Residuals are √w e.
+        """
+        with self._threads():
+            return blocks([self._tests(k) for k in range(self._y.shape[1])])
+
+    # -- all of it ---------------------------------------------------------------------------------------------------
+
+    def report(self) -> Document:
+        """Return the whole diagnosis as one document."""
+        robust_kind = "HC3" if self.data == TRAINING else "nonrobust"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InferenceWarning)
+            rows, tests = self.rows(), self.tests()
+            table = self.coefficients(cov=robust_kind)
+        columns, shape = self.collinearity(), self.curvature()
+        by_distance = rows["cooks_distance"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN_ROWS]
+        predicted = "  ".join(f"{value:.4g}" for value in np.atleast_1d(self.predicted_r2))
+        press = "  ".join(f"{value:.5g}" for value in np.atleast_1d(self.press))
+        shown_tests = tests if (tests["note"] != "").any() else tests.drop(columns="note")
+        return Document(
+            f"Diagnosis of a linear regression on {self.data} ({len(self._y)}): {model_line(self._fit)}",
+            [
+                Panel("The fit", goodness(self._fit, self._optimum)),
+                Table(f"Coefficients, standard errors {robust_kind}", table),
+                Table("Tests: is the noise as assumed, the mean linear?", shown_tests),
+                Table(
+                    f"Rows of greatest influence ({_SHOWN_ROWS} by Cook's distance)", rows.loc[by_distance], digits=4
+                ),
+                Panel("Leaving one row out", [("PRESS", press), ("predicted R²", predicted)]),
+                *columns.document().parts,
+                *shape.document().parts,
+                *([Notes("Notes", said)] if (said := notes(self._fit)) else []),
+            ],
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<LinearDiagnosis on {self.data}, {len(self._y)} x {len(self._fit.features)}: coefficients(cov), "
+            "test_linear(R, q, cov), rows(), dfbetas(), press, predicted_r2, collinearity(), tests(), curvature(), report()>"
+        )
+
+    def __str__(self) -> str:
+        return str(self.report())
+
+    def _repr_html_(self) -> str:
+        return self.report().to_html()
+
+    # -- the numbers -------------------------------------------------------------------------------------------------
+
+    def _threads(self) -> Any:
+        return suitable_threads(*self._x.shape)
+
+    @cached_property
+    def _row_values(self) -> tuple[Array, Array]:
+        """Residuals (n, m) of outputs divided by ``2**output_exponent``, and leverages (n,) for rows of weight one."""
+        fit = self._fit
+
+        def values(block: Block) -> Array:
+            lever = leverage(fit.geometry, block.x, self._whitener)
+            if self._whitener.accurate:
+                residual = accurate_residuals(block.x, block.y, fit)
+            else:
+                residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
+            return np.column_stack([residual, lever])
+
+        with self._threads():
+            table = as_rows(self._x, self._y).map(values, dense=True)
+            residual, lever = table[:, :-1], table[:, -1]
+            if self._whitener.correction.size:
+                residual = self._without_projection(residual)
+        return residual, lever
+
+    def _without_projection(self, residual: Array) -> Array:
+        """Take from residuals the part in the span of the columns, which is what the rounding of coefficients left."""
+        rows = as_rows(self._x, residual, self._weights)
+
+        def inside(block: Block) -> Array:
+            q = self._whitener(block.x)
+            return np.asarray(q.T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
+
+        part = rows.reduce(inside, np.add, dense=True)
+        return rows.map(lambda block: block.y - self._whitener(block.x) @ part, dense=True)
+
+    @cached_property
+    def _whitener(self) -> Whitener:
+        """Whitening of the rows, in twice the precision where the fit was refined too."""
+        fit = self._fit
+        if not self._optimum.refined:
+            return Whitener(fit.geometry)
+        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        with self._threads():
+            return accurate_whitener(rows, fit.geometry)
+
+    @property
+    def _residual(self) -> Array:
+        """Residuals (n, m) of outputs divided by ``2**output_exponent``."""
+        return self._row_values[0]
+
+    @cached_property
+    def _fitted(self) -> Array:
+        """Fitted means (n, m) of outputs so divided."""
+        return scale(self._y, -self._fit.output_exponent) - self._residual
+
+    @property
+    def _precision(self) -> Array | None:
+        return None if self._fit.frequency else self._weights
+
+    @cached_property
+    def _influence(self) -> Influence:
+        fit = self._fit
+        return influence(
+            self._fitted,
+            self._residual,
+            self._row_values[1],
+            self._precision,
+            Noise(fit.residual_scale**2, fit.residual_dof, fit.effective_dof, fit.penalised),
+            fitted_on=self.data == TRAINING,
+        )
+
+    @cached_property
+    def _press(self) -> Array:
+        """PRESS (m,) in the coordinates of the geometry."""
+        residual = self._influence.loo_residual
+        if self._weights is None:
+            return np.asarray(np.sum(residual**2, axis=0))
+        counted = self._weights > 0
+        return np.asarray(self._weights[counted] @ residual[counted] ** 2)
+
+    def _unscaled(self, name: str, values: Array, k: int) -> Array:
+        in_units = name in ("fitted", "residual", "loo_residual")
+        return scale(values, int(self._fit.output_exponent[k])) if in_units else values
+
+    def _changes(self, k: int) -> Array:
+        """DFBETAS (n, c + p) of output k."""
+        found = self._influence
+        pull = row_changes(found, self._precision, k, fitted_on=self.data == TRAINING)
+        root = self._whitener.root
+        unit = root / np.where(column_norms(root.T) > 0, column_norms(root.T), 1.0)[:, None]
+        with self._threads():
+            return as_rows(self._x, pull[:, None]).map(
+                lambda block: (self._whitener(block.x) * block.y) @ unit.T, dense=True
+            )
+
+    def _is_training(self) -> bool:
+        """Whether these rows are those of the fit: as many, of the same weight, with the same residual sum of squares."""
+        fit, weights = self._fit, self._weights
+        total = float(len(self._y)) if weights is None else float(weights.sum())
+        if weights is None:
+            n = total
+        else:
+            n = float(scale(total, 2 * fit.weight_exponent)) if fit.frequency else float(np.count_nonzero(weights))
+        if abs(n - fit.n) > _SAME * fit.n or abs(total - fit.geometry.total) > _SAME * fit.geometry.total:
+            return False
+        w = np.ones(len(self._y)) if weights is None else weights
+        squares = w @ self._residual**2
+        rounding = (_ROUNDING * np.finfo(np.float64).eps * fit.reach) ** 2
+        if not (np.abs(squares - fit.residual_squares) <= _SAME * fit.residual_squares + rounding).all():
+            return False
+        # The leverages of the rows of the fit, and of few others, add up to its degrees of freedom.
+        return bool(abs(w @ self._row_values[1] - fit.effective_dof) <= _SAME_TRACE * fit.effective_dof)
+
+    @cached_property
+    def _views(self) -> list[FitView]:
+        """One view for each output, without the rows of weight zero."""
+        fit, weights = self._fit, self._weights
+        keep: Any = slice(None) if weights is None or (weights > 0).all() else weights > 0
+        counts = scale(weights, 2 * fit.weight_exponent)[keep] if fit.frequency and weights is not None else None
+        precision = self._precision
+        return [
+            FitView(
+                x=self._x[keep],
+                fitted=self._fitted[keep, k],
+                residual=self._residual[keep, k],
+                precision=None if precision is None else precision[keep],
+                counts=counts,
+                geometry=fit.geometry,
+                variance=float(fit.residual_scale[k] ** 2),
+                dof=fit.residual_dof,
+                eps=fit.eps,
+            )
+            for k in range(self._y.shape[1])
+        ]
+
+    @cached_property
+    def _linear_geometry(self) -> Geometry:
+        """Geometry of the rows without penalty."""
+        if self.data == TRAINING and not self._fit.penalised:
+            return self._fit.geometry
+        return self._views[0].linear_geometry
+
+    @cached_property
+    def _own_geometry(self) -> Geometry:
+        """Geometry of the objective on the rows."""
+        return self._fit.geometry if self.data == TRAINING else self._views[0].geometry_with(self._fit.geometry.alpha)
+
+    def _tests(self, k: int) -> pd.DataFrame:
+        view, new = self._views[k], self.data == NEW
+        records = {}
+        for name, diagnostic in DIAGNOSTICS.items():
+            if diagnostic.new_rows and not new:
+                continue
+            if self._fit.noise_free and not new:
+                result = undefined("the fit is exact: there is no noise to test")
+            elif diagnostic.ordered and view.counts is not None:
+                result = undefined("rows that stand for several have no order")
+            else:
+                result = diagnostic.compute(view)
+            records[name] = {
+                "statistic": result.statistic,
+                "df": result.df,
+                "df_denom": result.df_denom,
+                "p_value": result.p_value,
+                "note": result.note,
+                "small_p_means": diagnostic.small_p,
+            }
+        table = pd.DataFrame.from_dict(records, orient="index").rename_axis("test")
+        missing = table.index[table["note"] != ""]
+        if len(missing):
+            reasons = "; ".join(f"{name} ({table.loc[name, 'note']})" for name in missing)
+            warnings.warn(f"Some tests are not defined here: {reasons}.", InferenceWarning, stacklevel=4)
+        return table
+
+    # -- covariances -------------------------------------------------------------------------------------------------
+
+    def _errors(self, root: Array) -> Array:
+        """Return standard errors (c + p, m) from roots of covariances (c + p, r, m) in scaled columns."""
+        fit = self._fit
+        lengths = np.stack([column_norms(root[:, :, k].T) for k in range(root.shape[2])], axis=1)
+        lengths[~fit.geometry.estimable] = np.nan
+        return scale(lengths, fit.output_exponent - parameter_exponents(fit.geometry)[:, None])
+
+    def _root(self, cov: Any) -> tuple[Array, float]:
+        """Roots (c + p, r, m) of the covariances of the scaled parameters, and the degrees of freedom of t."""
+        fit = self._fit
+        root = inverse_root(fit.geometry)
+        if isinstance(cov, str) and cov == "nonrobust":
+            return root[:, :, None] * fit.residual_scale, fit.residual_dof
+        kind, argument, correction = _covariance_kind(cov)
+        if self.data == NEW:
+            raise ValueError(
+                f"cov={cov!r} needs the rows that the model was fitted on, and these are others. Pass those, with their "
+                "weights, or fit a clone of the model on these."
+            )
+        with self._threads():
+            if kind == "cluster":
+                meats, dof = self._cluster_meats(argument, True if correction is None else correction)
+            elif kind == "HAC":
+                meats, dof = self._hac_meats(argument, bool(correction)), fit.residual_dof
+            else:
+                meats, dof = self._hc_meats(kind), fit.residual_dof
+        root = self._whitener.root
+        return np.stack([root @ robust.meat_root(meat) for meat in meats], axis=2), dof
+
+    def _hc_meats(self, kind: str) -> list[Array]:
+        fit = self._fit
+        lever = self._influence.leverage
+        alone = np.flatnonzero(~(lever < 1.0 - robust.ALONE))
+        if kind in ("HC2", "HC3") and alone.size:
+            warnings.warn(
+                f"{kind} is not defined: row {self._labels[alone[0]]} and {alone.size - 1} others have leverage one, a "
+                'coefficient of their own. Use cov="HC1", or leave the rows out.',
+                InferenceWarning,
+                stacklevel=4,
+            )
+        share = 1.0 if self._weights is None else np.sqrt(self._weights) if fit.frequency else self._weights
+        factor = share * robust.row_factors(kind, lever)
+        correction = np.sqrt(fit.n / fit.residual_dof) if kind == "HC1" and fit.residual_dof > 0 else 1.0
+        rows = as_rows(self._x, (factor * correction)[:, None] * self._residual)
+        if kind in ("HC2", "HC3") and alone.size:
+            return [np.full((inverse_root(fit.geometry).shape[1],) * 2, np.nan)] * self._y.shape[1]
+        return robust.score_products(rows, self._whitener)
+
+    def _scores(self) -> Array:
+        """Residuals (n, m) times weights: the factors of the scores."""
+        return self._residual if self._weights is None else self._weights[:, None] * self._residual
+
+    def _cluster_meats(self, groups: Any, correction: bool) -> tuple[list[Array], float]:
+        fit = self._fit
+        codes = checks.check_groups(groups, len(self._y))
+        counted = np.ones(len(codes), dtype=bool) if self._weights is None else self._weights > 0
+        fewest = min(len(np.unique(codes[counted, j])) for j in range(codes.shape[1]))
+        if fewest < 2:
+            raise ValueError(
+                "All rows are in one cluster: the correlation within it cannot be told from the coefficients. Give at least "
+                "two groups, better thirty or more."
+            )
+        left = fit.residual_dof
+        spread = (fit.n - 1.0) / left if correction and left > 0 else 1.0
+        scores = self._scores()
+        meats = [np.zeros((1, 1))] * self._y.shape[1]
+        for group, size, sign in robust.intersections(codes):
+            present = len(np.unique(group[counted]))
+            factor = sign * (spread * present / (present - 1.0) if correction else 1.0)
+            for k in range(self._y.shape[1]):
+                rows = as_rows(self._x, np.column_stack([scores[:, k], group]))
+                meats[k] = meats[k] + factor * robust.cluster_meat(rows, self._whitener, size)
+        return meats, float(fewest - 1)
+
+    def _hac_meats(self, lags: Any, correction: bool) -> list[Array]:
+        fit = self._fit
+        if fit.frequency and self._weights is not None:
+            raise ValueError(
+                "Rows that stand for several have no order in time; repeat them instead for a HAC covariance."
+            )
+        counted = slice(None) if self._weights is None else self._weights > 0
+        n = int(fit.n)
+        checks.check_count("HAC lags", lags, upper=n - 1)
+        scale_up = fit.n / fit.residual_dof if correction and fit.residual_dof > 0 else 1.0
+        scores = self._scores()
+        meats = []
+        for k in range(self._y.shape[1]):
+            rows = as_rows(self._x, scores[:, k : k + 1])
+            q = rows.map(lambda block: self._whitener(block.x) * block.y, dense=True)
+            meats.append(scale_up * robust.autocorrelation_meat(q[counted], int(lags)))
+        return meats
+
+
+def _covariance_kind(cov: Any) -> tuple[str, Any, bool | None]:
+    """Return kind, argument and correction of a choice of covariance."""
+    if isinstance(cov, str) and cov in robust.HETEROSKEDASTIC:
+        return cov, None, None
+    if isinstance(cov, dict):
+        known = set(cov) - {"correction"}
+        if known in ({"cluster"}, {"HAC"}):
+            kind = known.pop()
+            return kind, cov[kind], cov.get("correction")
+    raise ValueError(
+        f"cov={cov!r} is not one of: 'nonrobust', {', '.join(map(repr, robust.HETEROSKEDASTIC))}, {{'cluster': groups}}, "
+        "{'HAC': lags}, each dict with an optional 'correction': True or False."
+    )

@@ -1,0 +1,211 @@
+"""A fitted linear model as plain numbers: what reports and diagnoses are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mle_regression.diagnostics.covariance import standard_errors, unscaled_covariance
+from mle_regression.diagnostics.hypotheses import (
+    FTest,
+    adjusted_r_squared,
+    explained_squares,
+    f_test,
+    outside_row_space,
+    r_squared,
+    wald_squares,
+)
+from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.exact import accurate_product
+from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.scaling import column_norms, scale
+
+INTERCEPT = "intercept"
+
+
+@dataclass(frozen=True, slots=True)
+class FittedLinear:
+    """What a linear fit with c intercepts (0 or 1), p columns and m outputs knows of itself.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Names of the columns.
+    coef : Array of shape (p, m)
+    intercept : Array of shape (m,)
+    geometry : Geometry
+        With weights divided by ``4**weight_exponent``.
+    residual_squares : Array of shape (m,)
+        Weighted sums of squares of outputs divided by ``2**output_exponent``, with the same weights.
+    residual_scale : Array of shape (m,)
+        s, so divided.
+    residual_dof, effective_dof, n : float
+    output_exponent : IntArray of shape (m,)
+    weight_exponent : int
+    noise_covariance : Array of shape (m, m)
+        Σ̂, in the units of y.
+    frequency, noise_free, single_output : bool
+    eps : float
+        Relative precision of the numbers in X.
+    notes : tuple of str
+    """
+
+    features: tuple[str, ...]
+    coef: Array
+    intercept: Array
+    geometry: Geometry
+    residual_squares: Array
+    residual_scale: Array
+    residual_dof: float
+    effective_dof: float
+    n: float
+    output_exponent: IntArray
+    weight_exponent: int
+    noise_covariance: Array
+    frequency: bool
+    noise_free: bool
+    single_output: bool
+    eps: float
+    notes: tuple[str, ...]
+
+    @property
+    def centred(self) -> bool:
+        """Whether there is an intercept."""
+        return self.geometry.centred
+
+    @property
+    def penalised(self) -> bool:
+        """Whether there is a penalty."""
+        return self.geometry.alpha > 0
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the parameters (c + p)."""
+        return [INTERCEPT, *self.features] if self.centred else list(self.features)
+
+    @property
+    def params(self) -> Array:
+        """Parameters (c + p, m), the intercept first."""
+        return np.vstack([self.intercept, self.coef]) if self.centred else self.coef
+
+    @property
+    def errors(self) -> Array:
+        """Standard errors (c + p, m), NaN where the data do not determine a parameter."""
+        return standard_errors(self.geometry, self.residual_scale, self.output_exponent)
+
+    @property
+    def scaled_coef(self) -> Array:
+        """Coefficients (p, m) of outputs divided by ``2**output_exponent``."""
+        return scale(self.coef, -self.output_exponent)
+
+    @property
+    def explained(self) -> Array:
+        """TSS − RSS (m,), of outputs divided by ``2**output_exponent``."""
+        explained = explained_squares(self.geometry, self.scaled_coef)
+        # Of the penalised factor: βᵀ(X̃ᵀWX̃ + αI)β, and TSS = RSS + that + α‖β‖² by the normal equation.
+        penalty: Array = self.geometry.alpha * np.sum(self.scaled_coef**2, axis=0)
+        return explained + penalty
+
+    @property
+    def reach(self) -> Array:
+        """Σ ‖xⱼ‖|βⱼ| and the intercept's part (m,): what sums of so large terms round by, times eps, moves a residual."""
+        lengths = np.hypot(
+            column_norms(self.geometry.factor), np.sqrt(self.geometry.total) * np.abs(self.geometry.mean)
+        )
+        terms = np.abs(scale(self.scaled_coef, self.geometry.exponent[:, None]))
+        constant = np.sqrt(self.geometry.total) * np.abs(scale(self.intercept, -self.output_exponent))
+        return np.asarray(lengths @ terms + constant)
+
+    @property
+    def r2(self) -> Array:
+        """R² (m,)."""
+        return r_squared(self.explained, self.residual_squares)
+
+    @property
+    def adjusted_r2(self) -> Array:
+        """R² (m,) adjusted for the degrees of freedom."""
+        return adjusted_r_squared(self.r2, self.n, self.centred, self.residual_dof)
+
+    @property
+    def residual_variance(self) -> Array:
+        """Unbiased s² (m,) in the units of y² (of an observation of weight one)."""
+        return scale(self.residual_scale**2, 2 * self.output_exponent + 2 * self.weight_exponent)
+
+    def overall_f_test(self) -> FTest:
+        """F test that all coefficients but the intercept are zero."""
+        df = self.geometry.rank - int(self.centred)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return f_test(self.explained / self.residual_scale**2, df, self.residual_dof)
+
+    def wald_test(self, restriction: Array, value: Array, root: Array | None = None, dof: float | None = None) -> FTest:
+        """F test of ``restriction @ params = value``.
+
+        Parameters
+        ----------
+        restriction : Array of shape (q, c + p)
+        value : Array of shape (q, 1) or (q, m)
+        root : Array of shape (c + p, r, m), default=None
+            Roots of the covariances of the parameters of outputs divided by ``2**output_exponent``, in scaled columns; the
+            fit's own if None.
+        dof : float, default=None
+            Denominator's degrees of freedom; the fit's own if None.
+        """
+        dof = self.residual_dof if dof is None else dof
+        exponent = np.r_[np.zeros(int(self.centred), dtype=np.int64), self.geometry.exponent]
+        scaled = scale(restriction, -exponent)
+        gap = scale(restriction @ self.params - value, -self.output_exponent)
+        m = gap.shape[1]
+        if outside_row_space(self.geometry, restriction).any():
+            nothing = np.full(m, np.nan)
+            return FTest(nothing, len(restriction), dof, nothing)
+        own = inverse_root(self.geometry)
+        squares, rank = np.empty(m), 0
+        for k in range(m):
+            of_output = own * self.residual_scale[k] if root is None else root[:, :, k]
+            found, rank = wald_squares(of_output, scaled, gap[:, k : k + 1])
+            squares[k] = found[0]
+        return f_test(squares, rank, dof)
+
+    def covariance(self, k: int) -> Array:
+        """Covariance matrix (c + p, c + p) of the parameters of output k."""
+        unscaled = unscaled_covariance(self.geometry)
+        return scale(unscaled * self.residual_scale[k] ** 2, 2 * int(self.output_exponent[k]))
+
+    def of_output(self, values: Array) -> Any:
+        """Return one number per output as the user gave y: a float, or an array (m,)."""
+        return float(values[0]) if self.single_output else values
+
+
+def accurate_residuals(x: Array, y: Array, fit: FittedLinear) -> Array:
+    """Return y − Xβ − b (b, m), in twice the precision, of outputs divided by ``2**output_exponent``."""
+    columns = scale(x, -fit.geometry.exponent)
+    terms = scale(fit.scaled_coef, fit.geometry.exponent[:, None])
+    constant = scale(fit.intercept, -fit.output_exponent)
+    outputs = scale(y, -fit.output_exponent)
+    a = np.hstack([outputs, np.ones((len(y), 1)), columns])
+    return accurate_product(a, np.vstack([np.eye(y.shape[1]), -constant, -terms]))
+
+
+def snapshot(state: dict[str, Any], coef: Array, intercept: Any, features: tuple[str, ...]) -> FittedLinear:
+    """Gather the fitted numbers of an estimator."""
+    return FittedLinear(
+        features=features,
+        coef=np.atleast_2d(coef).T,
+        intercept=np.broadcast_to(np.asarray(intercept, dtype=np.float64), (np.atleast_2d(coef).shape[0],)),
+        geometry=Geometry(**state["geometry"]),
+        residual_squares=state["residual_squares"],
+        residual_scale=state["residual_scale"],
+        residual_dof=state["residual_dof"],
+        effective_dof=state["effective_dof"],
+        n=state["n"],
+        output_exponent=state["output_exponent"],
+        weight_exponent=state["weight_exponent"],
+        noise_covariance=state["noise_covariance"],
+        frequency=state["frequency"],
+        noise_free=state["noise_free"],
+        single_output=coef.ndim == 1,
+        eps=state["eps"],
+        notes=state["notes"],
+    )

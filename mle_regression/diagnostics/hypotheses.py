@@ -1,0 +1,118 @@
+"""Tests of linear hypotheses, and what a linear fit explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import f as f_distribution
+
+from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.scaling import column_norms, exponents, scale
+
+# A row of a hypothesis has this much of its length, relative, outside of what others or the data determine: none.
+_OUTSIDE = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class FTest:
+    """F statistic of a hypothesis.
+
+    Attributes
+    ----------
+    statistic : Array of shape (m,)
+    df_num : int
+        Number of independent restrictions.
+    df_denom : float
+    p_value : Array of shape (m,)
+    """
+
+    statistic: Array
+    df_num: int
+    df_denom: float
+    p_value: Array
+
+
+def f_test(squares: Array, df_num: int, df_denom: float) -> FTest:
+    """Test with a sum of squares (m,) in units of s², distributed as df_num · F(df_num, df_denom) under the hypothesis."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = squares / df_num if df_num and df_denom > 0 else np.full(len(squares), np.nan)
+    return FTest(statistic, df_num, df_denom, np.asarray(f_distribution.sf(statistic, df_num, df_denom)))
+
+
+def wald_squares(root: Array, restriction: Array, gap: Array) -> tuple[Array, int]:
+    """Return (Rβ − q)ᵀ (R L Lᵀ Rᵀ)⁺ (Rβ − q) for each output, and the number of independent restrictions.
+
+    It is the squared length of the shortest w with ``R L w = Rβ − q`` (Wald, 1943), found by an SVD of R L with rows of
+    unit length: nothing is squared that would have to be inverted.
+
+    Parameters
+    ----------
+    root : Array of shape (k, r)
+        L, a root of the covariance matrix of the coefficients (or of that matrix over σ²).
+    restriction : Array of shape (q, k)
+        R.
+    gap : Array of shape (q, m)
+        Rβ − q.
+
+    Raises
+    ------
+    ValueError
+        If the restrictions contradict each other.
+    """
+    unit = exponents(np.abs(restriction).max(axis=1, initial=0.0))
+    image = scale(restriction, -unit[:, None]) @ root
+    lengths = column_norms(image.T)
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    left, values, _ = np.linalg.svd(image / lengths[:, None], full_matrices=False)
+    rank = int(np.sum(values > 8.0 * max(image.shape) * EPS * values.max(initial=0.0)))
+    scaled = scale(gap, -unit[:, None]) / lengths[:, None]
+    inside = left[:, :rank].T @ scaled
+    outside = np.linalg.norm(scaled - left[:, :rank] @ inside, axis=0)
+    if (outside > _OUTSIDE * np.linalg.norm(scaled, axis=0)).any():
+        raise ValueError("The hypothesis contradicts itself: no coefficients satisfy all of its equations.")
+    return np.sum((inside / values[:rank, None]) ** 2, axis=0), rank
+
+
+def outside_row_space(geometry: Geometry, restriction: Array) -> Array:
+    """Tell which rows of R (q, c + p) ask for what the data leave undetermined.
+
+    Rβ is determined if it is a combination of rows of [1 | X]; also if all its columns were kept where dependent ones were
+    dropped, since the coefficients are then those of the smaller model.
+    """
+    if geometry.rank == geometry.size:
+        return np.zeros(len(restriction), dtype=bool)
+    first = int(geometry.centred)
+    # The mean of y is always determined; what remains of R speaks of the slopes about the means of the columns.
+    slopes = scale(restriction[:, first:], -geometry.exponent) - (restriction[:, :1] * geometry.mean if first else 0.0)
+    basis = np.linalg.qr(geometry.factor.T)[0]
+    rest = np.linalg.norm(slopes - (slopes @ basis) @ basis.T, axis=1)
+    outside = rest > _OUTSIDE * np.linalg.norm(slopes, axis=1)
+    if not geometry.root[~geometry.estimable].any():  # dropped, not shared out
+        outside &= (restriction[:, ~geometry.estimable] != 0).any(axis=1)
+    return np.asarray(outside)
+
+
+def explained_squares(geometry: Geometry, coef: Array) -> Array:
+    """Return βᵀ(X̃ᵀWX̃ + αI)β (m,), X̃ centred if there is an intercept: without penalty, the explained sum of squares.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    coef : Array of shape (p, m)
+        In units of y, which may be divided by a power of two.
+    """
+    image = geometry.factor @ scale(coef, geometry.exponent[:, None])
+    return np.asarray(np.sum(image**2, axis=0))
+
+
+def r_squared(explained: Array, residual: Array) -> Array:
+    """R² = 1 − RSS/TSS (m,), from the explained and the residual sums of squares; NaN where y does not vary."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(explained / (explained + residual))
+
+
+def adjusted_r_squared(r2: Array, n: float, centred: bool, residual_dof: float) -> Array:
+    """R² for the degrees of freedom used, 1 − (1 − R²)(n − c)/ν (Ezekiel, 1930); NaN without degrees of freedom ν."""
+    return 1.0 - (1.0 - r2) * (n - float(centred)) / residual_dof if residual_dof > 0 else np.full_like(r2, np.nan)

@@ -1,0 +1,1 @@
+"""Do the assumptions hold? One test of them a file."""

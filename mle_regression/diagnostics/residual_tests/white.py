@@ -1,0 +1,42 @@
+"""White's test of equal variance."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import chi2
+
+from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, TestResult, undefined
+from mle_regression.linalg.arrays import Array
+from mle_regression.rows.base import Block
+
+# Products of pairs of columns beyond these would take minutes and gigabytes.
+_MOST_PRODUCTS = 4000
+
+
+def white(fit: FitView) -> TestResult:
+    """n·R² of the squared residuals on columns, their squares and products, χ² of their rank (White, 1980).
+
+    Products are taken of standardised columns: with a constant beside them they span the same space, far from dependent.
+    """
+    p = fit.n_features
+    products = p * (p + 1) // 2
+    if products > _MOST_PRODUCTS:
+        return undefined(f"{p} columns have {products} products; breusch_pagan looks at the columns themselves")
+    first, second = np.triu_indices(p)
+
+    def squares(block: Block) -> Array:
+        z = fit.standardized(block.x)
+        return z[:, first] * z[:, second]
+
+    auxiliary = fit.regress_on_columns(fit.unit_squares, squares, products)
+    if auxiliary.rank == 0 or auxiliary.rank + 1 >= fit.n_rows or not auxiliary.total[0] > 0:
+        return undefined("no column varies, or there are no more rows than products of columns")
+    statistic = fit.n_rows * float(auxiliary.r2[0])
+    return TestResult(statistic, float(auxiliary.rank), p_value=chi2.sf(statistic, auxiliary.rank))
+
+
+WHITE = Diagnostic(
+    white,
+    asks="equal variance, no curvature in it",
+    small_p='the noise depends on the columns in some way: use coefficients(cov="HC3")',
+)

@@ -1,0 +1,197 @@
+"""Panels and tables as text for a terminal of any width, and as HTML for a notebook."""
+
+from __future__ import annotations
+
+import html
+import shutil
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+_GAP = 2
+_NARROWEST_TEXT = 24
+
+
+def number(value: object, digits: int = 5) -> str:
+    """Write a number with some significant digits; text stays as it is.
+
+    Examples
+    --------
+    >>> number(1234567.0), number(0.25), number(float("nan")), number(12), number("auto")
+    ('1.2346e+06', '0.25', 'nan', '12', 'auto')
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        return str(value)
+    return f"{value:d}" if isinstance(value, (int, np.integer)) else f"{value:.{digits}g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Labels and values, side by side as the width allows."""
+
+    title: str
+    items: Sequence[tuple[str, object]]
+
+    def to_text(self, width: int) -> str:
+        """Lay the items out in as many columns as fit, of three at most; long values are wrapped."""
+        pairs = [(label, number(value)) for label, value in self.items]
+        left = max((len(label) for label, _ in pairs), default=0)
+        right = max((len(value) for _, value in pairs), default=0)
+        per_line = min(3, (width + 2 * _GAP) // (left + right + 3 * _GAP))
+        if per_line < 2:
+            return "\n".join(_hanging(label, left + _GAP, value, width) for label, value in pairs)
+        cells = [f"{label:<{left}}{' ' * _GAP}{value:>{right}}" for label, value in pairs]
+        depth = -(-len(cells) // per_line)
+        return "\n".join((" " * 2 * _GAP).join(cells[row::depth]).rstrip() for row in range(depth))
+
+    def to_html(self) -> str:
+        """Write the items as a table of two columns."""
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(label)}</th><td>{html.escape(number(value))}</td></tr>"
+            for label, value in self.items
+        )
+        return f"<table>{rows}</table>"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A data frame; a last column of text is wrapped, numbers that do not fit go on below."""
+
+    title: str
+    frame: pd.DataFrame
+    digits: int = 5
+
+    def to_text(self, width: int) -> str:
+        """Lay the columns out within the width."""
+        index = [_index_text(label) for label in self.frame.index]
+        head = max([len(text) for text in index], default=0)
+        columns = [self._cells(j) for j in range(self.frame.shape[1])]
+        widths = [max(len(cell) for cell in cells) for cells in columns]
+        wrapped = self._is_text(self.frame.shape[1] - 1) if columns else False
+        room = width - head - sum(w + _GAP for w in widths[:-1]) - _GAP
+        if wrapped and widths[-1] > room >= _NARROWEST_TEXT:
+            widths[-1] = room
+        chunks = _chunks(widths, width - head)
+        return "\n\n".join(self._chunk_text(chunk, index, head, columns, widths) for chunk in chunks)
+
+    def to_html(self) -> str:
+        """Write the frame as an HTML table."""
+        shown = pd.DataFrame(
+            {j: self._cells(j)[1:] for j in range(self.frame.shape[1])},
+            index=pd.Index([_index_text(label) for label in self.frame.index]),
+        )
+        shown.columns = pd.Index([str(name) for name in self.frame.columns])
+        return str(shown.to_html(escape=True, border=0))
+
+    def _is_text(self, j: int) -> bool:
+        return not pd.api.types.is_numeric_dtype(self.frame.iloc[:, j])
+
+    def _cells(self, j: int) -> list[str]:
+        values = [number(value, self.digits) for value in self.frame.iloc[:, j]]
+        return [str(self.frame.columns[j]), *("" if value == "nan" else value for value in values)]
+
+    def _chunk_text(
+        self, chunk: Sequence[int], index: list[str], head: int, columns: list[list[str]], widths: list[int]
+    ) -> str:
+        lines = []
+        for i, label in enumerate(["", *index]):
+            cells = [textwrap.wrap(columns[j][i], widths[j]) or [""] for j in chunk]
+            for depth in range(max(map(len, cells), default=1)):
+                line = f"{label if depth == 0 else '':<{head}}"
+                for j, cell in zip(chunk, cells, strict=True):
+                    text = cell[depth] if depth < len(cell) else ""
+                    line += " " * _GAP + (f"{text:<{widths[j]}}" if self._is_text(j) else f"{text:>{widths[j]}}")
+                lines.append(line.rstrip())
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Sentences, one a point."""
+
+    title: str
+    points: Sequence[str]
+
+    def to_text(self, width: int) -> str:
+        """Wrap each point."""
+        wrapped = [
+            textwrap.fill(point, max(width, 20), initial_indent="* ", subsequent_indent="  ") for point in self.points
+        ]
+        return "\n".join(wrapped)
+
+    def to_html(self) -> str:
+        """Write the points as a list."""
+        return f"<ul>{''.join(f'<li>{html.escape(point)}</li>' for point in self.points)}</ul>"
+
+
+class Document:
+    """A report: printed as text, shown as HTML in a notebook.
+
+    Parameters
+    ----------
+    title : str
+    parts : sequence of Panel, Table or Notes
+    width : int, default=None
+        Columns of text; those of the terminal if None.
+    """
+
+    def __init__(self, title: str, parts: Sequence[Panel | Table | Notes], width: int | None = None) -> None:
+        self.title = title
+        self.parts = tuple(parts)
+        self.width = width
+
+    def to_text(self, width: int | None = None) -> str:
+        """Write the report for a terminal of ``width`` columns."""
+        columns = width or self.width or min(shutil.get_terminal_size((100, 24)).columns, 120)
+        blocks = ["\n".join([*_fold(self.title, columns), "=" * min(columns, max(40, len(self.title)))])]
+        for part in self.parts:
+            rule = f"{part.title}\n{'-' * len(part.title)}\n" if part.title else ""
+            blocks.append(rule + part.to_text(columns))
+        return "\n\n".join(blocks)
+
+    def to_html(self) -> str:
+        """Write the report as HTML without style sheets or scripts."""
+        parts = "".join(f"<h4>{html.escape(part.title)}</h4>{part.to_html()}" for part in self.parts)
+        return f"<div><h3>{html.escape(self.title)}</h3>{parts}</div>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+def _index_text(label: object) -> str:
+    return "  ".join(map(str, label)) if isinstance(label, tuple) else str(label)
+
+
+def _hanging(label: str, indent: int, value: str, width: int) -> str:
+    """Write a label and its value, wrapped into the room beside it or, where that is too narrow, below it."""
+    if width - indent < _NARROWEST_TEXT and indent + len(value) > width:
+        return "\n".join([label, *(f"    {line}" for line in textwrap.wrap(value, max(width - 4, 20)))])
+    lines = [value] if indent + len(value) <= width else textwrap.wrap(value, width - indent)
+    return "\n".join(f"{label if not i else '':<{indent}}{line}" for i, line in enumerate(lines))
+
+
+def _fold(text: str, width: int) -> list[str]:
+    """Wrap a line only if it is too long, so that aligned spaces survive."""
+    return [text] if len(text) <= width else textwrap.wrap(text, max(width, 20), subsequent_indent="    ") or [""]
+
+
+def _chunks(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Distribute columns over as many lines as they need."""
+    chunks: list[list[int]] = [[]]
+    used = 0
+    for j, width in enumerate(widths):
+        if chunks[-1] and used + width + _GAP > room:
+            chunks.append([])
+            used = 0
+        chunks[-1].append(j)
+        used += width + _GAP
+    return chunks
