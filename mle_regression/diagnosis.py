@@ -19,7 +19,7 @@ from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import Geometry, inverse_root
 from mle_regression.linalg.scaling import column_norms, scale
-from mle_regression.linalg.threads import suitable_threads
+from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.linear import linear_map
 from mle_regression.reports.coefficients import blocks, coefficient_table, named_matrix
 from mle_regression.reports.curvature import CurvatureReport, curvature_report
@@ -35,6 +35,7 @@ from mle_regression.warnings import InferenceWarning
 TRAINING, NEW = "the rows of the fit", "new rows"
 _SAME, _SAME_TRACE = 1e-6, 1e-3
 _ROUNDING = 256.0
+_ROW_COLUMNS = pd.Index(Influence.__dataclass_fields__)
 _SHOWN_ROWS = 5
 
 
@@ -50,8 +51,15 @@ class LinearDiagnosis:
         `collinearity`, `tests` and `curvature` speak of the new rows, and robust covariances are refused.
     """
 
+    @one_blas_thread()
     def __init__(
-        self, fit: FittedLinear, optimum: Optimum, x: Any, y: Array, weights: Array | None, labels: pd.Index | None
+        self,
+        fit: FittedLinear,
+        optimum: Optimum,
+        x: Any,
+        y: Array,
+        weights: Array | None,
+        labels: pd.Index | None,
     ) -> None:
         self._fit = fit
         self._optimum = optimum
@@ -66,6 +74,7 @@ class LinearDiagnosis:
 
     # -- how sure the coefficients are -------------------------------------------------------------------------------
 
+    @one_blas_thread()
     def coefficients(self, cov: Any = "nonrobust", confidence: float = 0.95) -> pd.DataFrame:
         """Table of the coefficients with standard errors that do, or do not, trust the noise to be as assumed.
 
@@ -89,9 +98,17 @@ class LinearDiagnosis:
         fit = self._fit
         root, dof = self._root(cov)
         return coefficient_table(
-            fit.names, fit.params, self._errors(root), dof, confidence, fit.penalised, robust=cov != "nonrobust"
+            fit.names,
+            fit.params,
+            self._errors(root),
+            dof,
+            confidence,
+            fit.penalised,
+            robust=cov != "nonrobust",
+            noise_free=fit.noise_free,
         )
 
+    @one_blas_thread()
     def covariance(self, cov: Any = "nonrobust") -> pd.DataFrame:
         """Covariance matrix of the coefficients, of one kind as in `coefficients`; a block for each output."""
         fit = self._fit
@@ -105,6 +122,7 @@ class LinearDiagnosis:
             tables.append(named_matrix(scale(matrix, shift), fit.names))
         return blocks(tables)
 
+    @one_blas_thread()
     def test_linear(self, R: Any, q: Any = None, cov: Any = "nonrobust") -> HypothesisTest:
         """Wald test of linear hypotheses, as `MLELinearRegressor.test_linear`, under a covariance of one kind."""
         fit = self._fit
@@ -116,6 +134,7 @@ class LinearDiagnosis:
 
     # -- what single rows do -----------------------------------------------------------------------------------------
 
+    @one_blas_thread()
     def rows(self) -> pd.DataFrame:
         """Influence of each row.
 
@@ -128,20 +147,9 @@ class LinearDiagnosis:
             output and row. NaN where a row of leverage one leaves nothing to compare it with, and, under a penalty, what
             the variance without the row is needed for. Of new rows: what adding each to the fit would do.
         """
-        found = self._influence
-        return blocks(
-            [
-                pd.DataFrame(
-                    {
-                        name: found.leverage if name == "leverage" else self._unscaled(name, values[:, k], k)
-                        for name, values in ((f, getattr(found, f)) for f in Influence.__dataclass_fields__)
-                    },
-                    index=self._labels,
-                )
-                for k in range(self._y.shape[1])
-            ]
-        )
+        return blocks([self._row_table(k) for k in range(self._y.shape[1])])
 
+    @one_blas_thread()
     def dfbetas(self) -> pd.DataFrame:
         """Change of each coefficient by leaving a row out, in standard errors (Belsley, Kuh and Welsch, 1980).
 
@@ -175,6 +183,7 @@ class LinearDiagnosis:
 
     # -- what the columns do -----------------------------------------------------------------------------------------
 
+    @one_blas_thread()
     def collinearity(self) -> CollinearityReport:
         """How nearly the columns depend on each other.
 
@@ -184,9 +193,9 @@ class LinearDiagnosis:
             With ``vif`` (variance inflation factors and tolerances), ``condition_indices`` (with the proportions of the
             coefficients' variances; columns of unit length, not centred) and ``dependencies`` (as equations).
         """
-        with self._threads():
-            return collinearity_report(self._linear_geometry, self._fit.features, self._fit.names)
+        return collinearity_report(self._linear_geometry, self._fit.features, self._fit.names)
 
+    @one_blas_thread()
     def curvature(self) -> CurvatureReport:
         """Hessian of the objective, its eigenvalues and directions, and what gradient descent would make of them.
 
@@ -196,11 +205,11 @@ class LinearDiagnosis:
             With ``hessian``, ``eigenvalues``, ``eigenvectors``, ``condition_number``, ``verdict``, ``stable_step``,
             ``optimal_step``, ``rate``, ``iterations``, ``steepest`` and ``flattest``.
         """
-        with self._threads():
-            return curvature_report(self._own_geometry, self._fit.names)
+        return curvature_report(self._own_geometry, self._fit.names)
 
     # -- whether the assumptions hold --------------------------------------------------------------------------------
 
+    @one_blas_thread()
     def tests(self) -> pd.DataFrame:
         """Test the assumptions.
 
@@ -210,8 +219,7 @@ class LinearDiagnosis:
             By test (by output and test): ``statistic``, ``df`` and ``df_denom`` (that of F), ``p_value``, ``small_p_means``
             in words, and ``note`` where there is no number. Residuals are √w e.
         """
-        with self._threads():
-            return blocks([self._tests(k) for k in range(self._y.shape[1])])
+        return blocks([self._tests(k) for k in range(self._y.shape[1])])
 
     # -- all of it ---------------------------------------------------------------------------------------------------
 
@@ -257,9 +265,6 @@ class LinearDiagnosis:
 
     # -- the numbers -------------------------------------------------------------------------------------------------
 
-    def _threads(self) -> Any:
-        return suitable_threads(*self._x.shape)
-
     @cached_property
     def _row_values(self) -> tuple[Array, Array]:
         """Residuals (n, m) of outputs divided by ``2**output_exponent``, and leverages (n,) for rows of weight one."""
@@ -273,11 +278,10 @@ class LinearDiagnosis:
                 residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
             return np.column_stack([residual, lever])
 
-        with self._threads():
-            table = as_rows(self._x, self._y).map(values, dense=True)
-            residual, lever = table[:, :-1], table[:, -1]
-            if self._whitener.correction.size:
-                residual = self._without_projection(residual)
+        table = as_rows(self._x, self._y).map(values, dense=True)
+        residual, lever = table[:, :-1], table[:, -1]
+        if self._whitener.correction.size:
+            residual = self._without_projection(residual)
         return residual, lever
 
     def _without_projection(self, residual: Array) -> Array:
@@ -289,6 +293,8 @@ class LinearDiagnosis:
             return np.asarray(q.T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
 
         part = rows.reduce(inside, np.add, dense=True)
+        if (np.linalg.norm(part, axis=0) > self._rounding).any():
+            return residual  # of other outputs than were fitted
         return rows.map(lambda block: block.y - self._whitener(block.x) @ part, dense=True)
 
     @cached_property
@@ -298,8 +304,7 @@ class LinearDiagnosis:
         if not self._optimum.refined:
             return Whitener(fit.geometry)
         rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
-        with self._threads():
-            return accurate_whitener(rows, fit.geometry)
+        return accurate_whitener(rows, fit.geometry)
 
     @property
     def _residual(self) -> Array:
@@ -323,7 +328,12 @@ class LinearDiagnosis:
             self._residual,
             self._row_values[1],
             self._precision,
-            Noise(fit.residual_scale**2, fit.residual_dof, fit.effective_dof, fit.penalised),
+            Noise(
+                np.full_like(fit.residual_scale, np.nan) if fit.noise_free else fit.residual_scale**2,
+                fit.residual_dof,
+                fit.effective_dof,
+                fit.penalised,
+            ),
             fitted_on=self.data == TRAINING,
         )
 
@@ -336,20 +346,38 @@ class LinearDiagnosis:
         counted = self._weights > 0
         return np.asarray(self._weights[counted] @ residual[counted] ** 2)
 
-    def _unscaled(self, name: str, values: Array, k: int) -> Array:
-        in_units = name in ("fitted", "residual", "loo_residual")
-        return scale(values, int(self._fit.output_exponent[k])) if in_units else values
+    def _row_table(self, k: int) -> pd.DataFrame:
+        """Influence of each row on output k."""
+        found, exponent = self._influence, int(self._fit.output_exponent[k])
+        table = np.empty((len(_ROW_COLUMNS), len(self._y)))
+        for values, name in zip(table, _ROW_COLUMNS, strict=True):
+            values[:] = found.leverage if name == "leverage" else getattr(found, name)[:, k]
+            if exponent and name in ("fitted", "residual", "loo_residual"):
+                np.ldexp(values, exponent, out=values)
+        return pd.DataFrame(table.T, columns=_ROW_COLUMNS, index=self._labels, copy=False)
 
     def _changes(self, k: int) -> Array:
         """DFBETAS (n, c + p) of output k."""
         found = self._influence
-        pull = row_changes(found, self._precision, k, fitted_on=self.data == TRAINING)
+        training = self.data == TRAINING
+        pull = row_changes(found, self._precision, k, fitted_on=training)
+        weight = np.ones(len(pull)) if self._precision is None else self._precision
+        # Of the variance of a coefficient, adding a row takes this share, times the square of its component.
+        share = weight / (1.0 + found.leverage)
         root = self._whitener.root
         unit = root / np.where(column_norms(root.T) > 0, column_norms(root.T), 1.0)[:, None]
-        with self._threads():
-            return as_rows(self._x, pull[:, None]).map(
-                lambda block: (self._whitener(block.x) * block.y) @ unit.T, dense=True
-            )
+
+        def changes(block: Block) -> Array:
+            components = self._whitener(block.x) @ unit.T
+            moved: Array = components * block.y[:, :1]
+            return moved if training else moved / np.sqrt(1.0 - block.y[:, 1:] * components**2)
+
+        return as_rows(self._x, np.column_stack([pull, share])).map(changes, dense=True)
+
+    @property
+    def _rounding(self) -> Array:
+        """What the rounding of coefficients and of sums may do to the length of the residuals (m,)."""
+        return _ROUNDING * np.finfo(np.float64).eps * self._fit.reach
 
     def _is_training(self) -> bool:
         """Whether these rows are those of the fit: as many, of the same weight, with the same residual sum of squares."""
@@ -363,8 +391,10 @@ class LinearDiagnosis:
             return False
         w = np.ones(len(self._y)) if weights is None else weights
         squares = w @ self._residual**2
-        rounding = (_ROUNDING * np.finfo(np.float64).eps * fit.reach) ** 2
+        rounding = self._rounding**2
         if not (np.abs(squares - fit.residual_squares) <= _SAME * fit.residual_squares + rounding).all():
+            return False
+        if fit.centred and (np.abs(w @ self._residual) > np.sqrt(total * (_SAME**2 * squares + rounding))).any():
             return False
         # The leverages of the rows of the fit, and of few others, add up to its degrees of freedom.
         return bool(abs(w @ self._row_values[1] - fit.effective_dof) <= _SAME_TRACE * fit.effective_dof)
@@ -451,13 +481,12 @@ class LinearDiagnosis:
                 f"cov={cov!r} needs the rows that the model was fitted on, and these are others. Pass those, with their "
                 "weights, or fit a clone of the model on these."
             )
-        with self._threads():
-            if kind == "cluster":
-                meats, dof = self._cluster_meats(argument, True if correction is None else correction)
-            elif kind == "HAC":
-                meats, dof = self._hac_meats(argument, bool(correction)), fit.residual_dof
-            else:
-                meats, dof = self._hc_meats(kind), fit.residual_dof
+        if kind == "cluster":
+            meats, dof = self._cluster_meats(argument, True if correction is None else correction)
+        elif kind == "HAC":
+            meats, dof = self._hac_meats(argument, bool(correction)), fit.residual_dof
+        else:
+            meats, dof = self._hc_meats(kind), fit.residual_dof
         root = self._whitener.root
         return np.stack([root @ robust.meat_root(meat) for meat in meats], axis=2), dof
 

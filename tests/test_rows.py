@@ -71,7 +71,7 @@ def test_blocks_and_threads_change_nothing(as_sparse, shift, refine, solver, rng
     truth = MLELinearRegressor(solver=solver, refine=refine).fit(stored, y, weights)
     monkeypatch.setattr(dense, "_BLOCK_SIZE", 64)
     monkeypatch.setattr(dense, "_THREADED_FROM", 1)
-    monkeypatch.setattr(dense, "blas_threads", lambda: 3)
+    monkeypatch.setattr(dense, "row_workers", lambda: 3)
     monkeypatch.setattr(sparse, "_DENSE_BLOCK_SIZE", 64)
     monkeypatch.setattr(sparse, "_SPARSE_BLOCK_NONZEROS", 100)
     model = MLELinearRegressor(solver=solver, refine=refine).fit(stored, y, weights)
@@ -136,7 +136,7 @@ def test_whole_blocks_of_weight_zero(solver, rng, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(dense, "_BLOCK_SIZE", 64)
             patch.setattr(dense, "_THREADED_FROM", 1)
-            patch.setattr(dense, "blas_threads", lambda: 4)
+            patch.setattr(dense, "row_workers", lambda: 4)
             model = MLELinearRegressor(solver=solver, refine=refine).fit(X, y, weights)
         np.testing.assert_allclose(model.coef_, truth.coef_, rtol=1e-12)
 

@@ -9,8 +9,9 @@ import numpy as np
 from mle_regression.diagnostics.covariance import parameter_exponents
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.geometry import Geometry, full_factor, inverse_root
-from mle_regression.linalg.rank import Relation
+from mle_regression.linalg.rank import Relation, default_tolerance, independent_columns, relations, spectrum
 from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.triangle import Triangle
 
 # Belsley (1991): a condition index from 30 on with two or more variance proportions above one half does harm.
 HARMFUL_INDEX = 30.0
@@ -93,20 +94,40 @@ def near_dependencies(geometry: Geometry, found: Decomposition) -> list[NearDepe
     Where dependencies compete, and no index takes most of the variance of two, the largest index is told by its direction.
     """
     first = int(geometry.centred)
-    harmful = np.flatnonzero(found.indices >= HARMFUL_INDEX)[::-1]
+    finite = np.isfinite(found.indices)
+    exact = [] if finite.all() else [NearDependency(np.inf, relation, 1.0) for relation in _exact_relations(geometry)]
+    harmful = np.flatnonzero((found.indices >= HARMFUL_INDEX) & finite)[::-1]
     groups = [(j, np.flatnonzero(found.proportions[j] > LARGE_PROPORTION)) for j in harmful]
     groups = [(j, involved) for j, involved in groups if len(involved) > 1 and involved[-1] >= first]
-    if not groups and harmful.size:
+    if not groups and harmful.size and not exact:
         groups = [(harmful[0], np.flatnonzero(np.abs(found.directions[harmful[0]]) > _INVOLVED))]
-    relations = []
+    dependencies = exact
     for j, involved in groups:
         columns = involved[involved >= first] - first
         if not columns.size:
             continue
         dependent = int(columns[np.abs(found.directions[j, first + columns]).argmax()])
         others = columns[columns != dependent]
-        relations.append(NearDependency(float(found.indices[j]), *_regress(geometry, dependent, others)))
-    return relations
+        dependencies.append(NearDependency(float(found.indices[j]), *_regress(geometry, dependent, others)))
+    return dependencies
+
+
+def _exact_relations(geometry: Geometry) -> tuple[Relation, ...]:
+    """Return the relations of dependent columns, the later written by the earlier."""
+    p = geometry.factor.shape[1]
+    norm = np.hypot(column_norms(geometry.factor), np.sqrt(geometry.total) * np.abs(geometry.mean))
+    triangle = Triangle(
+        r=geometry.factor,
+        z=np.zeros((len(geometry.factor), 0)),
+        tail=np.zeros((0, 0)),
+        exponent=geometry.exponent,
+        mean=geometry.mean,
+        offset=np.zeros(p),
+        norm=norm,
+        total=geometry.total,
+    )
+    tolerance = default_tolerance(p + 1)
+    return relations(triangle, independent_columns(triangle, spectrum(triangle, tolerance), tolerance))
 
 
 def _regress(geometry: Geometry, dependent: int, others: IntArray) -> tuple[Relation, float]:

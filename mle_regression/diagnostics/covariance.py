@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, full_factor, inverse_root
 from mle_regression.linalg.scaling import column_norms, scale
-from mle_regression.linalg.triangle import inverse_triangle
+from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition
 from mle_regression.rows.base import Block, Rows
 
 # Part of a row outside the row space, relative to its length, from which a prediction is not determined.
 _OUTSIDE = 1e-7
 # Columns divided by powers of two within these exponents can be shifted and multiplied as they are.
 _PLAIN_EXPONENT = 250
+# Means up to so many spreads cost a shift after the product less than a digit.
+_NEAR_MEAN = 4.0
 # Cross-products of whitened rows this far from the identity are those of other rows.
-_NEAR_IDENTITY = 0.1
+_NEAR_IDENTITY, _SAME_ROWS, _ROUNDING = 0.1, 1e-9, 64.0
 
 
 def effective_parameters(geometry: Geometry) -> float:
@@ -77,18 +80,37 @@ def whiten(geometry: Geometry, x: Array) -> Array:
     What is summed in these coordinates (scores, squares of residuals) is summed without loss, and ``root`` of
     `inverse_root` takes the sum to the coefficients.
     """
+    return whiten_with(x, *whitening(geometry))
+
+
+def whitening(geometry: Geometry) -> tuple[IntArray, Array, Array, Array]:
+    """Return exponents (p,), shift (p,), map (p, r) and constant (r,): ``q = (x 2**-exponent − shift) map + constant``.
+
+    Of columns whose means are no larger than a few of their spreads the shift goes into the constant, and x is used as it
+    lies.
+    """
     root = inverse_root(geometry)[int(geometry.centred) :]
-    exponent = geometry.exponent
-    if (np.abs(exponent) <= _PLAIN_EXPONENT).all():
-        q = (x - scale(geometry.mean, exponent)) @ scale(root, -exponent[:, None])
-    else:
-        q = (scale(x, -exponent) - geometry.mean) @ root
+    exponent, shift = geometry.exponent, geometry.mean
+    constant = np.zeros(root.shape[1])
     if geometry.centred:
-        q[:, 0] = 1.0 / np.sqrt(geometry.total)
+        constant[0] = 1.0 / np.sqrt(geometry.total)
+    if (np.abs(exponent) <= _PLAIN_EXPONENT).all():
+        shift, root, exponent = scale(shift, exponent), scale(root, -exponent[:, None]), np.zeros_like(exponent)
+        if (np.abs(geometry.mean) * np.sqrt(geometry.total) <= _NEAR_MEAN * column_norms(geometry.factor)).all():
+            constant -= shift @ root
+            shift = np.zeros_like(shift)
+    return exponent, shift, root, constant
+
+
+def whiten_with(x: Array, exponent: IntArray, shift: Array, root: Array, constant: Array) -> Array:
+    """Apply a `whitening` to rows x (b, p)."""
+    z = scale(x, -exponent) if exponent.any() else x
+    q = (z - shift if shift.any() else z) @ root
+    q += constant
     return np.asarray(q)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Whitener:
     """`whiten` to more digits, for the rows that were fitted.
 
@@ -109,6 +131,11 @@ class Whitener:
     accurate: bool = False
     correction: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
+    @cached_property
+    def plan(self) -> tuple[IntArray, Array, Array, Array]:
+        """`whitening` of the geometry."""
+        return whitening(self.geometry)
+
     @property
     def root(self) -> Array:
         """Root (c + p, r) that takes whitened sums to the coefficients of scaled columns."""
@@ -118,7 +145,7 @@ class Whitener:
     def __call__(self, x: Array) -> Array:
         """Return q (b, r) for the rows of x (b, p)."""
         if not self.accurate:
-            return whiten(self.geometry, x)
+            return whiten_with(x, *self.plan)
         columns = scale(x, -self.geometry.exponent)
         if self.geometry.centred:
             columns = np.hstack([np.ones((len(x), 1)), columns])
@@ -135,7 +162,12 @@ def accurate_whitener(rows: Rows, geometry: Geometry) -> Whitener:
         return np.asarray(q.T @ (q if block.weights is None else block.weights[:, None] * q))
 
     gram = rows.reduce(products, np.add, dense=True)
-    if geometry.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < _NEAR_IDENTITY:
+    # Rounding the root moves its cross-products from the identity by the condition of [1 X], and no more.
+    length = column_norms(geometry.factor)
+    distance = np.abs(geometry.mean) * np.sqrt(geometry.total) / np.where(length > 0, length, 1.0)
+    condition = (1.0 + distance.max(initial=0.0)) / max(reciprocal_condition(geometry.factor), EPS)
+    off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROUNDING * EPS * condition)
+    if geometry.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < off:
         return plain
     return Whitener(geometry, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))
 

@@ -136,8 +136,8 @@ class FittedLinear:
     def overall_f_test(self) -> FTest:
         """F test that all coefficients but the intercept are zero."""
         df = self.geometry.rank - int(self.centred)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return f_test(self.explained / self.residual_scale**2, df, self.residual_dof)
+        noise = np.full_like(self.residual_scale, np.nan) if self.noise_free else self.residual_scale**2
+        return f_test(self.explained / noise, df, self.residual_dof)
 
     def wald_test(self, restriction: Array, value: Array, root: Array | None = None, dof: float | None = None) -> FTest:
         """F test of ``restriction @ params = value``.
@@ -157,7 +157,7 @@ class FittedLinear:
         scaled = scale(restriction, -exponent)
         gap = scale(restriction @ self.params - value, -self.output_exponent)
         m = gap.shape[1]
-        if outside_row_space(self.geometry, restriction).any():
+        if self.noise_free or outside_row_space(self.geometry, restriction).any():
             nothing = np.full(m, np.nan)
             return FTest(nothing, len(restriction), dof, nothing)
         own = inverse_root(self.geometry)

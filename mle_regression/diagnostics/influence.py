@@ -78,43 +78,53 @@ def influence(
     fitted_on : bool
         Whether the rows are those of the fit; else the influence is that of adding each.
     """
-    weight = np.ones(len(lever)) if precision is None else precision
-    g = weight * lever
+    g = lever if precision is None else precision * lever
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # From the fit with the row (leverage h, residual e) and from the one without (residual e / (1 - h)).
-        if fitted_on:
-            h, kept = g, np.where(1.0 - g > _ALONE, 1.0 - g, np.nan)
-            inside, outside = residual, residual / kept[:, None]
-        else:
-            h, kept = g / (1.0 + g), 1.0 / (1.0 + g)
-            inside, outside = residual * kept[:, None], residual
-        share = np.sqrt(weight)[:, None]
+        kept = without_leverage(g, fitted_on)
+        inside, outside = (residual, residual / kept) if fitted_on else (residual * kept, residual)
         squares = noise.variance * noise.dof
-        change = weight[:, None] * inside * outside
-        if fitted_on:
-            with_row = noise.variance
-            without_row = np.maximum(squares - change, 0.0) / (noise.dof - 1.0) if noise.dof > 1 else np.nan
-        else:
-            with_row, without_row = (squares + change) / (noise.dof + 1.0), noise.variance
+        change = inside * outside
+        if precision is not None:
+            change *= precision[:, None]
+            inside = inside * np.sqrt(precision)[:, None]
         if noise.penalised:
-            without_row = np.full_like(change, np.nan)
-        spread = np.sqrt(kept)[:, None]
-        standardized = share * inside / np.sqrt(with_row)
+            without_row: Array = np.full((1, residual.shape[1]), np.nan)
+        elif fitted_on:
+            without_row = np.maximum(squares - change, 0.0)
+            without_row /= noise.dof - 1.0 if noise.dof > 1 else np.nan
+        else:
+            without_row = noise.variance[None, :]
+        with_row = noise.variance if fitted_on else (squares + change) / (noise.dof + 1.0)
+        standardized = inside / np.sqrt(with_row)
+        spread = np.sqrt(kept)
         internal = standardized / spread
-        external = share * inside / (np.sqrt(without_row) * spread)
-        odds = (h / kept)[:, None]
-        absent = (weight == 0)[:, None]
-        return Influence(
+        external = inside / (np.sqrt(without_row) * spread)
+        odds = g[:, None] / kept if fitted_on else g[:, None]
+        found = Influence(
             fitted=fitted,
             residual=residual,
             leverage=g,
-            standardized=np.where(absent, np.nan, standardized),
-            studentized_internal=np.where(absent, np.nan, internal),
-            studentized_external=np.where(absent, np.nan, external),
-            cooks_distance=internal**2 * odds / noise.n_params,
+            standardized=standardized,
+            studentized_internal=internal,
+            studentized_external=external,
+            cooks_distance=internal**2 * (odds / noise.n_params),
             dffits=external * np.sqrt(odds),
             loo_residual=outside,
         )
+    if precision is not None and not precision.all():
+        for values in (found.standardized, found.studentized_internal, found.studentized_external):
+            values[precision == 0] = np.nan
+    return found
+
+
+def without_leverage(g: Array, fitted_on: bool) -> Array:
+    """Return 1 − h (n, 1), h the leverage in the fit that includes the row; NaN where the row is alone."""
+    if not fitted_on:
+        return 1.0 / (1.0 + g[:, None])
+    kept = 1.0 - g[:, None]
+    kept[~(kept > _ALONE)] = np.nan
+    return kept
 
 
 def row_changes(found: Influence, precision: Array | None, k: int, *, fitted_on: bool) -> Array:
@@ -123,10 +133,9 @@ def row_changes(found: Influence, precision: Array | None, k: int, *, fitted_on:
     Leaving a row out moves them by ``w C x e/(1 − h)``; in standard errors with the s of the fit without the row, that is
     ``√w C x t / √(1 − h)`` with the externally studentised t.
     """
-    weight = np.ones(len(found.leverage)) if precision is None else precision
-    g = found.leverage
-    with np.errstate(divide="ignore", invalid="ignore"):
-        kept = np.where(1.0 - g > _ALONE, 1.0 - g, np.nan) if fitted_on else 1.0 / (1.0 + g)
-        # The inverse of the fit with the row, applied to x, is that of the fit without it times 1 - h.
-        change = found.studentized_external[:, k] / np.sqrt(kept) * np.sqrt(weight)
-    return np.asarray(np.where(weight == 0, 0.0, change if fitted_on else change * kept))
+    kept = without_leverage(found.leverage, fitted_on)[:, 0]
+    # The inverse of the fit with the row, applied to x, is that of the fit without it times 1 - h.
+    change = found.studentized_external[:, k] * (1.0 / np.sqrt(kept) if fitted_on else np.sqrt(kept))
+    if precision is None:
+        return np.asarray(change)
+    return np.asarray(np.where(precision == 0, 0.0, change * np.sqrt(precision)))

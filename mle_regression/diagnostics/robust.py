@@ -36,8 +36,12 @@ def score_products(rows: Rows, whiten: Whitener) -> list[Array]:
 
     def products(block: Block) -> Array:
         q = whiten(block.x)
-        scores = (q * column[:, None] for column in block.y.T)
-        return np.stack([z.T @ z for z in scores])
+        meats = []
+        for column in block.y.T[:-1]:
+            z = q * column[:, None]
+            meats.append(z.T @ z)
+        q *= block.y[:, -1:]
+        return np.stack([*meats, q.T @ q])
 
     total: Array = rows.reduce(products, np.add, dense=True)
     return list(total)

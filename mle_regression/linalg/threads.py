@@ -27,6 +27,7 @@ class _Limit:
 
     lock = Lock()
     holders = 0
+    before = 1
     limiter: Any = None
 
 
@@ -39,6 +40,7 @@ def one_blas_thread() -> Iterator[None]:
     """
     with _Limit.lock:
         if _Limit.holders == 0:
+            _Limit.before = blas_threads()
             _Limit.limiter = _controller().limit(limits=1, user_api="blas")
         _Limit.holders += 1
     try:
@@ -50,9 +52,15 @@ def one_blas_thread() -> Iterator[None]:
                 _Limit.limiter.restore_original_limits()
 
 
+def row_workers() -> int:
+    """Return how many threads may go through blocks of rows: as many as BLAS may use, or might before it was held to one."""
+    with _Limit.lock:
+        return _Limit.before if _Limit.holders else blas_threads()
+
+
 # Up to these numbers of values and of multiplications, measured on two cores, one thread beats two: what the second
 # core adds is less than the hand-off takes, and other libraries' idle workers still spin on it.
-_SMALL_SIZE = 8_000_000
+_SMALL_SIZE = 1_500_000
 _SMALL_WORK = 1_000_000_000
 
 

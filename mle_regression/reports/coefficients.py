@@ -20,6 +20,7 @@ def coefficient_table(
     penalised: bool,
     *,
     robust: bool = False,
+    noise_free: bool = False,
 ) -> pd.DataFrame:
     """Estimates, standard errors, Student's t, p-values and confidence limits, a row a parameter.
 
@@ -37,10 +38,12 @@ def coefficient_table(
         p-value, and the limits are those of a credible interval.
     robust : bool, default=False
         Whether the errors are those of a sandwich, which are standard errors under a penalty too.
+    noise_free : bool, default=False
+        Whether the fit is exact: errors are then rounding, and t and p-values are NaN.
     """
     quantile = student_t.ppf(0.5 + confidence / 2, dof) if dof > 0 else np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = params / errors
+        ratio = np.full_like(params, np.nan) if noise_free else params / errors
     tables = []
     for k in range(params.shape[1]):
         columns = {"estimate": params[:, k], "posterior_sd" if penalised and not robust else "std_error": errors[:, k]}

@@ -101,7 +101,7 @@ class CollinearityReport:
             [
                 Table("Variance inflation", self.vif.T, digits=3),
                 Table(
-                    "Largest condition indices, and the share of each variance that goes with them",
+                    "Largest condition indices, and each one's share of the variances",
                     proportions,
                     digits=2,
                 ),

@@ -72,8 +72,9 @@ class Table:
         widths = [max(len(cell) for cell in cells) for cells in columns]
         wrapped = self._is_text(self.frame.shape[1] - 1) if columns else False
         room = width - head - sum(w + _GAP for w in widths[:-1]) - _GAP
-        if wrapped and widths[-1] > room >= _NARROWEST_TEXT:
-            widths[-1] = room
+        if wrapped:
+            # Beside the numbers if there is room, else below them.
+            widths[-1] = min(widths[-1], room if room >= _NARROWEST_TEXT else max(width - head - _GAP, _NARROWEST_TEXT))
         chunks = _chunks(widths, width - head)
         return "\n\n".join(self._chunk_text(chunk, index, head, columns, widths) for chunk in chunks)
 
@@ -148,7 +149,8 @@ class Document:
         columns = width or self.width or min(shutil.get_terminal_size((100, 24)).columns, 120)
         blocks = ["\n".join([*_fold(self.title, columns), "=" * min(columns, max(40, len(self.title)))])]
         for part in self.parts:
-            rule = f"{part.title}\n{'-' * len(part.title)}\n" if part.title else ""
+            heading = "\n".join(_fold(part.title, columns))
+            rule = f"{heading}\n{'-' * min(columns, len(part.title))}\n" if part.title else ""
             blocks.append(rule + part.to_text(columns))
         return "\n\n".join(blocks)
 

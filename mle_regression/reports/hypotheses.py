@@ -70,7 +70,7 @@ def parse_hypotheses(text: str | Sequence[str], names: Sequence[str]) -> tuple[A
     for equation in equations:
         sides = [_read(side, names) for side in _split(equation.replace("==", "="), "=", names)]
         if len(sides) < 2:
-            raise ValueError(f"{equation.strip()!r} is no equation; write for instance '{names[-1]} = 0'.")
+            raise ValueError(f"{_plain(equation)!r} is no equation; write for instance '{names[-1]} = 0'.")
         rows += [left - right for left, right in pairwise(sides)]
     if not rows:
         raise ValueError("There is no hypothesis to test.")
@@ -167,8 +167,12 @@ def _read(text: str, names: Sequence[str]) -> Array:
     try:
         tree = ast.parse(source.strip(), mode="eval").body
     except SyntaxError:
-        raise ValueError(f"{text.strip()!r} is no linear expression in the parameters.") from None
+        raise ValueError(f"{_plain(text)!r} is no linear expression in the parameters.") from None
     return _value(tree, placed, len(names), text)
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "").strip()
 
 
 def _position(name: str, names: Sequence[str]) -> int:
@@ -207,4 +211,4 @@ def _value(node: ast.expr, placed: dict[str, int], k: int, text: str) -> Array:
                     return np.asarray(left * right[0] if left[1:].any() else left[0] * right)
                 case ast.Div() if not right[1:].any() and right[0] != 0:
                     return np.asarray(left / right[0])
-    raise ValueError(f"{text.strip()!r} is not linear in the parameters: only sums and multiples can be tested.")
+    raise ValueError(f"{_plain(text)!r} is not linear in the parameters: only sums and multiples can be tested.")

@@ -44,9 +44,11 @@ def as_restriction(restriction: Any, value: Any, names: list[str], n_outputs: in
 def told(fit: FittedLinear, test: FTest, hypothesis: str) -> HypothesisTest:
     """Return the result as floats where y had one dimension; warn where it is NaN."""
     if np.isnan(test.p_value).any():
-        reason = "no residual degrees of freedom" if not test.df_denom > 0 else "the data do not determine it"
+        reason = "there are no residual degrees of freedom" if not test.df_denom > 0 else "the data do not determine it"
         if test.df_denom > 0 and not test.df_num:
             reason = "there is no coefficient to test"
+        elif fit.noise_free:
+            reason = "the fit is exact, there is no noise to test against"
         warnings.warn(f"The test of {hypothesis} is NaN: {reason}.", InferenceWarning, stacklevel=3)
     return HypothesisTest(
         fit.of_output(test.statistic), float(test.df_num), float(test.df_denom), fit.of_output(test.p_value), hypothesis

@@ -14,9 +14,8 @@ from mle_regression.diagnostics.collinearity import (
     near_dependencies,
     scaled_condition,
 )
-from mle_regression.diagnostics.curvature import descent
+from mle_regression.diagnostics.curvature import condition_number, descent, hessian_eigenvalues
 from mle_regression.diagnostics.fitted import FittedLinear
-from mle_regression.linalg.arrays import Array
 from mle_regression.reports.coefficients import coefficient_table
 from mle_regression.reports.dependencies import describe_near_dependency
 from mle_regression.reports.document import Document, Notes, Panel, Table, number
@@ -37,8 +36,6 @@ class Optimum:
     solver: str
     refined: bool
     verdict: str
-    hessian_eigenvalues: Array
-    condition_number: float
     rank: int
 
 
@@ -47,7 +44,9 @@ def linear_summary(fit: FittedLinear, optimum: Optimum, confidence: float) -> Do
     told = notes(fit)
     if optimum.verdict == "unique minimum" and not fit.penalised:
         told += near_dependency_notes(fit)
-    table = coefficient_table(fit.names, fit.params, fit.errors, fit.residual_dof, confidence, fit.penalised)
+    table = coefficient_table(
+        fit.names, fit.params, fit.errors, fit.residual_dof, confidence, fit.penalised, noise_free=fit.noise_free
+    )
     return Document(
         f"Linear regression by maximum likelihood: {model_line(fit)}",
         [
@@ -99,7 +98,7 @@ def goodness(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
 
 def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
     """Eigenvalues, conditions, verdict and the digits to expect."""
-    values = optimum.hessian_eigenvalues
+    values = hessian_eigenvalues(fit.geometry)
     if len(values) <= 2 * _SHOWN_EIGENVALUES:
         shown = "  ".join(f"{value:.3g}" for value in values)
     else:
@@ -110,7 +109,7 @@ def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, obje
     return [
         ("verdict", optimum.verdict),
         ("eigenvalues of the Hessian", shown),
-        ("condition number", f"{optimum.condition_number:.3g}"),
+        ("condition number", f"{condition_number(fit.geometry):.3g}"),
         ("condition of [1 X], columns of unit length", f"{scaled_condition(fit.geometry):.3g}"),
         ("correct digits expected", digits),
         ("digits if X was rounded when stored", f"{_data_digits(fit):.0f}"),

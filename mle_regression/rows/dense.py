@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array
-from mle_regression.linalg.threads import blas_threads, one_blas_thread
+from mle_regression.linalg.threads import one_blas_thread, row_workers
 from mle_regression.rows.base import Block, blocks_of, evenly, fold, spans
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T = TypeVar("T")
 _BLOCK_SIZE = 1 << 18
 _MAX_BLOCK_ROWS = 1 << 15
 # Below this many numbers, handing rows to threads costs more than it saves.
-_THREADED_FROM = 1 << 18
+_THREADED_FROM = 1_500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class DenseRows:
 
     def _each(self, work: Callable[[Iterator[Block]], T]) -> list[T]:
         """Return ``work`` of each worker's blocks."""
-        workers = blas_threads() if self.x.size >= _THREADED_FROM else 1
+        workers = row_workers() if self.x.size >= _THREADED_FROM else 1
         parts = spans(len(self.x), self._block_rows(), workers)
         if len(parts) == 1:
             return [work(self._blocks(parts[0]))]
