@@ -292,6 +292,7 @@ def test_variance_inflation(case):
 @pytest.mark.filterwarnings("ignore::mle_regression.warnings.InferenceWarning")
 @pytest.mark.filterwarnings("ignore:The design matrix is rank-deficient")  # statsmodels, of products of dummies
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # statsmodels, of its return types
+@pytest.mark.filterwarnings("ignore:kurtosistest only valid")  # SciPy before 1.14, called by statsmodels
 def test_residual_tests(case):
     found = case.diagnosis.tests()
     peer = case.peer
