@@ -47,17 +47,21 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def training_data(estimator: BaseEstimator, x: Any, y: Any, sample_weight: Any) -> TrainingData:
-    """Check X, y and weights, all but their finiteness, which the sums over rows reveal at no cost."""
+def training_data(estimator: BaseEstimator, x: Any, y: Any, sample_weight: Any, *, more: bool = False) -> TrainingData:
+    """Check X, y and weights, all but their finiteness, which the sums over rows reveal at no cost.
+
+    ``more`` rows than those seen before must have the same columns, and may all have weight zero.
+    """
     _refuse_masked(X=x, y=y, sample_weight=sample_weight)
     if y is None:
         validate_data(estimator, X=x, y=y)  # raises scikit-learn's own message
-    if _is_plain(x) and x.ndim == 2:
+    known = more and (hasattr(estimator, "feature_names_in_") or x.shape[1:] != (estimator.n_features_in_,))
+    if _is_plain(x) and x.ndim == 2 and not known:
         # No names and no dtype to look into: the rest of what validate_data does is to keep count.
         estimator.n_features_in_ = x.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
     else:
-        x = validate_data(estimator, X=x, **_X_CHECKS)
+        x = validate_data(estimator, X=x, reset=not more, **_X_CHECKS)
     if not _is_plain(y):
         y = check_array(y, **_Y_CHECKS)
     check_consistent_length(x, y)
@@ -67,7 +71,7 @@ def training_data(estimator: BaseEstimator, x: Any, y: Any, sample_weight: Any) 
     _check_numbers(y, lambda j: "y" if y.ndim == 1 else f"y[:, {j}]")
     eps = float(np.finfo(np.float32).eps) if x.dtype == np.float32 else EPS
     matrix = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-    return TrainingData(x, matrix, check_weights(sample_weight, len(matrix)), y.ndim == 1, eps)
+    return TrainingData(x, matrix, check_weights(sample_weight, len(matrix), none=more), y.ndim == 1, eps)
 
 
 def new_data(estimator: BaseEstimator, x: Any) -> Any:
@@ -88,8 +92,8 @@ def new_outputs(y: Any, n_rows: int, n_outputs: int) -> Array:
     return matrix
 
 
-def check_weights(sample_weight: Any, n_rows: int) -> Array | None:
-    """Check sample weights: None, a number, or (n,) finite numbers that are not negative and not all zero."""
+def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False) -> Array | None:
+    """Check sample weights: None, a number, or (n,) finite numbers, not negative and (unless ``none``) not all zero."""
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Real):
@@ -103,7 +107,7 @@ def check_weights(sample_weight: Any, n_rows: int) -> Array | None:
         if bad.any():
             first = int(np.flatnonzero(bad)[0])
             raise ValueError(f"sample_weight[{first}] is {weights[first]}: {what} weights have no meaning.")
-    if not weights.any():
+    if not none and not weights.any():
         raise ValueError("All sample weights are zero: there is no row to fit.")
     return np.asarray(weights)
 

@@ -8,17 +8,18 @@ import numpy as np
 
 from mle_regression.diagnostics.curvature import verdict
 from mle_regression.diagnostics.likelihood import likelihood_at
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.noise.registry import find_noise
-from mle_regression.rows.base import row_totals
+from mle_regression.rows.base import Rows, Totals, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares, Solution
 
 # Up to this many numbers in X, working out every digit costs about as much as fitting at all.
-_REFINED_SIZE = 100_000
+REFINED_SIZE = 100_000
 
 
 def pose_problem(
@@ -42,17 +43,45 @@ def pose_problem(
         k = int(exponents(weights.max(keepdims=True))[0]) // 2
         weights = scale(weights, -2 * k)
     rows = as_rows(x, y, weights)
+    problem = scaled_problem(
+        rows,
+        row_totals(rows.shape[0], weights),
+        k,
+        eps=eps,
+        fit_intercept=fit_intercept,
+        alpha=alpha,
+        rank_tol=rank_tol,
+        deficiency=deficiency,
+        refine=refine,
+    )
+    return problem, k
+
+
+def scaled_problem(
+    rows: Rows,
+    totals: Totals,
+    k: int,
+    *,
+    eps: float,
+    fit_intercept: bool,
+    alpha: float,
+    rank_tol: float | None,
+    deficiency: str,
+    refine: bool | str,
+    sums: tuple[Fixed, IntArray] | None = None,
+) -> LeastSquares:
+    """Return the problem of rows whose weights have been divided by ``4**k``; of their ``sums`` if they have gone by."""
     n, p, _ = rows.shape
-    problem = LeastSquares(
+    return LeastSquares(
         rows=rows,
-        totals=row_totals(n, weights),
+        totals=totals,
         centred=fit_intercept,
         alpha=float(scale(alpha, -2 * k)),
         tolerance=default_tolerance(p + 1, eps) if rank_tol is None else rank_tol,
         deficiency=deficiency,
-        refine=max(n, p) * p <= _REFINED_SIZE if refine == "auto" else bool(refine),
+        refine=max(n, p) * p <= REFINED_SIZE if refine == "auto" else bool(refine),
+        sums=sums,
     )
-    return problem, k
 
 
 def fitted_linear(

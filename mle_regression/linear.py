@@ -11,6 +11,7 @@ from mle_regression import checks
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.diagnostics import covariance
 from mle_regression.fitting import fitted_linear, pose_problem
+from mle_regression.incremental import IncrementalFit
 from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
@@ -19,7 +20,7 @@ from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
 from mle_regression.reports.dependencies import describe_deficiency
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import NonFiniteRowsError, Solution, Status
+from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Status
 from mle_regression.solvers.registry import find_solver
 from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning
 
@@ -27,7 +28,7 @@ WEIGHT_TYPES = ("precision", "frequency")
 ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
 
 
-class MLELinearRegressor(LinearInference, LikelihoodRegressor):
+class MLELinearRegressor(IncrementalFit, LinearInference, LikelihoodRegressor):
     """Linear regression by maximum likelihood under Gaussian noise.
 
     Minimises ``J(β, b) = (1/Σw) (Σ wᵢ (yᵢ − xᵢβ − b)² + α ‖β‖²)``, whose minimum is the maximum of the likelihood (with a
@@ -180,20 +181,25 @@ class MLELinearRegressor(LinearInference, LikelihoodRegressor):
                     solution = solver.solve(problem)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
-            notes = self._report(solution)
-            fitted = fitted_linear(
-                problem,
-                solution,
-                k,
-                noise=self.noise,
-                frequency=self.weight_type == "frequency",
-                single_output=data.single_output,
-                eps=data.eps,
-                notes=notes,
-            )
-            self.__dict__.pop("noise_covariance_", None)
-            self.__dict__.update(fitted)
+            self._assign(problem, solution, k, single_output=data.single_output, eps=data.eps)
+            self.__dict__.pop("_sums", None)
         return self
+
+    def _assign(self, problem: LeastSquares, solution: Solution, k: int, *, single_output: bool, eps: float) -> None:
+        """Warn, and take the fitted attributes from a solution."""
+        notes = self._report(solution)
+        fitted = fitted_linear(
+            problem,
+            solution,
+            k,
+            noise=self.noise,
+            frequency=self.weight_type == "frequency",
+            single_output=single_output,
+            eps=eps,
+            notes=notes,
+        )
+        self.__dict__.pop("noise_covariance_", None)
+        self.__dict__.update(fitted)
 
     def _check_options(self) -> None:
         checks.check_choice("fit_intercept", self.fit_intercept, (True, False))

@@ -68,8 +68,9 @@ class DenseRows:
         parts = spans(len(self.x), self._block_rows(), workers)
         if len(parts) == 1:
             return [work(self._blocks(parts[0]))]
-        with one_blas_thread(), ThreadPoolExecutor(len(parts)) as pool:
-            return list(pool.map(lambda part: work(self._blocks(part)), parts))
+        with one_blas_thread(), ThreadPoolExecutor(len(parts) - 1) as pool:
+            others = [pool.submit(lambda part: work(self._blocks(part)), part) for part in parts[1:]]
+            return [work(self._blocks(parts[0])), *(other.result() for other in others)]
 
     def _blocks(self, starts: range) -> Iterator[Block]:
         return blocks_of(self.x, self.y, self.weights, starts, _for_blas)

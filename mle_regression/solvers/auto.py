@@ -23,6 +23,7 @@ class Automatic(Options):
 
     name: ClassVar[str] = "auto"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    from_sums: ClassVar[bool] = True
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

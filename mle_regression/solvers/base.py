@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, ClassVar, Protocol, Self
 
 from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import Relation
 from mle_regression.rows.base import Rows, Totals
@@ -49,6 +50,9 @@ class LeastSquares:
         What to do where the rank is deficient.
     refine : bool
         Whether to work the solution out to the last digit.
+    sums : tuple of Fixed of shape (1 + p + m, 1 + p + m) and IntArray of shape (1 + p + m,), or None
+        Exact cross-products of [1 | X | y], columns divided by powers of two, where rows have gone by and only their sums
+        are left.
     """
 
     rows: Rows
@@ -58,6 +62,7 @@ class LeastSquares:
     tolerance: float
     deficiency: str
     refine: bool
+    sums: tuple[Fixed, IntArray] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,14 @@ class Solution:
 
 
 class Solver(Protocol):
-    """One algorithm, with the options that belong to it alone."""
+    """One algorithm, with the options that belong to it alone.
+
+    ``from_sums`` tells whether sums over rows that have gone by are enough for it.
+    """
 
     name: ClassVar[str]
     noises: ClassVar[frozenset[str]]
+    from_sums: ClassVar[bool]
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrs
 
 from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.linalg.exact import fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import Geometry, deficient_geometry, dropped_geometry, geometry_of
 from mle_regression.linalg.rank import (
@@ -126,6 +127,8 @@ def _polished(
 ) -> Estimate:
     """Take the residuals from the rows, free of the cancellation in yᵀy − zᵀz, and one step of refinement from them."""
     p = triangle.n_features
+    if problem.sums is not None:
+        return replace(estimate, cross=_cross_of_sums(problem, triangle, estimate))
     coef, intercept = in_frame(triangle, frame, estimate.coef, estimate.intercept)
     residuals = sum_residuals(problem.rows, frame, coef, intercept)
     unit = frame.exponent - triangle.exponent
@@ -145,6 +148,18 @@ def _polished(
     return replace(estimate, coef=coef, intercept=intercept, cross=cross)
 
 
+def _cross_of_sums(problem: LeastSquares, triangle: Triangle, estimate: Estimate) -> Array:
+    """Cross-products (m, m) of the residuals from the exact ones of [1 | X | y]."""
+    p = triangle.n_features
+    gram, exponent = sum_exact(problem, np.arange(p), triangle.exponent)
+    intercept = [-estimate.intercept[None, :]] if problem.centred else []
+    direction = np.vstack([*intercept, -estimate.coef, np.eye(len(triangle.tail))])
+    # From the triangle's units to those of the sums: residuals stay in the triangle's units of y.
+    unit = np.concatenate([np.zeros(int(problem.centred), dtype=np.int64), triangle.exponent])
+    residual = fixed(scale(direction, (exponent - unit)[:, None]))
+    return residual.times(gram.times(residual)).to_float()
+
+
 def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array) -> Estimate | None:
     """Solve the exact normal equation; None if it cannot be preconditioned."""
     first, k = int(problem.centred), len(kept)
@@ -160,7 +175,7 @@ def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array)
     penalty = None
     if problem.alpha:
         penalty = np.concatenate([np.zeros(first), _penalty(problem.alpha, exponent[first : first + k])])
-        if penalty.max() * EPS > 1:
+        if (penalty * EPS > np.diagonal(gram.to_float())[: first + k]).any():
             # The columns are rounding beside their penalty, and coefficients so small leave the digits of fixed point.
             return None
     result = refine(gram, scale(inverse, x), scale(params, x - y), penalty)

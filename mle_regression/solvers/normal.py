@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mle_regression.linalg.arrays import EPS
-from mle_regression.linalg.exact import fixed
+from mle_regression.linalg.arrays import EPS, IntArray
+from mle_regression.linalg.exact import Fixed, fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
 from mle_regression.linalg.precondition import triangular_preconditioner
@@ -45,6 +45,7 @@ class NormalEquation(Options):
 
     name: ClassVar[str] = "normal"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    from_sums: ClassVar[bool] = True
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
@@ -85,14 +86,28 @@ def polish_for(problem: LeastSquares, triangle: Triangle) -> Polish:
 
 def _exact_triangle(problem: LeastSquares, moments: Moments, frame: Frame) -> Triangle | None:
     """Triangle of the cross-products of [1 | X] summed without rounding; None where they are singular."""
-    first, p = int(problem.centred), problem.rows.shape[1]
+    p = problem.rows.shape[1]
     lengths = np.sqrt(np.diagonal(moments.gram) + problem.totals.sum_weights * frame.shift**2)
     gram, exponent = sum_exact(problem, np.arange(p), frame.exponent + np.frexp(lengths)[1])
+    return triangle_of_sums(problem, gram, exponent, frame)
+
+
+def triangle_of_sums(
+    problem: LeastSquares, gram: Fixed, exponent: IntArray, frame: Frame, floor: float = 0.0
+) -> Triangle | None:
+    """Triangle of exact cross-products of [1 | X | y] (or [X | y]), columns divided by ``2**exponent``.
+
+    ``floor`` is added to the squares of the columns, so that dependent ones leave a triangle of small diagonal; without
+    it they leave None.
+    """
+    first, p = int(problem.centred), problem.rows.shape[1]
     k = first + p
-    inner = gram.submatrix(np.arange(k))
+    diagonal = np.full(k, floor)
     if problem.alpha:
-        penalty = scale(np.full(p, problem.alpha), -2 * exponent[first:k])
-        inner = (inner + fixed(np.diag(np.r_[np.zeros(first), penalty]))).carried()
+        diagonal[first:] += scale(np.full(p, problem.alpha), -2 * exponent[first:k])
+    inner = gram.submatrix(np.arange(k))
+    if diagonal.any():
+        inner = (inner + fixed(np.diag(diagonal))).carried()
     inverse = triangular_preconditioner(inner)
     if inverse is None:
         return None

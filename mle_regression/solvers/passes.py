@@ -19,7 +19,7 @@ from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError
 
 _SAMPLE_ROWS = 256
 # Squares of columns whose sum falls below this have lost digits to underflow.
-_UNDERFLOW = 1e-200
+UNDERFLOW = 1e-200
 # A mean of a hundred standard deviations costs the rank-one correction four of sixteen digits.
 _FAR_MEAN = 1e4
 
@@ -41,7 +41,7 @@ def sum_moments(problem: LeastSquares) -> tuple[Moments, Frame]:
 
 def find_frame(problem: LeastSquares) -> Frame:
     """Coordinates for a solver that needs no moments: those the largest magnitudes and a sample of rows call for."""
-    exponent = safe_exponents(_magnitudes(problem.rows))
+    exponent = safe_exponents(magnitudes(problem.rows))
     frame = choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred)
     return Frame(exponent, scale(frame.shift, frame.exponent - exponent))
 
@@ -99,17 +99,22 @@ def sum_exact(problem: LeastSquares, columns: IntArray, bound: IntArray) -> tupl
 
     Only some ``columns`` (k,) of X are taken. Without weights they and y are known to be below ``2**bound``, (k + m,).
     """
+    p = problem.rows.shape[1]
+    if problem.sums is not None:
+        gram, exponent = problem.sums
+        first = [0] if problem.centred else []
+        keep = np.concatenate([np.array(first, dtype=np.int64), 1 + columns, np.arange(1 + p, len(exponent))])
+        return gram.submatrix(keep), exponent[keep]
     if problem.totals.weighted:
-        p = problem.rows.shape[1]
         taken = np.concatenate([columns, np.arange(p, p + problem.rows.shape[2])])
-        exponent = exponents(_magnitudes(problem.rows)[taken]) + 1
+        exponent = exponents(magnitudes(problem.rows)[taken]) + 1
         # In whole limbs, so that the exact sums only move their radix point.
         weight_limbs = -(-int(exponents(np.array([problem.totals.max_weight]))[0]) // BITS)
     else:
         exponent, weight_limbs = bound + 1, 0
     if problem.centred:
         exponent = np.concatenate([np.ones(1, dtype=np.int64), exponent])
-    every = len(columns) == problem.rows.shape[1]
+    every = len(columns) == p
 
     def cross_products(block: Block) -> Fixed:
         ones = [np.ones((len(block.y), 1))] if problem.centred else []
@@ -130,8 +135,8 @@ def _moments(rows: Rows, frame: Frame) -> Moments:
 def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Frame | None:
     """Return the frame that these sums call for, None if theirs serves."""
     squares = np.diagonal(moments.gram)
-    if not np.isfinite(moments.gram).all() or (squares < _UNDERFLOW).any():
-        exponent = safe_exponents(_magnitudes(problem.rows))
+    if not np.isfinite(moments.gram).all() or (squares < UNDERFLOW).any():
+        exponent = safe_exponents(magnitudes(problem.rows))
         if not np.array_equal(exponent, frame.exponent):
             return Frame(exponent, np.zeros_like(frame.shift))
     if not problem.centred:
@@ -144,7 +149,7 @@ def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Fram
     return Frame(frame.exponent, np.where(far, frame.shift + offset, frame.shift))
 
 
-def _magnitudes(rows: Rows) -> Array:
+def magnitudes(rows: Rows) -> Array:
     """Largest magnitude of each column of [X | y]; raises if there is NaN or infinity."""
 
     def largest(block: Block) -> Array:

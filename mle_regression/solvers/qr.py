@@ -22,6 +22,7 @@ class TallSkinnyQR(Options):
 
     name: ClassVar[str] = "qr"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    from_sums: ClassVar[bool] = True
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

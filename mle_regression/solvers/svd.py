@@ -21,6 +21,7 @@ class SingularValues(Options):
 
     name: ClassVar[str] = "svd"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    from_sums: ClassVar[bool] = True
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

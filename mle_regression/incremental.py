@@ -1,0 +1,165 @@
+"""Fitting by batches: rows are given, sums are kept, and solved when someone looks."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from mle_regression import checks
+from mle_regression.linalg.threads import one_blas_thread
+from mle_regression.running import RunningSums, from_state, merged, no_rows, pose_from_sums, to_state, with_rows
+from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution
+from mle_regression.solvers.registry import SOLVERS, find_solver
+from mle_regression.solvers.summed import solve_summed
+
+# Fitted attributes that are left to be solved for.
+_SETTLED = (
+    *("coef_", "intercept_", "noise_variance_", "noise_covariance_", "log_likelihood_", "aic_", "aicc_", "bic_"),
+    *("n_parameters_", "effective_dof_", "rank_", "verdict_", "converged_", "n_iter_", "loss_curve_", "gradient_norm_"),
+    *("solver_", "refined_", "_state"),
+)
+
+
+class IncrementalFit:
+    """``partial_fit`` and ``merge`` for a linear estimator whose direct solvers can work from sums."""
+
+    _sums: dict[str, Any]
+    solver: Any
+    noise: str
+    alpha: float
+    fit_intercept: bool
+    refine: Any
+    rank_tol: float | None
+    on_rank_deficiency: str
+
+    def _check_options(self) -> None:
+        raise NotImplementedError
+
+    def _assign(self, problem: LeastSquares, solution: Solution, k: int, *, single_output: bool, eps: float) -> None:
+        raise NotImplementedError
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Add rows to the fit. After any batches, in any order, the fit is that of ``fit`` to all their rows.
+
+        Kept are sums of cross-products, O(p²) numbers, in exact arithmetic while rows are few or columns nearly dependent (or
+        with ``refine=True``), else in float64 where no more than three digits can be lost by that. They are solved when a
+        fitted attribute or a method is asked for, under the parameters that the estimator then has.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Any number of rows, one included.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            As `fit`; and for other columns or outputs than before, and after `fit`, which keeps no sums to add to.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mle_regression import MLELinearRegressor
+        >>> X, y = np.arange(12.0).reshape(6, 2) ** 2, np.arange(6.0)
+        >>> whole = MLELinearRegressor().fit(X, y)
+        >>> parts = MLELinearRegressor().partial_fit(X[:1], y[:1]).partial_fit(X[1:], y[1:])
+        >>> bool((parts.coef_ == whole.coef_).all()), parts.log_likelihood_ == whole.log_likelihood_
+        (True, True)
+        """
+        more = "_sums" in self.__dict__
+        if not more and "coef_" in self.__dict__:
+            raise ValueError(
+                "fit() keeps no sums that partial_fit() could add to; call partial_fit() from the first rows on, on a new "
+                "estimator or on clone(estimator)."
+            )
+        with checks.all_or_nothing(self):
+            self._check_options()
+            self._direct_solver("partial_fit")
+            data = checks.training_data(self, X, y, sample_weight, more=more)
+            p, m = data.x.shape[1], data.y.shape[1]
+            sums = from_state(self._sums) if more else no_rows(p, m)
+            if (m, data.single_output) != (sums.n_outputs, self._sums["single_output"] if more else data.single_output):
+                raise ValueError(f"y has {m} outputs; the batches before had {sums.n_outputs}, or another dimension.")
+            try:
+                with one_blas_thread():
+                    sums = with_rows(sums, data.x, data.y, data.weights, data.eps, self.refine)
+            except NonFiniteRowsError as error:
+                raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
+            self._keep(sums, data.single_output)
+        return self
+
+    def merge(self, other: IncrementalFit) -> Self:
+        """Add the rows that another estimator has been given by ``partial_fit``, on another machine perhaps.
+
+        Parameters
+        ----------
+        other : estimator
+            With the same columns, outputs, alpha, intercept and weight type. It is left as it is.
+
+        Returns
+        -------
+        self : estimator
+            As if all rows had been given to it.
+        """
+        for who, estimator in (("this", self), ("the other", other)):
+            if "_sums" not in estimator.__dict__:
+                raise ValueError(
+                    f"merge adds up what partial_fit has kept, and {who} estimator has not seen partial_fit."
+                )
+        mine, theirs = checks.feature_names(self), checks.feature_names(other)
+        if mine != theirs or self._sums["single_output"] != other._sums["single_output"]:
+            raise ValueError(f"The estimators were fitted to other columns or outputs: {mine[:8]} and {theirs[:8]}.")
+        for name in ("alpha", "fit_intercept", "weight_type"):
+            if getattr(self, name) != getattr(other, name):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r} here and {getattr(other, name)!r} there; set one first."
+                )
+        one, two = from_state(self._sums), from_state(other._sums)
+        if one.n_outputs != two.n_outputs:
+            raise ValueError(f"y has {one.n_outputs} outputs here and {two.n_outputs} there.")
+        self._keep(merged(one, two), self._sums["single_output"])
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        # Rows given by partial_fit are solved for when someone looks.
+        if name in _SETTLED and "_sums" in self.__dict__:
+            self._settle()
+            if name in self.__dict__:
+                return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "coef_" in self.__dict__ or "_sums" in self.__dict__
+
+    def _keep(self, sums: RunningSums, single_output: bool) -> None:
+        """Keep sums, and forget what was solved from fewer rows."""
+        for name in _SETTLED:
+            self.__dict__.pop(name, None)
+        self._sums = to_state(sums) | {"single_output": single_output}
+
+    def _settle(self) -> None:
+        """Solve for the rows that partial_fit was given."""
+        self._check_options()
+        self._direct_solver("partial_fit")
+        sums = from_state(self._sums)
+        problem, k = pose_from_sums(
+            sums,
+            fit_intercept=bool(self.fit_intercept),
+            alpha=float(self.alpha),
+            rank_tol=None if self.rank_tol is None else float(self.rank_tol),
+            deficiency=self.on_rank_deficiency,
+        )
+        with one_blas_thread():
+            solution = solve_summed(problem)
+        self._assign(problem, solution, k, single_output=self._sums["single_output"], eps=sums.eps)
+
+    def _direct_solver(self, what: str) -> None:
+        """Refuse a solver that cannot work from sums."""
+        solver = find_solver(self.solver, self.noise)
+        if not solver.from_sums:
+            able = ", ".join(repr(name) for name, kind in SOLVERS.items() if kind.from_sums)
+            raise ValueError(f"solver={solver.name!r} has no {what}; these have: {able}.")

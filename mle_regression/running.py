@@ -1,0 +1,252 @@
+"""Sums over the rows of a linear problem that grow, are merged, and are solved when someone asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from mle_regression.fitting import REFINED_SIZE, scaled_problem
+from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.exact import BITS, Fixed
+from mle_regression.linalg.frame import Frame, choose_frame
+from mle_regression.linalg.gram import Moments, block_moments
+from mle_regression.linalg.sums import ExactSums, exact_sums, no_sums, sums_of_moments
+from mle_regression.linalg.triangle import reciprocal_condition, triangle_of_moments
+from mle_regression.rows.base import Block, Rows, Totals, row_totals
+from mle_regression.rows.registry import as_rows
+from mle_regression.solvers.base import LeastSquares
+from mle_regression.solvers.passes import UNDERFLOW, magnitudes
+
+# Rounded sums of [X | y] up to this condition leave coefficients and sums of squares 13 digits. If some batches have it,
+# all rows together have one larger by the root of the number of batches at most: none can depend where a part does not.
+_WELL_CONDITIONED = 30.0
+# So do they, where y is no closer to the columns than this leaves of its sum of squares.
+_CLOSE_FIT = 1e3
+_SAMPLE_ROWS = 256
+_FAR_MEAN = 1e4
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSums:
+    """Sums over the rows seen so far.
+
+    Attributes
+    ----------
+    n_features, n_outputs : int
+    totals : Totals
+    eps : float
+        Relative precision of the coarsest numbers in X so far.
+    exact : ExactSums of [1 | X | y]
+    rounded : Moments of [X | y] in ``frame``, or None
+        What was summed in float64: where the columns are far from dependent nothing is lost by that.
+    frame : Frame
+    rounded_weight : float
+        Sum of the weights of the rows in ``rounded``.
+    n_rounded : int
+        Their number.
+    checked : int
+        Their number when the condition was last looked at.
+    dependent : bool
+        Whether the columns were found ill-conditioned, and rows are summed exactly since.
+    """
+
+    n_features: int
+    n_outputs: int
+    totals: Totals
+    eps: float
+    exact: ExactSums
+    rounded: Moments | None
+    frame: Frame
+    rounded_weight: float = 0.0
+    n_rounded: int = 0
+    checked: int = 0
+    dependent: bool = False
+
+    def everything(self) -> ExactSums:
+        """Return the sums over all rows."""
+        if self.rounded is None:
+            return self.exact
+        return self.exact + sums_of_moments(self.rounded, self.frame, self.rounded_weight)
+
+
+def no_rows(n_features: int, n_outputs: int) -> RunningSums:
+    """Return the sums over no rows."""
+    q = 1 + n_features + n_outputs
+    return RunningSums(
+        n_features=n_features,
+        n_outputs=n_outputs,
+        totals=Totals(0, 0.0, 0.0, 0.0),
+        eps=0.0,
+        exact=no_sums(q),
+        rounded=None,
+        frame=Frame(np.zeros(q - 1, dtype=np.int64), np.zeros(q - 1)),
+    )
+
+
+def with_rows(
+    sums: RunningSums, x: Any, y: Array, weights: Array | None, eps: float, refine: bool | str
+) -> RunningSums:
+    """Add rows: exactly while they are few or the columns nearly dependent (or if asked), else in float64."""
+    rows = as_rows(x, y, weights)
+    totals = joined(sums.totals, row_totals(len(y), weights))
+    sums = replace(sums, totals=totals, eps=max(sums.eps, eps))
+    few = totals.n_rows * sums.n_features <= REFINED_SIZE
+    if refine is True or (refine == "auto" and (few or sums.dependent)):
+        return _with_exact(sums, rows)
+    return _checked(_with_rounded(sums, rows, x, y, weights), refine)
+
+
+def merged(one: RunningSums, other: RunningSums) -> RunningSums:
+    """Return the sums over the rows of both."""
+    fresh = no_rows(one.n_features, one.n_outputs)
+    return replace(
+        fresh,
+        totals=joined(one.totals, other.totals),
+        eps=max(one.eps, other.eps),
+        exact=one.everything() + other.everything(),
+        dependent=one.dependent or other.dependent,
+    )
+
+
+def joined(a: Totals, b: Totals) -> Totals:
+    """Totals of the rows of both."""
+    return Totals(
+        a.n_rows + b.n_rows,
+        a.sum_weights + b.sum_weights,
+        a.sum_log_weights + b.sum_log_weights,
+        max(a.max_weight, b.max_weight),
+        a.weighted or b.weighted,
+    )
+
+
+def pose_from_sums(
+    sums: RunningSums, *, fit_intercept: bool, alpha: float, rank_tol: float | None, deficiency: str
+) -> tuple[LeastSquares, int]:
+    """Return the least-squares problem of the rows seen, its weights divided by ``4**k``, and k."""
+    k = 0
+    if not 1e-60 < sums.totals.max_weight < 1e60:
+        # Whole limbs, which moving the radix point of the sums does without a change of digits.
+        k = BITS // 2 * (int(np.frexp(sums.totals.max_weight)[1]) // BITS)
+    everything = sums.everything().scaled(-2 * k // BITS)
+    penalty = np.zeros(len(everything.limbs))
+    penalty[1 : 1 + sums.n_features] = np.ldexp(alpha, -2 * k)
+    return scaled_problem(
+        GoneRows((sums.totals.n_rows, sums.n_features, sums.n_outputs)),
+        replace(
+            sums.totals,
+            sum_weights=float(np.ldexp(sums.totals.sum_weights, -2 * k)),
+            sum_log_weights=sums.totals.sum_log_weights - sums.totals.n_rows * 2 * k * float(np.log(2.0)),
+            max_weight=float(np.ldexp(sums.totals.max_weight, -2 * k)),
+        ),
+        k,
+        eps=sums.eps,
+        fit_intercept=fit_intercept,
+        alpha=alpha,
+        rank_tol=rank_tol,
+        deficiency=deficiency,
+        refine=True,
+        sums=everything.in_unit_columns(penalty),
+    ), k
+
+
+@dataclass(frozen=True, slots=True)
+class GoneRows:
+    """Rows of which only sums are left: a shape."""
+
+    shape: tuple[int, int, int]
+
+    def reduce(self, *_: Any, **__: Any) -> Any:
+        """Refuse: there are no rows to sum over."""
+        raise NotImplementedError("The rows have gone by; only their sums are left.")
+
+    map = sample = reduce
+
+
+def _with_exact(sums: RunningSums, rows: Rows) -> RunningSums:
+    magnitudes(rows)  # raises where there is NaN or infinity
+
+    def block_sums(block: Block) -> ExactSums:
+        return exact_sums(np.hstack([np.ones((len(block.y), 1)), block.x, block.y]), block.weights)
+
+    return replace(sums, exact=sums.exact + rows.reduce(block_sums, ExactSums.__add__, dense=True))
+
+
+def _with_rounded(sums: RunningSums, rows: Rows, x: Any, y: Array, weights: Array | None) -> RunningSums:
+    frame = choose_frame(rows.sample(_SAMPLE_ROWS), shifted=True) if sums.rounded is None else sums.frame
+
+    def moments(block: Block) -> Moments:
+        return block_moments(block.x, block.y, block.weights, frame)
+
+    batch = rows.reduce(moments, Moments.add, dense=bool(frame.shift.any()) and not sp.issparse(x))
+    total = float(len(y)) if weights is None else float(weights.sum())
+    if not _fits(batch, total):
+        return _with_exact(sums, rows)
+    if sums.rounded is not None:
+        # A new pair of arrays: copies of the estimator may share the old one.
+        batch.add(sums.rounded)
+    return replace(
+        sums,
+        rounded=batch,
+        frame=frame,
+        rounded_weight=sums.rounded_weight + total,
+        n_rounded=sums.n_rounded + len(y),
+    )
+
+
+def _fits(batch: Moments, total: float) -> bool:
+    """Whether a frame suits a batch: no overflow, no underflow, no mean far from the shift."""
+    squares = np.diagonal(batch.gram)
+    if not np.isfinite(batch.gram).all() or (squares < UNDERFLOW).any():
+        return False
+    of_mean = batch.sums**2 / total
+    return bool((of_mean <= _FAR_MEAN * (squares - of_mean)).all())
+
+
+def _checked(sums: RunningSums, refine: bool | str) -> RunningSums:
+    """Look at the condition each time the rows have doubled."""
+    if refine is False or sums.rounded is None or sums.n_rounded < 2 * sums.checked:
+        return sums
+    triangle = triangle_of_moments(sums.rounded, sums.frame, sums.n_features, sums.rounded_weight, True, 0.0)
+    well = triangle is not None and reciprocal_condition(triangle.r) * _WELL_CONDITIONED > 1.0
+    if well and triangle is not None:
+        left = np.diagonal(triangle.tail)
+        well = bool((np.sum(triangle.z**2, axis=0) < _CLOSE_FIT * left).all())
+    return replace(sums, checked=sums.n_rounded, dependent=not well)
+
+
+def to_state(sums: RunningSums) -> dict[str, Any]:
+    """Write the sums as a dict of arrays and numbers, which pickle, joblib and skops take."""
+    rounded = sums.rounded
+    return {
+        "shape": (sums.n_features, sums.n_outputs),
+        "totals": {name: getattr(sums.totals, name) for name in Totals.__dataclass_fields__},
+        "eps": sums.eps,
+        "digits": sums.exact.gram.digits,
+        "top": sums.exact.gram.top,
+        "limbs": sums.exact.limbs,
+        "rounded": () if rounded is None else (rounded.sums, rounded.gram),
+        "frame": (sums.frame.exponent, sums.frame.shift),
+        "counts": (sums.rounded_weight, sums.n_rounded, sums.checked, sums.dependent),
+    }
+
+
+def from_state(state: dict[str, Any]) -> RunningSums:
+    """Read what `to_state` wrote."""
+    weight, n, checked, dependent = state["counts"]
+    n_features, n_outputs = state["shape"]
+    return RunningSums(
+        n_features=n_features,
+        n_outputs=n_outputs,
+        totals=Totals(**state["totals"]),
+        eps=state["eps"],
+        exact=ExactSums(Fixed(state["digits"], state["top"]), state["limbs"]),
+        rounded=Moments(*state["rounded"]) if state["rounded"] else None,
+        frame=Frame(*state["frame"]),
+        rounded_weight=weight,
+        n_rounded=n,
+        checked=checked,
+        dependent=dependent,
+    )
