@@ -47,10 +47,12 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
-def training_data(estimator: BaseEstimator, x: Any, y: Any, sample_weight: Any, *, more: bool = False) -> TrainingData:
+def training_data(
+    estimator: BaseEstimator, x: Any, y: Any, sample_weight: Any, *, more: bool = False, some: bool = True
+) -> TrainingData:
     """Check X, y and weights, all but their finiteness, which the sums over rows reveal at no cost.
 
-    ``more`` rows than those seen before must have the same columns, and may all have weight zero.
+    ``more`` rows than those seen before must have the same columns; ``some`` rows must have weight.
     """
     _refuse_masked(X=x, y=y, sample_weight=sample_weight)
     if y is None:
@@ -71,7 +73,7 @@ def training_data(estimator: BaseEstimator, x: Any, y: Any, sample_weight: Any, 
     _check_numbers(y, lambda j: "y" if y.ndim == 1 else f"y[:, {j}]")
     eps = float(np.finfo(np.float32).eps) if x.dtype == np.float32 else EPS
     matrix = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-    return TrainingData(x, matrix, check_weights(sample_weight, len(matrix), none=more), y.ndim == 1, eps)
+    return TrainingData(x, matrix, check_weights(sample_weight, len(matrix), none=not some), y.ndim == 1, eps)
 
 
 def new_data(estimator: BaseEstimator, x: Any) -> Any:
@@ -86,6 +88,7 @@ def new_outputs(y: Any, n_rows: int, n_outputs: int) -> Array:
     """Check y (n,) or (n, m) that goes with n rows of new data, for a fit of m outputs; return (n, m)."""
     _refuse_masked(y=y)
     checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
+    _check_numbers(checked, lambda j: "y" if checked.ndim == 1 else f"y[:, {j}]")
     matrix = np.asarray(checked, dtype=np.float64).reshape(len(checked), -1)
     if matrix.shape != (n_rows, n_outputs):
         raise ValueError(f"y has shape {matrix.shape}; X and the fit call for ({n_rows}, {n_outputs}).")
@@ -158,14 +161,24 @@ def check_count(name: str, value: object, upper: int) -> int:
     return int(value)
 
 
-def check_groups(groups: Any, n_rows: int) -> IntArray:
-    """Check cluster labels (n,) or (n, d), or a list of d of them; return their numbers (n, d)."""
+def check_groups(groups: Any, labels: pd.Index, labelled: bool) -> IntArray:
+    """Check cluster labels (n,) or (n, d), or a list of d of them; return their numbers (n, d).
+
+    Labels with an index are brought to that of the rows, if these have one.
+    """
+    n_rows = len(labels)
     frame = isinstance(groups, (pd.Series, pd.DataFrame))
+    if frame and labelled and not groups.index.equals(labels):
+        if not groups.index.is_unique or not labels.is_unique or not labels.isin(groups.index).all():
+            raise ValueError(
+                "The index of the cluster groups is not that of X; give them in its order, without an index."
+            )
+        groups = groups.reindex(labels)
     array = np.asarray(groups.to_numpy() if frame else groups)
     if array.ndim == 2 and not frame and array.shape[0] != n_rows and array.shape[1] == n_rows:
         array = array.T
-    columns = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
-    if array.ndim not in (1, 2) or len(columns) != n_rows:
+    columns = array[:, None] if array.ndim == 1 else array
+    if array.ndim not in (1, 2) or len(columns) != n_rows or not columns.shape[1]:
         raise ValueError(
             f"The cluster groups have shape {array.shape}; there must be one label for each of {n_rows} rows."
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +24,7 @@ from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.gaussian import Gaussian
 from mle_regression.reports.hypotheses import HypothesisTest
-from mle_regression.warnings import InferenceWarning
+from mle_regression.warnings import InferenceWarning, warn_user
 
 # Sums over the same rows, taken in different orders and columns, agree to this.
 _SAME = 1e-8
@@ -105,7 +104,7 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
     hypothesis = "the restricted model"
     if df == 0 or not np.isfinite(gain):
         reason = "both models have the same rank" if df == 0 else "a fit is exact, so that its likelihood is infinite"
-        warnings.warn(f"The likelihood-ratio test is NaN: {reason}.", InferenceWarning, stacklevel=2)
+        warn_user(f"The likelihood-ratio test is NaN: {reason}.", InferenceWarning)
         return HypothesisTest(np.nan, float(df), np.inf, np.nan, hypothesis)
     statistic = max(2.0 * float(gain), 0.0)
     return HypothesisTest(statistic, float(df), np.inf, float(chi2.sf(statistic, df)), hypothesis)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mle_regression import checks
 from mle_regression.diagnostics import robust
-from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage, parameter_exponents
+from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage_of, parameter_exponents
 from mle_regression.diagnostics.fitted import FittedLinear, accurate_residuals
 from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
 from mle_regression.diagnostics.residual_tests.base import FitView, undefined
@@ -30,7 +30,7 @@ from mle_regression.reports.restrictions import as_restriction, told
 from mle_regression.reports.summary import Optimum, goodness, model_line, notes
 from mle_regression.rows.base import Block
 from mle_regression.rows.registry import as_rows
-from mle_regression.warnings import InferenceWarning
+from mle_regression.warnings import InferenceWarning, warn_user
 
 TRAINING, NEW = "the rows of the fit", "new rows"
 _SAME, _SAME_TRACE = 1e-6, 1e-3
@@ -42,7 +42,8 @@ _SHOWN_ROWS = 5
 class LinearDiagnosis:
     """What rows say of a linear fit; made by ``MLELinearRegressor.diagnose(X, y)``.
 
-    Everything is worked out when asked for, in memory for a few numbers a row. X and y are referred to, not copied.
+    Everything is worked out when asked for, in memory for a few numbers a row (clusters and HAC: a score a row and
+    parameter). X and y are referred to, not copied.
 
     Attributes
     ----------
@@ -69,6 +70,7 @@ class LinearDiagnosis:
         self._weights = None if weights is None else scale(weights, -2 * fit.weight_exponent)
         if weights is None and fit.weight_exponent:
             self._weights = scale(np.ones(len(y)), -2 * fit.weight_exponent)
+        self._labelled = labels is not None
         self._labels = pd.RangeIndex(len(y)) if labels is None else labels
         self.data = TRAINING if self._is_training() else NEW
 
@@ -168,18 +170,25 @@ class LinearDiagnosis:
 
     @property
     def press(self) -> Any:
-        """Predicted residual sum of squares, Σ w e₍ᵢ₎² of the residuals from fits without the row (Allen, 1974)."""
+        """Predicted residual sum of squares, Σ w e₍ᵢ₎² of the residuals from fits without the row (Allen, 1974).
+
+        NaN, with a warning, where a row of leverage one leaves nothing to predict it from, or a new row lies outside of what
+        the fit determines.
+        """
         squares = scale(self._press, 2 * self._fit.output_exponent + 2 * self._fit.weight_exponent)
+        self._warn_of_undefined("press", squares)
         return self._fit.of_output(squares)
 
     @property
     def predicted_r2(self) -> Any:
-        """1 − PRESS/TSS: the R² to expect of rows that were not fitted (of new rows: their R²)."""
+        """1 − PRESS/TSS: the R² to expect of rows that were not fitted (of new rows: their R²); NaN as `press`."""
         weights = np.ones(len(self._y)) if self._weights is None else self._weights
         y = scale(self._y, -self._fit.output_exponent)
         centre = np.average(y, axis=0, weights=weights) if self._fit.centred else 0.0
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self._fit.of_output(1.0 - self._press / (weights @ (y - centre) ** 2))
+        total = weights @ (y - centre) ** 2
+        r2 = 1.0 - self._press / np.where(total > 0, total, np.nan)
+        self._warn_of_undefined("predicted_r2", r2)
+        return self._fit.of_output(r2)
 
     # -- what the columns do -----------------------------------------------------------------------------------------
 
@@ -226,14 +235,15 @@ class LinearDiagnosis:
     def report(self) -> Document:
         """Return the whole diagnosis as one document."""
         robust_kind = "HC3" if self.data == TRAINING else "nonrobust"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InferenceWarning)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", InferenceWarning)
             rows, tests = self.rows(), self.tests()
             table = self.coefficients(cov=robust_kind)
+            predicted = "  ".join(f"{value:.4g}" for value in np.atleast_1d(self.predicted_r2))
+            press = "  ".join(f"{value:.5g}" for value in np.atleast_1d(self.press))
+        said = [*notes(self._fit), *dict.fromkeys(str(warning.message) for warning in caught)]
         columns, shape = self.collinearity(), self.curvature()
-        by_distance = rows["cooks_distance"].abs().sort_values(ascending=False, kind="stable").index[:_SHOWN_ROWS]
-        predicted = "  ".join(f"{value:.4g}" for value in np.atleast_1d(self.predicted_r2))
-        press = "  ".join(f"{value:.5g}" for value in np.atleast_1d(self.press))
+        by_distance = np.argsort(-rows["cooks_distance"].fillna(-1.0).to_numpy(), kind="stable")[:_SHOWN_ROWS]
         shown_tests = tests if (tests["note"] != "").any() else tests.drop(columns="note")
         return Document(
             f"Diagnosis of a linear regression on {self.data} ({len(self._y)}): {model_line(self._fit)}",
@@ -242,12 +252,12 @@ class LinearDiagnosis:
                 Table(f"Coefficients, standard errors {robust_kind}", table),
                 Table("Tests: is the noise as assumed, the mean linear?", shown_tests),
                 Table(
-                    f"Rows of greatest influence ({_SHOWN_ROWS} by Cook's distance)", rows.loc[by_distance], digits=4
+                    f"Rows of greatest influence ({_SHOWN_ROWS} by Cook's distance)", rows.iloc[by_distance], digits=4
                 ),
                 Panel("Leaving one row out", [("PRESS", press), ("predicted R²", predicted)]),
                 *columns.document().parts,
                 *shape.document().parts,
-                *([Notes("Notes", said)] if (said := notes(self._fit)) else []),
+                *([Notes("Notes", said)] if said else []),
             ],
         )
 
@@ -270,15 +280,20 @@ class LinearDiagnosis:
         """Residuals (n, m) of outputs divided by ``2**output_exponent``, and leverages (n,) for rows of weight one."""
         fit = self._fit
 
+        scores: list[Array] = []
+
         def values(block: Block) -> Array:
-            lever = leverage(fit.geometry, block.x, self._whitener)
+            q = self._whitener(block.x)
+            lever = leverage_of(fit.geometry, block.x, q)
             if self._whitener.accurate:
                 residual = accurate_residuals(block.x, block.y, fit)
             else:
                 residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
+            scores.append(q.T @ (residual if block.weights is None else block.weights[:, None] * residual))
             return np.column_stack([residual, lever])
 
-        table = as_rows(self._x, self._y).map(values, dense=True)
+        table = as_rows(self._x, self._y, self._weights).map(values, dense=True)
+        self._score = np.sum(scores, axis=0)
         residual, lever = table[:, :-1], table[:, -1]
         if self._whitener.correction.size:
             residual = self._without_projection(residual)
@@ -329,7 +344,7 @@ class LinearDiagnosis:
             self._row_values[1],
             self._precision,
             Noise(
-                np.full_like(fit.residual_scale, np.nan) if fit.noise_free else fit.residual_scale**2,
+                fit.noise,
                 fit.residual_dof,
                 fit.effective_dof,
                 fit.penalised,
@@ -341,10 +356,24 @@ class LinearDiagnosis:
     def _press(self) -> Array:
         """PRESS (m,) in the coordinates of the geometry."""
         residual = self._influence.loo_residual
+        undetermined = np.isnan(self._row_values[1])
+        if undetermined.any():
+            residual = np.where(undetermined[:, None], np.nan, residual)
         if self._weights is None:
             return np.asarray(np.sum(residual**2, axis=0))
         counted = self._weights > 0
         return np.asarray(self._weights[counted] @ residual[counted] ** 2)
+
+    def _warn_of_undefined(self, name: str, values: Array) -> None:
+        if np.isnan(values).any():
+            reason = (
+                "a row has leverage one"
+                if self.data == TRAINING
+                else "new rows ask for what the fit does not determine"
+            )
+            if not np.isnan(self._press).any():
+                reason = "y does not vary"
+            warn_user(f"{name} is NaN: {reason}.", InferenceWarning)
 
     def _row_table(self, k: int) -> pd.DataFrame:
         """Influence of each row on output k."""
@@ -394,10 +423,16 @@ class LinearDiagnosis:
         rounding = self._rounding**2
         if not (np.abs(squares - fit.residual_squares) <= _SAME * fit.residual_squares + rounding).all():
             return False
-        if fit.centred and (np.abs(w @ self._residual) > np.sqrt(total * (_SAME**2 * squares + rounding))).any():
+        # The gradient vanishes at the rows of the fit: what their residuals have left in the columns is rounding.
+        expected = inverse_root(fit.geometry).T @ fit.penalty_gradient
+        off = np.linalg.norm(self._score - expected, axis=0)
+        if (off > np.sqrt(_SAME**2 * squares + rounding) + _SAME * np.linalg.norm(expected, axis=0)).any():
             return False
         # The leverages of the rows of the fit, and of few others, add up to its degrees of freedom.
-        return bool(abs(w @ self._row_values[1] - fit.effective_dof) <= _SAME_TRACE * fit.effective_dof)
+        counted = w > 0
+        return bool(
+            abs(w[counted] @ self._row_values[1][counted] - fit.effective_dof) <= _SAME_TRACE * fit.effective_dof
+        )
 
     @cached_property
     def _views(self) -> list[FitView]:
@@ -414,9 +449,10 @@ class LinearDiagnosis:
                 precision=None if precision is None else precision[keep],
                 counts=counts,
                 geometry=fit.geometry,
-                variance=float(fit.residual_scale[k] ** 2),
+                variance=float(fit.noise[k]),
                 dof=fit.residual_dof,
                 eps=fit.eps,
+                least_squares=self.data == TRAINING and not fit.penalised,
             )
             for k in range(self._y.shape[1])
         ]
@@ -439,12 +475,14 @@ class LinearDiagnosis:
         for name, diagnostic in DIAGNOSTICS.items():
             if diagnostic.new_rows and not new:
                 continue
-            if self._fit.noise_free and not new:
+            if self._fit.noise_free[k] and not new:
                 result = undefined("the fit is exact: there is no noise to test")
             elif diagnostic.ordered and view.counts is not None:
                 result = undefined("rows that stand for several have no order")
-            else:
+            elif diagnostic.new_rows:
                 result = diagnostic.compute(view)
+            else:
+                result = diagnostic.compute(view.by_least_squares)
             records[name] = {
                 "statistic": result.statistic,
                 "df": result.df,
@@ -457,7 +495,7 @@ class LinearDiagnosis:
         missing = table.index[table["note"] != ""]
         if len(missing):
             reasons = "; ".join(f"{name} ({table.loc[name, 'note']})" for name in missing)
-            warnings.warn(f"Some tests are not defined here: {reasons}.", InferenceWarning, stacklevel=4)
+            warn_user(f"Some tests are not defined here: {reasons}.", InferenceWarning)
         return table
 
     # -- covariances -------------------------------------------------------------------------------------------------
@@ -493,21 +531,23 @@ class LinearDiagnosis:
     def _hc_meats(self, kind: str) -> list[Array]:
         fit = self._fit
         lever = self._influence.leverage
+        if self._weights is not None:
+            lever = np.where(self._weights > 0, lever, 0.0)
         alone = np.flatnonzero(~(lever < 1.0 - robust.ALONE))
         if kind in ("HC2", "HC3") and alone.size:
-            warnings.warn(
-                f"{kind} is not defined: row {self._labels[alone[0]]} and {alone.size - 1} others have leverage one, a "
-                'coefficient of their own. Use cov="HC1", or leave the rows out.',
+            rows = f"row {self._labels[alone[0]]} has" if alone.size == 1 else f"{alone.size} rows have"
+            warn_user(
+                f"{kind} is not defined: {rows} leverage one, a coefficient of its own. "
+                'Use cov="HC1", or leave such rows out.',
                 InferenceWarning,
-                stacklevel=4,
             )
-        share = 1.0 if self._weights is None else np.sqrt(self._weights) if fit.frequency else self._weights
-        factor = share * robust.row_factors(kind, lever)
-        correction = np.sqrt(fit.n / fit.residual_dof) if kind == "HC1" and fit.residual_dof > 0 else 1.0
-        rows = as_rows(self._x, (factor * correction)[:, None] * self._residual)
-        if kind in ("HC2", "HC3") and alone.size:
-            return [np.full((inverse_root(fit.geometry).shape[1],) * 2, np.nan)] * self._y.shape[1]
-        return robust.score_products(rows, self._whitener)
+            return [np.full((self._whitener.root.shape[1],) * 2, np.nan)] * self._y.shape[1]
+        factor = robust.row_factors(kind, lever)
+        if self._weights is not None:
+            factor = factor * (np.sqrt(self._weights) if fit.frequency else self._weights)
+        if kind == "HC1":
+            factor = factor * (np.sqrt(fit.n / fit.residual_dof) if fit.residual_dof > 0 else np.nan)
+        return robust.score_products(as_rows(self._x, factor[:, None] * self._residual), self._whitener)
 
     def _scores(self) -> Array:
         """Residuals (n, m) times weights: the factors of the scores."""
@@ -515,7 +555,7 @@ class LinearDiagnosis:
 
     def _cluster_meats(self, groups: Any, correction: bool) -> tuple[list[Array], float]:
         fit = self._fit
-        codes = checks.check_groups(groups, len(self._y))
+        codes = checks.check_groups(groups, self._labels, self._labelled)
         counted = np.ones(len(codes), dtype=bool) if self._weights is None else self._weights > 0
         fewest = min(len(np.unique(codes[counted, j])) for j in range(codes.shape[1]))
         if fewest < 2:
@@ -562,7 +602,9 @@ def _covariance_kind(cov: Any) -> tuple[str, Any, bool | None]:
         known = set(cov) - {"correction"}
         if known in ({"cluster"}, {"HAC"}):
             kind = known.pop()
-            return kind, cov[kind], cov.get("correction")
+            correction = cov.get("correction")
+            if correction is None or isinstance(correction, (bool, np.bool_)):
+                return kind, cov[kind], None if correction is None else bool(correction)
     raise ValueError(
         f"cov={cov!r} is not one of: 'nonrobust', {', '.join(map(repr, robust.HETEROSKEDASTIC))}, {{'cluster': groups}}, "
         "{'HAC': lags}, each dict with an optional 'correction': True or False."

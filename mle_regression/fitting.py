@@ -9,7 +9,7 @@ import numpy as np
 from mle_regression.diagnostics.curvature import verdict
 from mle_regression.diagnostics.likelihood import likelihood_at
 from mle_regression.linalg.arrays import Array, IntArray
-from mle_regression.linalg.exact import Fixed
+from mle_regression.linalg.exact import BITS, Fixed
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
@@ -40,7 +40,8 @@ def pose_problem(
     """
     k = 0
     if weights is not None and not 1e-60 < weights.max() < 1e60:
-        k = int(exponents(weights.max(keepdims=True))[0]) // 2
+        # Whole limbs of exact sums, which scale without a change of digits.
+        k = BITS // 2 * (int(exponents(weights.max(keepdims=True))[0]) // BITS)
         weights = scale(weights, -2 * k)
     rows = as_rows(x, y, weights)
     problem = scaled_problem(
@@ -122,7 +123,7 @@ def fitted_linear(
         find_noise(noise),
         n=float(scale(totals.sum_weights, 2 * k)) if frequency else float(totals.n_rows),
         sum_log_weights=0.0 if frequency else totals.sum_log_weights + totals.n_rows * 2 * k * np.log(2.0),
-        noise_free=solution.noise_free,
+        noise_free=bool(solution.noise_free.any()),
     )
     variance = np.diagonal(found.noise_covariance).copy()
     intercept: Any = 0.0
@@ -152,12 +153,14 @@ def fitted_linear(
             "n": found.n,
             "effective_dof": found.effective_dof,
             "eps": eps,
+            "totals": {name: getattr(totals, name) for name in Totals.__dataclass_fields__},
             "notes": notes,
             "output_exponent": solution.output_exponent,
             "weight_exponent": k,
             "noise_covariance": found.noise_covariance,
             "noise": noise,
-            "noise_free": solution.noise_free,
+            "noise_free": bool(solution.noise_free.any()),
+            "exact": solution.noise_free,
             "frequency": frequency,
         },
     }

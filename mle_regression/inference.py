@@ -87,14 +87,14 @@ class LinearInference:
             Square, by parameter, the last one "noise_variance"; with a two-dimensional y a block for each output by itself.
         """
         fit = self.fit_numbers()
-        products = scale(cross_products(fit.geometry), 2 * fit.weight_exponent)
+        products = scale(cross_products(fit.geometry), 2 * fit.weight_exponent)  # beyond float64: infinite
         penalty = float(scale(fit.geometry.alpha, 2 * fit.weight_exponent))
         first = int(fit.centred)
         products[range(first, len(products)), range(first, len(products))] -= penalty
         tables = []
         for variance in np.diagonal(fit.noise_covariance):
             table = np.zeros((len(products) + 1, len(products) + 1))
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
                 table[:-1, :-1] = products / variance
                 table[-1, -1] = fit.n / 2.0 / variance**2
             tables.append(named_matrix(table, [*fit.names, "noise_variance"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -22,13 +21,13 @@ from mle_regression.reports.dependencies import describe_deficiency
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Status
 from mle_regression.solvers.registry import find_solver
-from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning
+from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning, warn_user
 
 WEIGHT_TYPES = ("precision", "frequency")
 ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
 
 
-class MLELinearRegressor(IncrementalFit, LinearInference, LikelihoodRegressor):
+class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
     """Linear regression by maximum likelihood under Gaussian noise.
 
     Minimises ``J(β, b) = (1/Σw) (Σ wᵢ (yᵢ − xᵢβ − b)² + α ‖β‖²)``, whose minimum is the maximum of the likelihood (with a
@@ -227,13 +226,13 @@ class MLELinearRegressor(IncrementalFit, LinearInference, LikelihoodRegressor):
             notes.append(said)
             if self.on_rank_deficiency == "warn":
                 remedy = f"The coefficients are those of smallest norm. Instead, {solution.status.value}."
-                warnings.warn(f"{said} {remedy}", RankDeficiencyWarning, stacklevel=3)
-        if solution.noise_free:
+                warn_user(f"{said} {remedy}", RankDeficiencyWarning)
+        if solution.noise_free.any():
             notes.append(
                 "The residuals are no larger than rounding: the fit is exact, the noise variance is zero to working "
                 "precision and log_likelihood_ is infinite. Check whether y was computed from X."
             )
-            warnings.warn(notes[-1], NoiseFreeWarning, stacklevel=3)
+            warn_user(notes[-1], NoiseFreeWarning)
         return tuple(notes)
 
     def _mean(self, x: Any) -> Array:

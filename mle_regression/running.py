@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
+from mle_regression.diagnostics.fitted import FittedLinear
 from mle_regression.fitting import REFINED_SIZE, scaled_problem
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.exact import BITS, Fixed
 from mle_regression.linalg.frame import Frame, choose_frame
 from mle_regression.linalg.gram import Moments, block_moments
+from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.sums import ExactSums, exact_sums, no_sums, sums_of_moments
 from mle_regression.linalg.triangle import reciprocal_condition, triangle_of_moments
 from mle_regression.rows.base import Block, Rows, Totals, row_totals
@@ -26,6 +27,10 @@ _WELL_CONDITIONED = 30.0
 # So do they, where y is no closer to the columns than this leaves of its sum of squares.
 _CLOSE_FIT = 1e3
 _SAMPLE_ROWS = 256
+# A column that is this much penalty has lost half of its digits to it.
+_SWAMPED = 1.0 - 1e-8
+# So many rows for each column tell how dependent the columns are; fewer are summed exactly.
+_TELLING = 4
 _FAR_MEAN = 1e4
 
 
@@ -51,6 +56,8 @@ class RunningSums:
         Their number when the condition was last looked at.
     dependent : bool
         Whether the columns were found ill-conditioned, and rows are summed exactly since.
+    constant : bool
+        Whether the sums of the columns themselves are known.
     """
 
     n_features: int
@@ -64,6 +71,7 @@ class RunningSums:
     n_rounded: int = 0
     checked: int = 0
     dependent: bool = False
+    constant: bool = True
 
     def everything(self) -> ExactSums:
         """Return the sums over all rows."""
@@ -86,6 +94,59 @@ def no_rows(n_features: int, n_outputs: int) -> RunningSums:
     )
 
 
+def sums_of_fit(fit: FittedLinear, totals: Totals) -> RunningSums:
+    """Return the sums over the rows of a fit, from its triangular factor: as right as a QR decomposition is.
+
+    Parameters
+    ----------
+    fit : FittedLinear
+        Without intercept the sums of the columns are not known, and left zero.
+    totals : Totals
+        With weights divided by ``4**fit.weight_exponent``, as the fit's.
+    """
+    geometry, k = fit.geometry, fit.weight_exponent
+    p, m = fit.coef.shape
+    slopes = scale(fit.scaled_coef, geometry.exponent[:, None])
+    mean_of_y = scale(fit.intercept, -fit.output_exponent) + geometry.mean @ slopes
+    first = np.sqrt(geometry.total) * np.concatenate([np.ones(1), geometry.mean, mean_of_y])
+    if not fit.centred:
+        first[1:] = 0.0
+    rest = scale(fit.noise_covariance * fit.n, -(fit.output_exponent[:, None] + fit.output_exponent))
+    values, vectors = np.linalg.eigh(scale(rest, -2 * k))
+    left = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    inner = np.hstack([geometry.factor, geometry.factor @ slopes])
+    upper = np.vstack(
+        [
+            first,
+            np.hstack([np.zeros((len(inner), 1)), inner]),
+            np.hstack([np.zeros((m, 1 + p)), left]),
+        ]
+    )
+    unit = np.concatenate([np.zeros(1, dtype=np.int64), geometry.exponent, fit.output_exponent])
+    gram = exact_sums(scale(upper, unit), None)
+    if geometry.alpha:
+        whole_squares = np.sum(geometry.factor**2, axis=0)
+        if (scale(geometry.alpha, -2 * geometry.exponent) > _SWAMPED * whole_squares).any():
+            raise ValueError(
+                "The fit is all penalty: its factor has kept too little of the data to go on from. Call partial_fit() from "
+                "the first rows on."
+            )
+        # RᵀR is XᵀX + αI, RᵀRβ is Xᵀy, and ‖Rβ‖² + RSS falls short of yᵀy by α‖β‖².
+        of_x, of_y = np.zeros((p, 1 + p + m)), np.zeros((p, 1 + p + m))
+        of_x[:, 1 : 1 + p] = np.sqrt(geometry.alpha) * np.eye(p)
+        of_y[:, 1 + p :] = np.sqrt(geometry.alpha) * fit.coef
+        taken = exact_sums(of_x, None)
+        gram = gram + ExactSums(Fixed(-taken.gram.digits, taken.gram.top), taken.limbs) + exact_sums(of_y, None)
+    whole = Totals(
+        totals.n_rows,
+        float(np.ldexp(totals.sum_weights, 2 * k)),
+        totals.sum_log_weights + totals.n_rows * 2 * k * float(np.log(2.0)),
+        float(np.ldexp(totals.max_weight, 2 * k)),
+        totals.weighted,
+    )
+    return replace(no_rows(p, m), totals=whole, eps=fit.eps, exact=gram.scaled(2 * k // BITS), constant=fit.centred)
+
+
 def with_rows(
     sums: RunningSums, x: Any, y: Array, weights: Array | None, eps: float, refine: bool | str
 ) -> RunningSums:
@@ -96,7 +157,7 @@ def with_rows(
     few = totals.n_rows * sums.n_features <= REFINED_SIZE
     if refine is True or (refine == "auto" and (few or sums.dependent)):
         return _with_exact(sums, rows)
-    return _checked(_with_rounded(sums, rows, x, y, weights), refine)
+    return _with_rounded(sums, rows, weights, refine)
 
 
 def merged(one: RunningSums, other: RunningSums) -> RunningSums:
@@ -108,6 +169,7 @@ def merged(one: RunningSums, other: RunningSums) -> RunningSums:
         eps=max(one.eps, other.eps),
         exact=one.everything() + other.everything(),
         dependent=one.dependent or other.dependent,
+        constant=one.constant and other.constant,
     )
 
 
@@ -126,6 +188,12 @@ def pose_from_sums(
     sums: RunningSums, *, fit_intercept: bool, alpha: float, rank_tol: float | None, deficiency: str
 ) -> tuple[LeastSquares, int]:
     """Return the least-squares problem of the rows seen, its weights divided by ``4**k``, and k."""
+    if not sums.totals.n_rows:
+        raise ValueError("All sample weights so far are zero: there is no row to fit.")
+    if fit_intercept and not sums.constant:
+        raise ValueError(
+            "fit() without intercept has not kept the means of the columns; an intercept cannot be added now."
+        )
     k = 0
     if not 1e-60 < sums.totals.max_weight < 1e60:
         # Whole limbs, which moving the radix point of the sums does without a change of digits.
@@ -174,26 +242,30 @@ def _with_exact(sums: RunningSums, rows: Rows) -> RunningSums:
     return replace(sums, exact=sums.exact + rows.reduce(block_sums, ExactSums.__add__, dense=True))
 
 
-def _with_rounded(sums: RunningSums, rows: Rows, x: Any, y: Array, weights: Array | None) -> RunningSums:
+def _with_rounded(sums: RunningSums, rows: Rows, weights: Array | None, refine: bool | str) -> RunningSums:
+    """Add rows in float64, unless they are too few to tell how dependent the columns are, or these turn out to be so."""
+    n = rows.shape[0]
+    exact_if_few = refine == "auto" and sums.rounded is None and n < _TELLING * (sums.n_features + 1)
     frame = choose_frame(rows.sample(_SAMPLE_ROWS), shifted=True) if sums.rounded is None else sums.frame
 
     def moments(block: Block) -> Moments:
         return block_moments(block.x, block.y, block.weights, frame)
 
-    batch = rows.reduce(moments, Moments.add, dense=bool(frame.shift.any()) and not sp.issparse(x))
-    total = float(len(y)) if weights is None else float(weights.sum())
-    if not _fits(batch, total):
+    batch = rows.reduce(moments, Moments.add)
+    total = float(n) if weights is None else float(weights.sum())
+    if exact_if_few or not _fits(batch, total):
         return _with_exact(sums, rows)
     if sums.rounded is not None:
         # A new pair of arrays: copies of the estimator may share the old one.
         batch.add(sums.rounded)
-    return replace(
-        sums,
-        rounded=batch,
-        frame=frame,
-        rounded_weight=sums.rounded_weight + total,
-        n_rounded=sums.n_rounded + len(y),
+    more = replace(
+        sums, rounded=batch, frame=frame, rounded_weight=sums.rounded_weight + total, n_rounded=sums.n_rounded + n
     )
+    if refine is False or more.n_rounded < 2 * sums.checked:
+        return more
+    if _well_conditioned(more):
+        return replace(more, checked=more.n_rounded)
+    return _with_exact(replace(sums, dependent=True), rows)
 
 
 def _fits(batch: Moments, total: float) -> bool:
@@ -205,16 +277,14 @@ def _fits(batch: Moments, total: float) -> bool:
     return bool((of_mean <= _FAR_MEAN * (squares - of_mean)).all())
 
 
-def _checked(sums: RunningSums, refine: bool | str) -> RunningSums:
-    """Look at the condition each time the rows have doubled."""
-    if refine is False or sums.rounded is None or sums.n_rounded < 2 * sums.checked:
-        return sums
+def _well_conditioned(sums: RunningSums) -> bool:
+    """Whether what was summed in float64 shows columns far from dependent, and y not too close to them."""
+    if sums.rounded is None:
+        return True
     triangle = triangle_of_moments(sums.rounded, sums.frame, sums.n_features, sums.rounded_weight, True, 0.0)
-    well = triangle is not None and reciprocal_condition(triangle.r) * _WELL_CONDITIONED > 1.0
-    if well and triangle is not None:
-        left = np.diagonal(triangle.tail)
-        well = bool((np.sum(triangle.z**2, axis=0) < _CLOSE_FIT * left).all())
-    return replace(sums, checked=sums.n_rounded, dependent=not well)
+    if triangle is None or not reciprocal_condition(triangle.r) * _WELL_CONDITIONED > 1.0:
+        return False
+    return bool((np.sum(triangle.z**2, axis=0) < _CLOSE_FIT * np.diagonal(triangle.tail)).all())
 
 
 def to_state(sums: RunningSums) -> dict[str, Any]:
@@ -229,13 +299,13 @@ def to_state(sums: RunningSums) -> dict[str, Any]:
         "limbs": sums.exact.limbs,
         "rounded": () if rounded is None else (rounded.sums, rounded.gram),
         "frame": (sums.frame.exponent, sums.frame.shift),
-        "counts": (sums.rounded_weight, sums.n_rounded, sums.checked, sums.dependent),
+        "counts": (sums.rounded_weight, sums.n_rounded, sums.checked, sums.dependent, sums.constant),
     }
 
 
 def from_state(state: dict[str, Any]) -> RunningSums:
     """Read what `to_state` wrote."""
-    weight, n, checked, dependent = state["counts"]
+    weight, n, checked, dependent, constant = state["counts"]
     n_features, n_outputs = state["shape"]
     return RunningSums(
         n_features=n_features,
@@ -249,4 +319,5 @@ def from_state(state: dict[str, Any]) -> RunningSums:
         n_rounded=n,
         checked=checked,
         dependent=dependent,
+        constant=constant,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 
 class RankDeficiencyWarning(UserWarning):
     """The data do not determine all coefficients."""
@@ -13,3 +16,14 @@ class NoiseFreeWarning(UserWarning):
 
 class InferenceWarning(UserWarning):
     """Some statistic is not defined for this fit or these rows, and is given as NaN."""
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line of the caller that is outside of this package, however deep inside it the reason lies."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in (
+        "mle_regression",
+        "contextlib",
+    ):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

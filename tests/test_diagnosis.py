@@ -586,7 +586,8 @@ def test_a_row_of_its_own(data):
     assert rows.loc[59, "leverage"] == pytest.approx(1.0)
     assert rows.loc[59, ["loo_residual", "studentized_internal", "cooks_distance"]].isna().all()
     assert rows.loc[:58].notna().all(axis=None)
-    assert np.isnan(diagnosis.press)
+    with pytest.warns(InferenceWarning, match="leverage one"):
+        assert np.isnan(diagnosis.press)
     with pytest.warns(InferenceWarning, match="row 59"):
         diagnosis.coefficients("HC2")
     assert diagnosis.coefficients("HC1")["std_error"].notna().all()
@@ -631,6 +632,127 @@ def test_a_later_fit_leaves_a_diagnosis_alone(data):
     before = str(diagnosis)
     model.fit(X[["age"]], 2 * y)
     assert str(diagnosis) == before
+
+
+def test_fewer_clusters_than_restrictions(data):
+    X, y = data
+    diagnosis = MLELinearRegressor().fit(X, y).diagnose(X, y)
+    with pytest.warns(InferenceWarning, match="lower rank than the hypothesis"):
+        assert np.isnan(
+            diagnosis.test_linear("age = bmi = living area = 0", cov={"cluster": np.arange(60) % 3}).p_value
+        )
+    assert np.isfinite(diagnosis.test_linear("age = bmi = 0", cov={"cluster": np.arange(60) % 3}).p_value)
+
+
+def test_tests_of_the_noise_are_those_of_least_squares_on_the_rows(data):
+    """Residuals of new rows, and of a penalised fit, hold errors of the coefficients that are not noise."""
+    X, y = data
+    plain = MLELinearRegressor().fit(X, y).diagnose(X, y).tests()
+    for model in (MLELinearRegressor().fit(X[:9], y[:9]), MLELinearRegressor(alpha=50.0).fit(X, y)):
+        found = model.diagnose(X, y).tests().drop(index="predictive_failure", errors="ignore")
+        same(found, plain, rtol=1e-8)
+    with pytest.warns(InferenceWarning, match="penalised"):
+        new = MLELinearRegressor(alpha=50.0).fit(X[:30], y[:30]).diagnose(X[30:], y[30:]).tests()
+    assert np.isnan(new.loc["predictive_failure", "p_value"])
+
+
+def test_new_rows_beyond_what_is_determined(data, rng):
+    X, y = data
+    model = MLELinearRegressor(on_rank_deficiency="min_norm").fit(X.assign(sum=X["age"] + X["bmi"]), y)
+    diagnosis = model.diagnose(X.assign(sum=rng.standard_normal(60)), y)
+    assert diagnosis.rows()["leverage"].isna().all()
+    with pytest.warns(InferenceWarning, match="does not determine"):
+        assert np.isnan(diagnosis.predicted_r2)
+    with pytest.warns(InferenceWarning, match="does not determine"):
+        assert np.isnan(diagnosis.tests().loc["predictive_failure", "p_value"])
+
+
+@pytest.mark.parametrize("how", ["min_norm", "drop"])
+def test_absent_rows_that_break_a_dependency(data, how):
+    X, y = data
+    X = X.assign(sum=X["age"] + X["bmi"])
+    X.loc[:19, "sum"] = 0.0
+    weights = np.r_[np.zeros(20), np.ones(40)]
+    diagnosis = MLELinearRegressor(on_rank_deficiency=how).fit(X, y, weights).diagnose(X, y, weights)
+    assert diagnosis.data == "the rows of the fit"
+    assert np.isfinite(diagnosis.coefficients("HC3").loc["living area", "std_error"])
+
+
+def test_units_near_the_end_of_the_range(data):
+    X, y = data
+    tiny, plain = MLELinearRegressor().fit(1e-160 * X, y), MLELinearRegressor().fit(X, y)
+    assert tiny.r2_ == pytest.approx(plain.r2_)
+    assert tiny.f_test().statistic == pytest.approx(plain.f_test().statistic)
+    part = MLELinearRegressor().fit(1e-160 * X[["bmi"]], y)
+    assert likelihood_ratio_test(part, tiny).df_num == 2
+    graded = X.to_numpy() * [1e-8, 1e-8, 1e8]
+    vectors = MLELinearRegressor().fit(graded, y).diagnose(graded, y).curvature().eigenvectors.to_numpy()
+    with mpmath.workdps(60):
+        A = mpmath.matrix([[1, *map(float, row)] for row in graded])
+        _, exact = mpmath.eigsy(A.T * A)
+        exact = np.array([[float(exact[i, j]) for j in range(4)] for i in range(4)])
+    np.testing.assert_allclose(np.abs(vectors[:, 0]), np.abs(exact[:, 0]), rtol=1e-8, atol=1e-20)
+
+
+def test_equal_squares_have_no_variance_to_explain():
+    X = np.array([[a, b] for a in (-1, 1) for b in (-1, 1)] * 16, float)
+    y = X @ [1, 2] + np.repeat(np.tile([1.0, -1], 8), 4)
+    with pytest.warns(InferenceWarning, match="all equal"):
+        assert (
+            MLELinearRegressor()
+            .fit(X, y)
+            .diagnose(X, y)
+            .tests()
+            .loc[["breusch_pagan", "white"], "p_value"]
+            .isna()
+            .all()
+        )
+
+
+def test_rainbow_counts_rows_that_stand_for_several(rng):
+    X, y, counts = rng.standard_normal((40, 2)), rng.standard_normal(40), rng.integers(1, 5, 40)
+    one = MLELinearRegressor(weight_type="frequency").fit(X, y, counts).diagnose(X, y, counts)
+    many = np.repeat(np.arange(40), counts)
+    with pytest.warns(InferenceWarning, match="no order"):
+        found = one.tests().loc["rainbow"]
+    expected = MLELinearRegressor().fit(X[many], y[many]).diagnose(X[many], y[many]).tests().loc["rainbow"]
+    assert found["statistic"] == pytest.approx(expected["statistic"], rel=1e-9)
+
+
+def test_an_exact_output_leaves_the_others_alone(data):
+    X, y = data
+    Y = np.column_stack([y, np.full(60, 7.0)])
+    with pytest.warns(NoiseFreeWarning):
+        model = MLELinearRegressor().fit(X, Y)
+    same(model.coefficients().loc[0], MLELinearRegressor().fit(X, y).coefficients())
+    assert model.coefficients().loc[1, "t"].isna().all()
+    with pytest.warns(InferenceWarning, match="exact"):
+        tests = model.diagnose(X, Y).tests()
+    same(tests.loc[0], MLELinearRegressor().fit(X, y).diagnose(X, y).tests())
+
+
+def test_labels_lead(data):
+    X, y = data
+    model = MLELinearRegressor().fit(X, y)
+    R = pd.DataFrame([[1, 0, 0, 0]], columns=["bmi", "age", "living area", "intercept"])
+    assert model.test_linear(R).hypothesis == "bmi = 0"
+    groups = pd.Series(np.arange(60) % 5, index=X.index)
+    diagnosis = model.diagnose(X, y)
+    same(diagnosis.coefficients({"cluster": groups[::-1]}), diagnosis.coefficients({"cluster": groups}))
+    with pytest.raises(ValueError, match="not that of X"):
+        diagnosis.coefficients({"cluster": groups.set_axis(np.arange(60) + 1)})
+    twice = X.set_axis([0] * 60, axis=0)
+    assert len(str(model.diagnose(twice, y)).splitlines()) < 130
+
+
+def test_one_new_row(data):
+    X, y = data
+    diagnosis = MLELinearRegressor().fit(X, y).diagnose(X[:1], y[:1] + 1)
+    with pytest.warns(InferenceWarning):
+        tests = diagnosis.tests()
+    assert tests["p_value"].drop("predictive_failure").isna().all()
+    assert 0 < tests.loc["predictive_failure", "p_value"] < 1
+    assert "new rows" in str(diagnosis)
 
 
 # -- reports ---------------------------------------------------------------------------------------------------------

@@ -172,12 +172,16 @@ def accurate_whitener(rows: Rows, geometry: Geometry) -> Whitener:
     return Whitener(geometry, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))
 
 
-def leverage(geometry: Geometry, x: Array, whitener: Whitener | None = None) -> Array:
+def leverage(geometry: Geometry, x: Array) -> Array:
     """Return xᵀ(XᵀWX + αI₀)⁻¹x, intercept included, for each row of x (b, p): the variance of its mean in units of σ².
 
     NaN where the rank is deficient and the data say nothing about the mean at x, which then lies outside the row space.
     """
-    q = whitener(x) if whitener else whiten(geometry, x)
+    return leverage_of(geometry, x, whiten(geometry, x))
+
+
+def leverage_of(geometry: Geometry, x: Array, q: Array) -> Array:
+    """Return the `leverage` of rows x (b, p) that are whitened already, q (b, r)."""
     lever: Array = np.einsum("ij,ij->i", q, q)
     if geometry.rank < geometry.size:
         centred = scale(x, -geometry.exponent) - geometry.mean

@@ -55,8 +55,14 @@ def hessian_eigenvectors(geometry: Geometry) -> Array:
     The largest component of each is positive.
     """
     factor, _ = full_factor(geometry)
-    _, _, right_t = np.linalg.svd(factor, full_matrices=True)
-    vectors = right_t[::-1].T
+    vectors = None
+    if geometry.rank == geometry.size and len(factor) >= factor.shape[1] > 0:
+        # Jacobi rotations keep small components of vectors right as they do small values, whatever the units.
+        values, _, right, _, _, info = dgejsv(factor, joba=0, jobu=3, jobv=0)
+        vectors = right[:, np.argsort(values, kind="stable")] if info == 0 else None
+    if vectors is None:
+        _, _, right_t = np.linalg.svd(factor, full_matrices=True)
+        vectors = right_t[::-1].T
     largest = np.abs(vectors).argmax(axis=0)
     return np.asarray(vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])]))
 

@@ -13,11 +13,12 @@ from mle_regression.diagnostics.hypotheses import (
     adjusted_r_squared,
     explained_squares,
     f_test,
+    independent_restrictions,
     outside_row_space,
     r_squared,
     wald_squares,
 )
-from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root
 from mle_regression.linalg.scaling import column_norms, scale
@@ -46,7 +47,9 @@ class FittedLinear:
     weight_exponent : int
     noise_covariance : Array of shape (m, m)
         Σ̂, in the units of y.
-    frequency, noise_free, single_output : bool
+    frequency, single_output : bool
+    noise_free : BoolArray of shape (m,)
+        Of which outputs the fit is exact.
     eps : float
         Relative precision of the numbers in X.
     notes : tuple of str
@@ -65,7 +68,7 @@ class FittedLinear:
     weight_exponent: int
     noise_covariance: Array
     frequency: bool
-    noise_free: bool
+    noise_free: BoolArray
     single_output: bool
     eps: float
     notes: tuple[str, ...]
@@ -105,8 +108,17 @@ class FittedLinear:
         """TSS − RSS (m,), of outputs divided by ``2**output_exponent``."""
         explained = explained_squares(self.geometry, self.scaled_coef)
         # Of the penalised factor: βᵀ(X̃ᵀWX̃ + αI)β, and TSS = RSS + that + α‖β‖² by the normal equation.
-        penalty: Array = self.geometry.alpha * np.sum(self.scaled_coef**2, axis=0)
+        if not self.penalised:
+            return explained
+        terms = scale(self.scaled_coef, self.geometry.exponent[:, None]) ** 2
+        penalty: Array = np.sum(scale(self.geometry.alpha * terms, -2 * self.geometry.exponent[:, None]), axis=0)
         return explained + penalty
+
+    @property
+    def penalty_gradient(self) -> Array:
+        """αβ over (intercept, coef), (c + p, m), in scaled columns: what XᵀW(y − Xβ − b) is at the optimum."""
+        terms = scale(self.geometry.alpha * self.scaled_coef, -self.geometry.exponent[:, None])
+        return np.vstack([np.zeros((1, terms.shape[1])), terms]) if self.centred else terms
 
     @property
     def reach(self) -> Array:
@@ -133,11 +145,15 @@ class FittedLinear:
         """Unbiased s² (m,) in the units of y² (of an observation of weight one)."""
         return scale(self.residual_scale**2, 2 * self.output_exponent + 2 * self.weight_exponent)
 
+    @property
+    def noise(self) -> Array:
+        """Noise variance s² (m,) of outputs divided by ``2**output_exponent``; NaN where the fit is exact."""
+        return np.where(self.noise_free, np.nan, self.residual_scale**2)
+
     def overall_f_test(self) -> FTest:
         """F test that all coefficients but the intercept are zero."""
         df = self.geometry.rank - int(self.centred)
-        noise = np.full_like(self.residual_scale, np.nan) if self.noise_free else self.residual_scale**2
-        return f_test(self.explained / noise, df, self.residual_dof)
+        return f_test(self.explained / self.noise, df, self.residual_dof)
 
     def wald_test(self, restriction: Array, value: Array, root: Array | None = None, dof: float | None = None) -> FTest:
         """F test of ``restriction @ params = value``.
@@ -157,16 +173,19 @@ class FittedLinear:
         scaled = scale(restriction, -exponent)
         gap = scale(restriction @ self.params - value, -self.output_exponent)
         m = gap.shape[1]
-        if self.noise_free or outside_row_space(self.geometry, restriction).any():
-            nothing = np.full(m, np.nan)
-            return FTest(nothing, len(restriction), dof, nothing)
+        nothing = np.full(m, np.nan)
+        if outside_row_space(self.geometry, restriction).any():
+            return FTest(nothing, len(restriction), dof, nothing, "the data do not determine it")
         own = inverse_root(self.geometry)
-        squares, rank = np.empty(m), 0
-        for k in range(m):
-            of_output = own * self.residual_scale[k] if root is None else root[:, :, k]
-            found, rank = wald_squares(of_output, scaled, gap[:, k : k + 1])
-            squares[k] = found[0]
-        return f_test(squares, rank, dof)
+        rank = independent_restrictions(own, scaled, gap)
+        squares, reason = nothing, ""
+        for k in np.flatnonzero(~self.noise_free):
+            squares[k] = wald_squares(
+                own * self.residual_scale[k] if root is None else root[:, :, k], scaled, gap[:, k], rank
+            )
+        if np.isnan(squares[~self.noise_free]).any() and dof > 0:
+            reason = "the covariance of the coefficients is not defined, or of lower rank than the hypothesis"
+        return f_test(squares, rank, dof, reason)
 
     def covariance(self, k: int) -> Array:
         """Covariance matrix (c + p, c + p) of the parameters of output k."""
@@ -204,7 +223,7 @@ def snapshot(state: dict[str, Any], coef: Array, intercept: Any, features: tuple
         weight_exponent=state["weight_exponent"],
         noise_covariance=state["noise_covariance"],
         frequency=state["frequency"],
-        noise_free=state["noise_free"],
+        noise_free=state["exact"],
         single_output=coef.ndim == 1,
         eps=state["eps"],
         notes=state["notes"],

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.scaling import column_norms, exponents, scale
 
 # A row of a hypothesis has this much of its length, relative, outside of what others or the data determine: none.
 _OUTSIDE = 1e-7
+# Singular values of unit rows, by the largest: below this, a direction is rounding.
+_DEPENDENT = 1e-13
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,31 +28,31 @@ class FTest:
         Number of independent restrictions.
     df_denom : float
     p_value : Array of shape (m,)
+    reason : str
+        Why there is no number, where there is none.
     """
 
     statistic: Array
     df_num: int
     df_denom: float
     p_value: Array
+    reason: str = ""
 
 
-def f_test(squares: Array, df_num: int, df_denom: float) -> FTest:
+def f_test(squares: Array, df_num: int, df_denom: float, reason: str = "") -> FTest:
     """Test with a sum of squares (m,) in units of s², distributed as df_num · F(df_num, df_denom) under the hypothesis."""
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = squares / df_num if df_num and df_denom > 0 else np.full(len(squares), np.nan)
-    return FTest(statistic, df_num, df_denom, np.asarray(f_distribution.sf(statistic, df_num, df_denom)))
+    return FTest(statistic, df_num, df_denom, np.asarray(f_distribution.sf(statistic, df_num, df_denom)), reason)
 
 
-def wald_squares(root: Array, restriction: Array, gap: Array) -> tuple[Array, int]:
-    """Return (Rβ − q)ᵀ (R L Lᵀ Rᵀ)⁺ (Rβ − q) for each output, and the number of independent restrictions.
-
-    It is the squared length of the shortest w with ``R L w = Rβ − q`` (Wald, 1943), found by an SVD of R L with rows of
-    unit length: nothing is squared that would have to be inverted.
+def independent_restrictions(root: Array, restriction: Array, gap: Array) -> int:
+    """Return how many rows of R are independent in the coefficients that the data determine.
 
     Parameters
     ----------
     root : Array of shape (k, r)
-        L, a root of the covariance matrix of the coefficients (or of that matrix over σ²).
+        L, a root of the inverse of the cross-products.
     restriction : Array of shape (q, k)
         R.
     gap : Array of shape (q, m)
@@ -61,18 +63,56 @@ def wald_squares(root: Array, restriction: Array, gap: Array) -> tuple[Array, in
     ValueError
         If the restrictions contradict each other.
     """
-    unit = exponents(np.abs(restriction).max(axis=1, initial=0.0))
-    image = scale(restriction, -unit[:, None]) @ root
-    lengths = column_norms(image.T)
-    lengths = np.where(lengths > 0, lengths, 1.0)
-    left, values, _ = np.linalg.svd(image / lengths[:, None], full_matrices=False)
-    rank = int(np.sum(values > 8.0 * max(image.shape) * EPS * values.max(initial=0.0)))
-    scaled = scale(gap, -unit[:, None]) / lengths[:, None]
-    inside = left[:, :rank].T @ scaled
-    outside = np.linalg.norm(scaled - left[:, :rank] @ inside, axis=0)
+    image, lengths = _unit_rows(restriction, root)
+    left, values, _ = np.linalg.svd(image, full_matrices=False)
+    rank = _rank(values, image)
+    scaled = _row_scaled(restriction, gap) / lengths
+    outside = np.linalg.norm(scaled - left[:, :rank] @ (left[:, :rank].T @ scaled), axis=0)
     if (outside > _OUTSIDE * np.linalg.norm(scaled, axis=0)).any():
         raise ValueError("The hypothesis contradicts itself: no coefficients satisfy all of its equations.")
-    return np.sum((inside / values[:rank, None]) ** 2, axis=0), rank
+    return rank
+
+
+def wald_squares(root: Array, restriction: Array, gap: Array, rank: int) -> float:
+    """Return (Rβ − q)ᵀ (R L Lᵀ Rᵀ)⁺ (Rβ − q); NaN where R L has not the rank that R has.
+
+    It is the squared length of the shortest w with ``R L w = Rβ − q`` (Wald, 1943), found by an SVD of R L with rows of
+    unit length: nothing is squared that would have to be inverted.
+
+    Parameters
+    ----------
+    root : Array of shape (k, r)
+        L, a root of the covariance matrix of the coefficients.
+    restriction : Array of shape (q, k)
+    gap : Array of shape (q,)
+    rank : int
+        Number of independent restrictions.
+    """
+    if not np.isfinite(root).all():
+        return float(np.nan)
+    image, lengths = _unit_rows(restriction, root)
+    left, values, _ = np.linalg.svd(image, full_matrices=False)
+    if _rank(values, image) < rank:
+        return float(np.nan)
+    inside = left[:, :rank].T @ (_row_scaled(restriction, gap[:, None]) / lengths)
+    return float(np.sum((inside / values[:rank, None]) ** 2))
+
+
+def _unit_rows(restriction: Array, root: Array) -> tuple[Array, Array]:
+    """Return R L with rows of unit length, and the lengths (q, 1) of those of R scaled by powers of two."""
+    unit = exponents(np.abs(restriction).max(axis=1, initial=0.0))
+    image = scale(restriction, -unit[:, None]) @ root
+    lengths = column_norms(image.T)[:, None]
+    lengths = np.where(lengths > 0, lengths, 1.0)
+    return image / lengths, lengths
+
+
+def _row_scaled(restriction: Array, gap: Array) -> Array:
+    return scale(gap, -exponents(np.abs(restriction).max(axis=1, initial=0.0))[:, None])
+
+
+def _rank(values: Array, image: Array) -> int:
+    return int(np.sum(values > _DEPENDENT * max(image.shape) * values.max(initial=0.0)))
 
 
 def outside_row_space(geometry: Geometry, restriction: Array) -> Array:

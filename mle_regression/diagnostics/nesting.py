@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mle_regression.diagnostics.fitted import FittedLinear
@@ -36,20 +38,14 @@ def unmatched_columns(small: FittedLinear, large: FittedLinear) -> IntArray:
     centred = small.centred and large.centred
     ours, theirs = _cross_products(small, centred), _cross_products(large, centred)
     m, p = small.coef.shape[1], len(large.features)
-    lengths = np.sqrt(np.diagonal(ours)[:-m]), np.sqrt(np.diagonal(theirs)[:-m])
-    of_y = np.sqrt(np.diagonal(ours)[-m:])
-    mean = scale(small.geometry.mean, small.geometry.exponent), scale(large.geometry.mean, large.geometry.exponent)
     matched: list[int] = []
     kept: list[int] = []
     missing = []
     for j, name in enumerate(small.features):
-        near = np.abs(ours[j, -m:] - theirs[:p, -m:]) <= _SAME * lengths[0][j] * of_y
-        like = near.all(axis=1) & np.isclose(lengths[1], lengths[0][j], rtol=_SAME, atol=0.0)
-        if centred:
-            spread = lengths[0][j] + np.abs(mean[0][j])
-            like &= np.abs(mean[1] - mean[0][j]) <= _SAME * spread
-        crossed = np.abs(ours[j, kept] - theirs[:p][:, matched]) <= _SAME * lengths[0][j] * lengths[0][kept]
-        like &= crossed.all(axis=1)
+        like = np.isclose(theirs.log_length[:p], ours.log_length[j], rtol=0.0, atol=_SAME)
+        like &= np.abs(theirs.mean[:p] - ours.mean[j]) <= _SAME * (1.0 + np.abs(ours.mean[j]))
+        like &= (np.abs(ours.cosines[j, -m:] - theirs.cosines[:p, -m:]) <= _SAME).all(axis=1)
+        like &= (np.abs(ours.cosines[j, kept] - theirs.cosines[:p][:, matched]) <= _SAME).all(axis=1)
         like[matched] = False
         found = np.flatnonzero(like).tolist()
         if not found:
@@ -60,22 +56,32 @@ def unmatched_columns(small: FittedLinear, large: FittedLinear) -> IntArray:
     return np.array(missing, dtype=np.int64)
 
 
-def _cross_products(fit: FittedLinear, centred: bool) -> Array:
-    """Cross-products (p + m, p + m) of [X | y] per unit of weight, about the means or about zero."""
-    p = len(fit.features)
-    gram = scale(fit.geometry.factor.T @ fit.geometry.factor, fit.geometry.exponent[:, None] + fit.geometry.exponent)
-    gram = gram / fit.geometry.total
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Columns of [X | y]: log₂ of their lengths (q,), means over lengths (q,), and the cosines (q, q) between them."""
+
+    log_length: Array
+    mean: Array
+    cosines: Array
+
+
+def _cross_products(fit: FittedLinear, centred: bool) -> _Columns:
+    """Describe the columns of [X | y] by their cross-products, about the means or about zero, whatever their units."""
+    p, exponent = len(fit.features), fit.geometry.exponent
+    gram = fit.geometry.factor.T @ fit.geometry.factor
     # The normal equation: the cross-products with y are those with the fitted mean.
-    with_y = gram @ fit.scaled_coef
-    of_y = np.diag((fit.residual_squares + fit.explained) / fit.geometry.total)
+    coef = scale(fit.scaled_coef, exponent[:, None])
+    table = np.block([[gram, gram @ coef], [(gram @ coef).T, np.diag(fit.residual_squares + fit.explained)]])
+    mean = np.concatenate([fit.geometry.mean, np.zeros(coef.shape[1])])
+    if fit.centred:
+        mean[p:] = scale(fit.intercept, -fit.output_exponent) + fit.geometry.mean @ coef
     if fit.centred and not centred:
-        mean = scale(fit.geometry.mean, fit.geometry.exponent)
-        mean_of_y = scale(fit.intercept, -fit.output_exponent) + mean @ fit.scaled_coef
-        gram = gram + np.outer(mean, mean)
-        with_y = with_y + np.outer(mean, mean_of_y)
-        of_y = of_y + np.diag(mean_of_y**2)
-    with_y = scale(with_y, fit.output_exponent)
-    table = np.zeros((p + len(of_y), p + len(of_y)))
-    table[:p, :p], table[:p, p:], table[p:, :p] = gram, with_y, with_y.T
-    table[p:, p:] = scale(of_y, 2 * fit.output_exponent)
-    return table
+        table = table + fit.geometry.total * np.outer(mean, mean)
+    length = np.sqrt(np.maximum(np.diagonal(table), 0.0))
+    unit = np.where(length > 0, length, 1.0)
+    shift = np.concatenate([exponent, fit.output_exponent])
+    with np.errstate(divide="ignore"):
+        weight = np.log2(fit.geometry.total) / 2
+        log_length = np.where(length > 0, np.log2(unit) + shift - weight, -np.inf)
+    far = mean / unit * np.sqrt(fit.geometry.total) if centred else np.zeros_like(mean)
+    return _Columns(log_length, far, table / np.outer(unit, unit))

@@ -6,6 +6,7 @@ Each is ``L M Lᵀ`` with L the root of (XᵀWX + αI₀)⁻¹ and M (r, r) the 
 
 from __future__ import annotations
 
+import operator
 from itertools import combinations
 
 import numpy as np
@@ -17,6 +18,8 @@ from mle_regression.rows.base import Block, Rows
 
 # A row whose leverage is this near to one has a coefficient of its own.
 ALONE = 1e-11
+# Eigenvalues of a meat below this part of the largest, times their number, are rounding.
+_ROUNDING = 1e-15
 HETEROSKEDASTIC = ("HC0", "HC1", "HC2", "HC3")
 
 
@@ -50,14 +53,19 @@ def score_products(rows: Rows, whiten: Whitener) -> list[Array]:
 def cluster_meat(rows: Rows, whiten: Whitener, n_groups: int) -> Array:
     """Return Σ s sᵀ over groups, s the sum of a group's scores; the y (n, 2) of ``rows`` is factor and group."""
 
-    def sums(block: Block) -> Array:
-        z = whiten(block.x) * block.y[:, :1]
-        group = block.y[:, 1].astype(np.int64)
-        select = sp.csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(n_groups, len(group)))
-        return np.asarray(select @ z)
+    def sums(block: Block) -> list[tuple[IntArray, Array]]:
+        present, group = np.unique(block.y[:, 1].astype(np.int64), return_inverse=True)
+        return [(present, _add_up(group, whiten(block.x) * block.y[:, :1], len(present)))]
 
-    total = rows.reduce(sums, np.add, dense=True)
+    parts = rows.reduce(sums, operator.add, dense=True)
+    total = _add_up(np.concatenate([group for group, _ in parts]), np.vstack([part for _, part in parts]), n_groups)
     return np.asarray(total.T @ total)
+
+
+def _add_up(group: IntArray, scores: Array, n_groups: int) -> Array:
+    """Sum the scores (b, r) of each group."""
+    select = sp.csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(n_groups, len(group)))
+    return np.asarray(select @ scores)
 
 
 def intersections(codes: IntArray) -> list[tuple[IntArray, int, int]]:
@@ -89,9 +97,10 @@ def autocorrelation_meat(scores: Array, lags: int) -> Array:
 def meat_root(meat: Array) -> Array:
     """Return a root (r, r) of a symmetric meat.
 
-    Directions of negative variance, which multiway clustering can have, are cut.
+    Directions of negative variance, which multiway clustering can have, are cut, and those of none: few clusters leave few.
     """
     if not np.isfinite(meat).all():
         return np.full_like(meat, np.nan)
     values, vectors = np.linalg.eigh(meat)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+    real = values > _ROUNDING * len(values) * np.abs(values).max(initial=0.0)
+    return np.asarray(vectors * np.sqrt(np.where(real, values, 0.0)))

@@ -61,21 +61,24 @@ class ExactSums:
         """
         squares = np.maximum(np.diagonal(self.gram.to_float()), 0.0)
         lengths = np.hypot(np.sqrt(squares), scale(np.sqrt(penalty), -self.exponent))
-        unit = exponents(lengths)
-        change = fixed(np.diag(scale(np.ones(len(unit)), -unit)))
-        return change.times(self.gram.times(change)), self.exponent + unit
+        exponent = self.exponent + exponents(lengths)
+        # Whole limbs are moved; the rest of less than one is multiplied.
+        limbs = -(-exponent // BITS)
+        rest = fixed(np.diag(scale(np.ones(len(limbs)), BITS * limbs - exponent)))
+        return rest.times(self._in(limbs).times(rest)), exponent
 
     def _in(self, limbs: IntArray) -> Fixed:
-        """Return the digits in larger units: each moves down by as many limbs as its row's and its column's unit grow."""
+        """Return the digits in other units: each moves down by as many limbs as its row's and its column's unit grow."""
         grown = np.where(self.limbs == EMPTY, 0, limbs - self.limbs)
         if not grown.any():
             return self.gram
         down = grown[:, None] + grown
-        digits = np.zeros((len(self.gram.digits) + int(down.max()), *down.shape))
-        for step in np.unique(down):
+        least = int(down.min())
+        digits = np.zeros((len(self.gram.digits) + int(down.max()) - least, *down.shape))
+        for step in np.unique(down).tolist():
             which = down == step
-            digits[step : step + len(self.gram.digits), which] = self.gram.digits[:, which]
-        return Fixed(digits, self.gram.top)
+            digits[step - least : step - least + len(self.gram.digits), which] = self.gram.digits[:, which]
+        return Fixed(digits, self.gram.top - least)
 
 
 def exact_sums(z: Array, weights: Array | None) -> ExactSums:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import Array, BoolArray
 
 
 def coefficient_table(
@@ -20,7 +20,7 @@ def coefficient_table(
     penalised: bool,
     *,
     robust: bool = False,
-    noise_free: bool = False,
+    noise_free: BoolArray | None = None,
 ) -> pd.DataFrame:
     """Estimates, standard errors, Student's t, p-values and confidence limits, a row a parameter.
 
@@ -38,12 +38,14 @@ def coefficient_table(
         p-value, and the limits are those of a credible interval.
     robust : bool, default=False
         Whether the errors are those of a sandwich, which are standard errors under a penalty too.
-    noise_free : bool, default=False
-        Whether the fit is exact: errors are then rounding, and t and p-values are NaN.
+    noise_free : BoolArray of shape (m,), default=None
+        Of which outputs the fit is exact: their errors are rounding, and t and p-values NaN.
     """
     quantile = student_t.ppf(0.5 + confidence / 2, dof) if dof > 0 else np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.full_like(params, np.nan) if noise_free else params / errors
+        ratio = params / errors
+    if noise_free is not None:
+        ratio = np.where(noise_free, np.nan, ratio)
     tables = []
     for k in range(params.shape[1]):
         columns = {"estimate": params[:, k], "posterior_sd" if penalised and not robust else "std_error": errors[:, k]}

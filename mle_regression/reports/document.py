@@ -13,6 +13,7 @@ import pandas as pd
 
 _GAP = 2
 _NARROWEST_TEXT = 24
+_NARROWEST = 40
 
 
 def number(value: object, digits: int = 5) -> str:
@@ -145,8 +146,8 @@ class Document:
         self.width = width
 
     def to_text(self, width: int | None = None) -> str:
-        """Write the report for a terminal of ``width`` columns."""
-        columns = width or self.width or min(shutil.get_terminal_size((100, 24)).columns, 120)
+        """Write the report for a terminal of ``width`` columns, 40 at least."""
+        columns = max(width or self.width or min(shutil.get_terminal_size((100, 24)).columns, 120), _NARROWEST)
         blocks = ["\n".join([*_fold(self.title, columns), "=" * min(columns, max(40, len(self.title)))])]
         for part in self.parts:
             heading = "\n".join(_fold(part.title, columns))

@@ -102,7 +102,7 @@ def describe_hypotheses(restriction: Array, value: Array, names: Sequence[str]) 
 
 def _tokens(text: str, names: Sequence[str]) -> list[tuple[str, str]]:
     """Cut text into names, numbers and signs."""
-    known = sorted((name for name in set(names) if not _NUMBER.fullmatch(name)), key=len, reverse=True)
+    known = sorted((name for name in set(names) if name.strip() and not _NUMBER.fullmatch(name)), key=len, reverse=True)
     tokens, at = [], 0
     while at < len(text):
         if text[at].isspace():

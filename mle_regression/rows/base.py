@@ -81,7 +81,9 @@ def row_totals(n: int, weights: Array | None) -> Totals:
     if weights is None:
         return Totals(n, float(n), 0.0)
     positive = weights[weights > 0]
-    return Totals(positive.size, float(positive.sum()), float(np.log(positive).sum()), float(positive.max()), True)
+    return Totals(
+        positive.size, float(positive.sum()), float(np.log(positive).sum()), float(positive.max(initial=0.0)), True
+    )
 
 
 def fold(blocks: Iterator[Block], map_block: Callable[[Block], T], combine: Callable[[T, T], T]) -> T:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, ClassVar, Protocol, Self
 
-from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import Relation
@@ -78,7 +78,7 @@ class Solution:
     output_exponent : IntArray of shape (m,)
     geometry : Geometry
         The cross-products of [1 | X] by their factors.
-    noise_free : bool
+    noise_free : BoolArray of shape (m,)
         Whether the residuals are no larger than the rounding of y and Xβ.
     gradient_norm : float
         Euclidean norm of the gradient of the objective, in columns and outputs of about unit length.
@@ -96,7 +96,7 @@ class Solution:
     residual_cross: Array
     output_exponent: IntArray
     geometry: Geometry
-    noise_free: bool
+    noise_free: BoolArray
     gradient_norm: float
     relations: tuple[Relation, ...]
     status: Status

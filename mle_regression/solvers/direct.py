@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 from scipy.linalg.lapack import dpotrs
 
-from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
 from mle_regression.linalg.exact import fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import Geometry, deficient_geometry, dropped_geometry, geometry_of
@@ -202,6 +202,8 @@ def _solution(problem: LeastSquares, triangle: Triangle, estimate: Estimate, nam
     cross = estimate.cross.copy()
     # A sum of squares computed as a difference can round to less than nothing.
     np.fill_diagonal(cross, np.maximum(np.diagonal(cross), 0.0))
+    # As many parameters as rows leave nothing, whatever rounding makes of it.
+    saturated = problem.totals.n_rows <= estimate.geometry.rank
     gradient = 2.0 / triangle.total * triangle.r.T @ (triangle.z - triangle.r @ estimate.coef)
     return Solution(
         coef=scale(estimate.coef, y[None, :] - x[:, None]),
@@ -209,7 +211,7 @@ def _solution(problem: LeastSquares, triangle: Triangle, estimate: Estimate, nam
         residual_cross=0.5 * (cross + cross.T),
         output_exponent=y,
         geometry=estimate.geometry,
-        noise_free=_noise_free(triangle, estimate, cross),
+        noise_free=_noise_free(triangle, estimate, cross) | (saturated and not problem.alpha),
         gradient_norm=float(np.linalg.norm(gradient)),
         relations=(),
         status=Status.CONVERGED,
@@ -218,10 +220,10 @@ def _solution(problem: LeastSquares, triangle: Triangle, estimate: Estimate, nam
     )
 
 
-def _noise_free(triangle: Triangle, estimate: Estimate, cross: Array) -> bool:
-    """Whether some output's residuals are no larger than what rounding y, or the sum Xβ that y was made of, leaves."""
+def _noise_free(triangle: Triangle, estimate: Estimate, cross: Array) -> BoolArray:
+    """Tell of which outputs (m,) the residuals are no larger than what rounding y, or the sum Xβ behind it, leaves."""
     p = triangle.n_features
     length = triangle.norm[p:]
     reach = triangle.norm[:p] @ np.abs(estimate.coef) + np.sqrt(triangle.total) * np.abs(estimate.intercept)
     scale_of_y = np.clip(reach, length, _CANCELLATION * length)
-    return bool((np.sqrt(np.diagonal(cross)) <= _ROUNDING * EPS * scale_of_y).any())
+    return np.asarray(np.sqrt(np.diagonal(cross)) <= _ROUNDING * EPS * scale_of_y)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.stats import chi2
 
 from mle_regression.diagnostics.auxiliary import Regression, geometry_at, regress
+from mle_regression.diagnostics.covariance import whiten
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import Geometry
@@ -19,6 +21,8 @@ from mle_regression.rows.registry import as_rows
 
 # More repeated rows than these are not written out one by one.
 _MOST_REPEATED = 10_000_000
+# Squares whose mean square deviation, the largest being one, is less are equal but for rounding.
+_EQUAL = 1e-24
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,18 @@ class TestResult:
     df_denom: float = np.nan
     p_value: float = np.nan
     note: str = ""
+
+
+def explained_variance(fit: FitView, auxiliary: Regression) -> TestResult:
+    """Koenker's (1981) n·R² of a regression of the squared residuals, χ² of the rank of its columns."""
+    if auxiliary.rank == 0:
+        return undefined("no column varies")
+    if auxiliary.rank + 1 >= fit.n_rows:
+        return undefined("no more rows than columns, or products of columns")
+    if not auxiliary.total[0] > _EQUAL * fit.n_rows:
+        return undefined("the squares of the residuals are all equal")
+    statistic = fit.n_rows * float(auxiliary.r2[0])
+    return TestResult(statistic, float(auxiliary.rank), p_value=float(chi2.sf(statistic, auxiliary.rank)))
 
 
 def undefined(note: str) -> TestResult:
@@ -94,6 +110,8 @@ class FitView:
         Residual degrees of freedom of the fit.
     eps : float
         Relative precision of the numbers in x.
+    least_squares : bool
+        Whether the residuals are those of least squares on these rows.
     """
 
     x: object
@@ -105,6 +123,7 @@ class FitView:
     variance: float
     dof: float
     eps: float
+    least_squares: bool
 
     @property
     def centred(self) -> bool:
@@ -115,6 +134,32 @@ class FitView:
     def n_features(self) -> int:
         """Number of columns p."""
         return int(self.geometry.factor.shape[1])
+
+    @cached_property
+    def by_least_squares(self) -> FitView:
+        """The view with residuals freed of what the columns can explain.
+
+        Those of a penalised fit, or of new rows, hold the error of the coefficients besides the noise; what is left after
+        least squares on the rows at hand has the distribution that the tests of the noise count on.
+        """
+        if self.least_squares:
+            return self
+        weights = self.precision if self.counts is None else self.counts
+        geometry = self.linear_geometry
+        rows = as_rows(self.x, self.residual[:, None], weights)
+
+        def inside(block: Block) -> Array:
+            weighted = block.y if block.weights is None else block.weights[:, None] * block.y
+            return np.asarray(whiten(geometry, block.x).T @ weighted)
+
+        part = rows.reduce(inside, np.add, dense=True)
+        left = rows.map(lambda block: block.y - whiten(geometry, block.x) @ part, dense=True)[:, 0]
+        return replace(self, fitted=self.fitted + self.residual - left, residual=left, least_squares=True)
+
+    @cached_property
+    def free(self) -> float:
+        """Degrees of freedom that least squares on these rows leaves."""
+        return self.n_rows - self.linear_geometry.rank
 
     @cached_property
     def n_rows(self) -> float:
@@ -203,4 +248,5 @@ class FitView:
             variance=self.variance,
             dof=self.dof,
             eps=self.eps,
+            least_squares=False,
         )

@@ -22,6 +22,8 @@ def durbin_watson(fit: FitView) -> TestResult:
     and variance 2(tr(MA)² − ν mean²)/(ν(ν + 2)), M = I − QQᵀ and ν = tr M. Both traces need QᵀAQ and QᵀA²Q only, which
     are sums over neighbouring rows.
     """
+    if not fit.free > 0:
+        return undefined("no more rows than coefficients")
     u = fit.whitened
     n = len(u)
     squares = float(u @ u)

@@ -14,6 +14,8 @@ def goldfeld_quandt(fit: FitView) -> TestResult:
     Residuals are regressed in the place of y: the fits differ by what was fitted already, and lose no digits to it.
     """
     n = len(fit.residual)
+    if n < 2 * (int(fit.centred) + 2):
+        return undefined("half of the rows are no more than the coefficients")
     variances, dofs = [], []
     for pick in (slice(0, n // 2), slice(n // 2, n)):
         half = fit.only(pick)

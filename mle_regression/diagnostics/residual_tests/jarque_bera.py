@@ -10,6 +10,8 @@ from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, 
 
 def jarque_bera(fit: FitView) -> TestResult:
     """n/6 · (S² + (K − 3)²/4) of the residuals' skewness S and kurtosis K, χ² of 2 (Jarque and Bera, 1987)."""
+    if not fit.free > 0:
+        return undefined("no more rows than coefficients")
     weights = np.ones(len(fit.whitened)) if fit.counts is None else fit.counts
     centred = fit.whitened - np.average(fit.whitened, weights=weights)
     variance = np.average(centred**2, weights=weights)

@@ -10,6 +10,8 @@ from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, 
 
 def ljung_box(fit: FitView) -> TestResult:
     """n(n + 2) Σ ρₗ²/(n − l) over the first min(10, n/5) autocorrelations of the residuals, χ² (Ljung and Box, 1978)."""
+    if not fit.free > 0:
+        return undefined("no more rows than coefficients")
     n = len(fit.whitened)
     lags = min(10, n // 5)
     u = fit.whitened - fit.whitened.mean()

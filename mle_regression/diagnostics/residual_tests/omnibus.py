@@ -13,6 +13,8 @@ _FEWEST = 8
 
 def omnibus(fit: FitView) -> TestResult:
     """K² of the residuals' skewness and kurtosis, each made normal, χ² of 2 (D'Agostino and Pearson, 1973)."""
+    if not fit.free > 0:
+        return undefined("no more rows than coefficients")
     residuals = fit.repeated
     if residuals is None:
         return undefined("frequency weights are no integers, or too large to write the rows out")

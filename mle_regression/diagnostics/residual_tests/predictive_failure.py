@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from mle_regression.diagnostics.covariance import whiten
+from mle_regression.diagnostics.covariance import leverage, whiten
 from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, TestResult, undefined
 from mle_regression.linalg.arrays import Array
 from mle_regression.rows.base import Block
@@ -20,6 +20,11 @@ def predictive_failure(fit: FitView) -> TestResult:
     """
     if not fit.dof > 0 or not fit.variance > 0:
         return undefined("the fit has no estimate of the noise")
+    if fit.geometry.alpha:
+        return undefined("the fit is penalised: its predictions are biased, and have no null distribution")
+    every = as_rows(fit.x, fit.residual[:, None]).map(lambda block: leverage(fit.geometry, block.x), dense=True)
+    if np.isnan(every).any():
+        return undefined("the fit does not determine the mean at some of the rows")
     weights = fit.precision if fit.counts is None else fit.counts
     rows = as_rows(fit.x, fit.residual[:, None], weights)
 

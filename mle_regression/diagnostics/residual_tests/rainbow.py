@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.stats import f as f_distribution
 
@@ -15,16 +17,24 @@ def rainbow(fit: FitView) -> TestResult:
 
     A curved mean looks straight in the middle. Ties in leverage are broken by the order of the rows.
     """
+    if not fit.free > 0:
+        return undefined("no more rows than coefficients")
     geometry = fit.linear_geometry
     rows = as_rows(fit.x, np.zeros((len(fit.residual), 0)))
     lever = rows.map(lambda block: leverage(geometry, block.x), dense=True)
     # What differs by rounding is a tie.
     order = np.argsort(np.round(lever / lever.max(initial=1e-300), 10), kind="stable")
-    if fit.counts is None:
-        size = len(order) // 2
-    else:
-        size = int(np.searchsorted(np.cumsum(fit.counts[order]), 0.5 * fit.n_rows, side="right"))
-    central = fit.only(np.sort(order[:size]))
+    counts = np.ones(len(order)) if fit.counts is None else fit.counts
+    # As many as half of the observations; a row that stands for several may be halved itself.
+    before = np.empty(len(order))
+    before[order] = np.cumsum(counts[order]) - counts[order]
+    inside = np.clip(np.floor(fit.n_rows / 2) - before, 0.0, counts)
+    pick = np.flatnonzero(inside > 0)
+    if not pick.size:
+        return undefined("fewer than two rows")
+    central = fit.only(pick)
+    if fit.counts is not None:
+        central = replace(central, counts=inside[pick])
     whole = fit.regress_on_columns(fit.residual[:, None], weighted=True, constant=fit.centred)
     inner = central.regress_on_columns(central.residual[:, None], weighted=True, constant=fit.centred)
     dof = central.n_rows - inner.rank - int(fit.centred)

@@ -15,6 +15,8 @@ def reset(fit: FitView) -> TestResult:
 
     Fitted values are a combination of the columns, so that with an intercept they may be centred before they are raised.
     """
+    if not fit.free > 0:
+        return undefined("no more rows than coefficients")
     centre = fit.fitted.mean() if fit.centred else 0.0
     spread = np.abs(fit.fitted - centre).max(initial=0.0)
     if not spread > 0:

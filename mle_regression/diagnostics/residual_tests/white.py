@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import chi2
 
-from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, TestResult, undefined
+from mle_regression.diagnostics.residual_tests.base import (
+    Diagnostic,
+    FitView,
+    TestResult,
+    explained_variance,
+    undefined,
+)
 from mle_regression.linalg.arrays import Array
 from mle_regression.rows.base import Block
 
@@ -18,6 +23,8 @@ def white(fit: FitView) -> TestResult:
 
     Products are taken of standardised columns: with a constant beside them they span the same space, far from dependent.
     """
+    if not fit.free > 0:
+        return undefined("no more rows than coefficients")
     p = fit.n_features
     products = p * (p + 1) // 2
     if products > _MOST_PRODUCTS:
@@ -29,10 +36,7 @@ def white(fit: FitView) -> TestResult:
         return z[:, first] * z[:, second]
 
     auxiliary = fit.regress_on_columns(fit.unit_squares, squares, products)
-    if auxiliary.rank == 0 or auxiliary.rank + 1 >= fit.n_rows or not auxiliary.total[0] > 0:
-        return undefined("no column varies, or there are no more rows than products of columns")
-    statistic = fit.n_rows * float(auxiliary.r2[0])
-    return TestResult(statistic, float(auxiliary.rank), p_value=chi2.sf(statistic, auxiliary.rank))
+    return explained_variance(fit, auxiliary)
 
 
 WHITE = Diagnostic(
