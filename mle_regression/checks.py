@@ -191,6 +191,18 @@ def check_groups(groups: Any, labels: pd.Index, labelled: bool) -> IntArray:
     return codes
 
 
+def check_positive(name: str, value: object) -> None:
+    """Raise unless ``value`` is a finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
+        raise ValueError(f"{name}={value!r} must be a finite number above zero.")
+
+
+def check_positive_integer(name: str, value: object) -> None:
+    """Raise unless ``value`` is an integer above zero."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 1:
+        raise ValueError(f"{name}={value!r} must be an integer of one or more.")
+
+
 def check_probability(name: str, value: object) -> None:
     """Raise unless ``value`` is a number strictly between 0 and 1."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:

@@ -214,7 +214,7 @@ class LinearDiagnosis:
             With ``hessian``, ``eigenvalues``, ``eigenvectors``, ``condition_number``, ``verdict``, ``stable_step``,
             ``optimal_step``, ``rate``, ``iterations``, ``steepest`` and ``flattest``.
         """
-        return curvature_report(self._own_geometry, self._fit.names)
+        return curvature_report(self._own_geometry, self._fit.names, self._fit.rates)
 
     # -- whether the assumptions hold --------------------------------------------------------------------------------
 

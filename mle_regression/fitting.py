@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mle_regression.diagnostics.curvature import verdict
+from mle_regression.diagnostics.curvature import NOT_STATIONARY, verdict
 from mle_regression.diagnostics.likelihood import likelihood_at
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.exact import BITS, Fixed
@@ -16,7 +16,7 @@ from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.noise.registry import find_noise
 from mle_regression.rows.base import Rows, Totals, row_totals
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import LeastSquares, Solution
+from mle_regression.solvers.base import LeastSquares, Solution, Status
 
 # Up to this many numbers in X, working out every digit costs about as much as fitting at all.
 REFINED_SIZE = 100_000
@@ -126,6 +126,7 @@ def fitted_linear(
         noise_free=bool(solution.noise_free.any()),
     )
     variance = np.diagonal(found.noise_covariance).copy()
+    arrived = solution.status in (Status.CONVERGED, Status.RANK_DEFICIENT)
     intercept: Any = 0.0
     if problem.centred:
         intercept = float(solution.intercept[0]) if single_output else solution.intercept
@@ -138,11 +139,11 @@ def fitted_linear(
         "n_parameters_": found.n_parameters,
         "effective_dof_": found.effective_dof,
         "rank_": geometry.rank,
-        "verdict_": verdict(geometry),
-        "converged_": True,
-        "n_iter_": 1,
-        "loss_curve_": [objective_at(solution)],
-        "gradient_norm_": solution.gradient_norm,
+        "verdict_": verdict(geometry) if arrived else NOT_STATIONARY,
+        "converged_": arrived,
+        "n_iter_": max(1, len(solution.losses) - 1),
+        "loss_curve_": loss_curve(solution),
+        "gradient_norm_": solution.gradient_norms[-1] if solution.gradient_norms else solution.gradient_norm,
         "solver_": solution.solver,
         "refined_": solution.refined,
         "_state": {
@@ -155,6 +156,7 @@ def fitted_linear(
             "eps": eps,
             "totals": {name: getattr(totals, name) for name in Totals.__dataclass_fields__},
             "notes": notes,
+            "rates": solution.rates,
             "output_exponent": solution.output_exponent,
             "weight_exponent": k,
             "noise_covariance": found.noise_covariance,
@@ -167,6 +169,24 @@ def fitted_linear(
     if not single_output:
         fitted["noise_covariance_"] = found.noise_covariance
     return fitted
+
+
+def linear_attributes(params: Array, single_output: bool, centred: bool) -> dict[str, Any]:
+    """Return the attributes that predict from parameters (1 + p, m), the intercept first."""
+    coef, intercept = params[1:], params[0] if centred else np.zeros(params.shape[1])
+    return {
+        "coef_": coef[:, 0] if single_output else coef.T,
+        "intercept_": float(intercept[0]) if single_output else intercept,
+    }
+
+
+def loss_curve(solution: Solution) -> list[float]:
+    """Return J after each iteration, in units that make the last value J at the solution."""
+    last = objective_at(solution)
+    if not solution.losses:
+        return [last]
+    unit = last / solution.losses[-1] if solution.losses[-1] else 1.0
+    return [unit * loss for loss in solution.losses]
 
 
 def objective_at(solution: Solution) -> float:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+from sklearn.utils.metaestimators import available_if
 
 from mle_regression import checks
 from mle_regression.diagnostics.fitted import FittedLinear
@@ -20,8 +23,12 @@ from mle_regression.running import (
     with_rows,
 )
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution
-from mle_regression.solvers.registry import SOLVERS, find_solver
+from mle_regression.solvers.linear_path import Iterative, solve_by_path
+from mle_regression.solvers.path import Control
+from mle_regression.solvers.registry import find_solver
 from mle_regression.solvers.summed import solve_summed
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # Fitted attributes that are left to be solved for.
 _SETTLED = (
@@ -29,6 +36,20 @@ _SETTLED = (
     *("n_parameters_", "effective_dof_", "rank_", "verdict_", "converged_", "n_iter_", "loss_curve_", "gradient_norm_"),
     *("solver_", "refined_", "_state"),
 )
+
+
+def _from_sums(estimator: Any) -> bool:
+    """Whether the solver can work from sums: those that draw batches of rows cannot."""
+    try:
+        return find_solver(estimator.solver, estimator.noise).from_sums
+    except ValueError:
+        return True  # an error that partial_fit itself will tell
+
+
+def _where_sums_are_enough(method: F) -> F:
+    """Offer a method only where the solver can work from sums."""
+    offered: F = available_if(_from_sums)(method)
+    return offered
 
 
 class IncrementalFit:
@@ -48,6 +69,9 @@ class IncrementalFit:
     def _check_options(self) -> None:
         raise NotImplementedError
 
+    def _control(self, batch_size: int | None, tell: Any) -> Control:
+        raise NotImplementedError
+
     def fit_numbers(self) -> FittedLinear:
         """Return the fitted numbers."""
         raise NotImplementedError
@@ -55,6 +79,7 @@ class IncrementalFit:
     def _assign(self, problem: LeastSquares, solution: Solution, k: int, *, single_output: bool, eps: float) -> None:
         raise NotImplementedError
 
+    @_where_sums_are_enough
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Add rows to the fit. After any batches, in any order, the fit is that of ``fit`` to all their rows.
 
@@ -92,7 +117,6 @@ class IncrementalFit:
         more = "_sums" in self.__dict__
         with checks.all_or_nothing(self):
             self._check_options()
-            self._direct_solver("partial_fit")
             data = checks.training_data(self, X, y, sample_weight, more=self.__sklearn_is_fitted__(), some=False)
             p, m = data.x.shape[1], data.y.shape[1]
             sums, single = no_rows(p, m), data.single_output
@@ -163,7 +187,6 @@ class IncrementalFit:
     def _settle(self) -> None:
         """Solve for the rows that partial_fit was given."""
         self._check_options()
-        self._direct_solver("partial_fit")
         sums = from_state(self._sums)
         problem, k = pose_from_sums(
             sums,
@@ -172,13 +195,10 @@ class IncrementalFit:
             rank_tol=None if self.rank_tol is None else float(self.rank_tol),
             deficiency=self.on_rank_deficiency,
         )
-        with one_blas_thread():
-            solution = solve_summed(problem)
-        self._assign(problem, solution, k, single_output=self._sums["single_output"], eps=sums.eps)
-
-    def _direct_solver(self, what: str) -> None:
-        """Refuse a solver that cannot work from sums."""
         solver = find_solver(self.solver, self.noise)
-        if not solver.from_sums:
-            able = ", ".join(repr(name) for name, kind in SOLVERS.items() if kind.from_sums)
-            raise ValueError(f"solver={solver.name!r} has no {what}; these have: {able}.")
+        with one_blas_thread():
+            if isinstance(solver, Iterative):
+                solution = solve_by_path(problem, solver, self._control(None, None))
+            else:
+                solution = solve_summed(problem)
+        self._assign(problem, solution, k, single_output=self._sums["single_output"], eps=sums.eps)

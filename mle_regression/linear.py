@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 
 from mle_regression import checks
 from mle_regression.base import LikelihoodRegressor
+from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.diagnostics import covariance
-from mle_regression.fitting import fitted_linear, pose_problem
+from mle_regression.fitting import fitted_linear, linear_attributes, pose_problem
 from mle_regression.incremental import IncrementalFit
 from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import Array
@@ -19,7 +22,9 @@ from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
 from mle_regression.reports.dependencies import describe_deficiency
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Status
+from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Solver, Status
+from mle_regression.solvers.linear_path import Iterative, solve_by_path
+from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import find_solver
 from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning, warn_user
 
@@ -27,7 +32,7 @@ WEIGHT_TYPES = ("precision", "frequency")
 ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
 
 
-class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
+class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, LikelihoodRegressor):
     """Linear regression by maximum likelihood under Gaussian noise.
 
     Minimises ``J(β, b) = (1/Σw) (Σ wᵢ (yᵢ − xᵢβ − b)² + α ‖β‖²)``, whose minimum is the maximum of the likelihood (with a
@@ -36,9 +41,12 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
 
     Parameters
     ----------
-    solver : {"auto", "normal", "qr", "svd"} or solver instance, default="auto"
+    solver : str or solver instance, default="auto"
         "normal": Cholesky of the normal equation. "qr": Householder QR by blocks of rows. "svd": singular values.
         "auto": the cheapest of these that gives all the digits; `solver_` tells which.
+        "gd", "lbfgs", "newton": iterations, in columns centred and of unit length, on the sums over the rows, O(p²) a step.
+        "sgd", "adam", "adamw": iterations over batches of rows. An instance, such as
+        ``GradientDescent(acceleration="polyak")`` from `mle_regression.solvers.registry`, has options of its own.
     fit_intercept : bool, default=True
         Whether to fit the constant b. It is never penalised.
     alpha : float, default=0.0
@@ -56,7 +64,22 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
         0 for the others, as R's lm does. "raise": `numpy.linalg.LinAlgError`.
     refine : {"auto", True, False}, default="auto"
         Whether to work coefficients, residual sum of squares and standard errors out to the last digit, in exact
-        arithmetic. "auto": where X has at most 100,000 numbers, since it costs little there.
+        arithmetic. "auto": where X has at most 100,000 numbers, since it costs little there. Direct solvers only.
+    learning_rate : float or "auto", default="auto"
+        Step of gradient solvers, in columns and outputs of unit length. "auto" follows from the spectrum of the Hessian.
+    batch_size : int, default=None
+        Rows of a batch, of "sgd", "adam" and "adamw"; None for about 1/256 of all, 32 at least.
+    max_iter : int, default=1000
+        Iterations; of solvers that draw batches, passes over the rows.
+    tol : float, default=1e-8
+        Distance to the optimum, relative to the length of the parameters, at which an iterative solver ends: the norm of
+        the gradient over the smallest curvature, which bounds it.
+    warm_start : bool, default=False
+        Whether an iterative solver starts from the coefficients of the last fit.
+    random_state : int, RandomState instance or None, default=None
+        For the order of batches.
+    verbose : bool, default=False
+        Whether to print the progress of an iterative solver.
 
     Attributes
     ----------
@@ -80,15 +103,15 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
     rank_ : int
         Numerical rank of the Hessian over (intercept, coef).
     verdict_ : str
-        "unique minimum" or "flat minimum".
+        "unique minimum", "flat minimum", or "not stationary" where an iterative solver has not arrived.
     converged_ : bool
-        True: a direct solver arrives in one step.
+        Whether the solver has arrived; a direct one does in one step.
     n_iter_ : int
-        1, likewise.
+        Iterations, 1 of a direct solver.
     loss_curve_ : list of float
-        J at the optimum.
+        J after each iteration, the start before them; of several outputs in units that make the last value J.
     gradient_norm_ : float
-        Norm of the gradient of J in columns and outputs of about unit length: what rounding left.
+        Norm of the gradient of J in columns and outputs of about unit length.
     solver_ : str
         The solver that ran.
     refined_ : bool
@@ -129,6 +152,13 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
         rank_tol: float | None = None,
         on_rank_deficiency: Literal["warn", "raise", "drop", "min_norm"] = "warn",
         refine: bool | Literal["auto"] = "auto",
+        learning_rate: float | Literal["auto"] = "auto",
+        batch_size: int | None = None,
+        max_iter: int = 1000,
+        tol: float = 1e-8,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: bool = False,
     ) -> None:
         self.solver = solver
         self.fit_intercept = fit_intercept
@@ -138,7 +168,15 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
         self.rank_tol = rank_tol
         self.on_rank_deficiency = on_rank_deficiency
         self.refine = refine
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
 
+    @with_callbacks
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the model; an earlier fit survives if this one fails.
 
@@ -160,9 +198,11 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
         numpy.linalg.LinAlgError
             Dependent columns, with ``on_rank_deficiency="raise"``.
         """
+        self._check_options()
+        solver = find_solver(self.solver, self.noise)
+        task = FitTask(self, self.max_iter if hasattr(solver, "minimise") else 0)
+        task.begin(X, y)
         with checks.all_or_nothing(self):
-            self._check_options()
-            solver = find_solver(self.solver, self.noise)
             data = checks.training_data(self, X, y, sample_weight)
             problem, k = pose_problem(
                 data.x,
@@ -177,12 +217,49 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
             )
             try:
                 with suitable_threads(*problem.rows.shape[:2]):
-                    solution = solver.solve(problem)
+                    solution = self._solve(problem, solver, task, X, y, data.single_output)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             self._assign(problem, solution, k, single_output=data.single_output, eps=data.eps)
             self.__dict__.pop("_sums", None)
+        task.end(X, y, lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
+
+    def _solve(
+        self, problem: LeastSquares, solver: Solver | Iterative, task: FitTask, x: Any, y: Any, single_output: bool
+    ) -> Solution:
+        """Let the solver minimise, and callbacks follow it."""
+        if not isinstance(solver, Iterative):
+            return solver.solve(problem)
+        n, p, m = problem.rows.shape
+        batch_size = self.batch_size
+        if batch_size is not None and batch_size > n:
+            warn_user(f"batch_size={batch_size} is more than the {n} rows, all of which are taken.", UserWarning)
+            batch_size = n
+
+        def tell(iteration: int, params: Array, loss: float, norm: float) -> bool:
+            if self.verbose and (iteration < 10 or iteration % max(1, self.max_iter // 20) == 0):
+                print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
+            return task.watched and task.iteration(
+                x, y, lambda: linear_attributes(params, single_output, problem.centred)
+            )
+
+        control = self._control(batch_size, tell if self.verbose or task.watched else None)
+        start = None
+        if self.warm_start and "coef_" in self.__dict__ and np.atleast_2d(self.coef_).shape == (m, p):
+            start = np.atleast_2d(self.coef_).T
+        return solve_by_path(problem, solver, control, start)
+
+    def _control(self, batch_size: int | None, tell: Any) -> Control:
+        """Return what an iterative solver is told to keep to."""
+        return Control(
+            learning_rate=self.learning_rate,
+            batch_size=batch_size,
+            max_iter=self.max_iter,
+            tol=float(self.tol),
+            rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
+            tell=tell,
+        )
 
     def _assign(self, problem: LeastSquares, solution: Solution, k: int, *, single_output: bool, eps: float) -> None:
         """Warn, and take the fitted attributes from a solution."""
@@ -207,6 +284,13 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
         checks.check_choice("refine", self.refine, ("auto", True, False))
         checks.check_non_negative("alpha", self.alpha)
         checks.check_non_negative("rank_tol", self.rank_tol or 0.0)
+        checks.check_choice("warm_start", self.warm_start, (True, False))
+        checks.check_non_negative("tol", self.tol)
+        checks.check_positive_integer("max_iter", self.max_iter)
+        if self.batch_size is not None:
+            checks.check_positive_integer("batch_size", self.batch_size)
+        if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
+            checks.check_positive("learning_rate", self.learning_rate)
         find_noise(self.noise)
 
     def _report(self, solution: Solution) -> tuple[str, ...]:
@@ -218,14 +302,21 @@ class MLELinearRegressor(LinearInference, IncrementalFit, LikelihoodRegressor):
                 "measure the column in smaller units, or y in larger ones."
             )
         notes = []
-        if solution.status is Status.RANK_DEFICIENT:
+        if solution.status in (Status.MAX_ITER, Status.STOPPED, Status.INTERRUPTED):
+            more = f"about {solution.remaining:.0f} more" if np.isfinite(solution.remaining) else "another way"
+            notes.append(
+                f"solver={solution.solver!r} has not converged in {len(solution.losses) - 1} iterations; it needs {more}. "
+                f"To go on, {solution.status.value}."
+            )
+            warn_user(notes[-1], ConvergenceWarning)
+        if solution.relations:
             rank, size = solution.geometry.rank, solution.geometry.size
             said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), size - rank)
             if self.on_rank_deficiency == "raise":
-                raise np.linalg.LinAlgError(f"{said} To go on, {solution.status.value}.")
+                raise np.linalg.LinAlgError(f"{said} To go on, {Status.RANK_DEFICIENT.value}.")
             notes.append(said)
             if self.on_rank_deficiency == "warn":
-                remedy = f"The coefficients are those of smallest norm. Instead, {solution.status.value}."
+                remedy = f"The coefficients are those of smallest norm. Instead, {Status.RANK_DEFICIENT.value}."
                 warn_user(f"{said} {remedy}", RankDeficiencyWarning)
         if solution.noise_free.any():
             notes.append(

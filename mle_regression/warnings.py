@@ -18,12 +18,13 @@ class InferenceWarning(UserWarning):
     """Some statistic is not defined for this fit or these rows, and is given as NaN."""
 
 
+# What lies between a user's line and ours: decorators, of the standard library and of scikit-learn's callbacks.
+_INSIDE = ("mle_regression", "contextlib", "sklearn.callback")
+
+
 def warn_user(message: str, category: type[Warning]) -> None:
     """Warn at the line of the caller that is outside of this package, however deep inside it the reason lies."""
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in (
-        "mle_regression",
-        "contextlib",
-    ):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_INSIDE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

@@ -19,6 +19,7 @@ _REDUCTION = 1e-6
 
 UNIQUE_MINIMUM = "unique minimum"
 FLAT_MINIMUM = "flat minimum"
+NOT_STATIONARY = "not stationary"
 
 
 def hessian_eigenvalues(geometry: Geometry) -> Array:

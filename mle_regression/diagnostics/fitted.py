@@ -53,6 +53,8 @@ class FittedLinear:
     eps : float
         Relative precision of the numbers in X.
     notes : tuple of str
+    rates : tuple of float
+        By how much an iteration of the solver shrank the error: according to theory and as observed; NaN of direct ones.
     """
 
     features: tuple[str, ...]
@@ -72,6 +74,7 @@ class FittedLinear:
     single_output: bool
     eps: float
     notes: tuple[str, ...]
+    rates: tuple[float, float]
 
     @property
     def centred(self) -> bool:
@@ -227,4 +230,5 @@ def snapshot(state: dict[str, Any], coef: Array, intercept: Any, features: tuple
         single_output=coef.ndim == 1,
         eps=state["eps"],
         notes=state["notes"],
+        rates=state["rates"],
     )

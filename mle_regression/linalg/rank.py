@@ -92,8 +92,16 @@ def solve_by_singular_values(triangle: Triangle) -> Array:
 
 def minimum_norm(triangle: Triangle, s: Spectrum) -> Array:
     """Return the least-squares coefficients (p, m), in the triangle's units, whose norm in the units of X is smallest."""
+    return _smallest(triangle, s, s.right @ ((s.left.T @ triangle.z) / s.values[:, None]))
+
+
+def smallest_coefficients(triangle: Triangle, s: Spectrum, coef: Array) -> Array:
+    """Return, of all coefficients (p, m) that fit as these do, those whose norm in the units of X is smallest."""
+    return _smallest(triangle, s, s.right @ (s.right.T @ (coef * s.unit[:, None])))
+
+
+def _smallest(triangle: Triangle, s: Spectrum, particular: Array) -> Array:
     p = triangle.n_features
-    particular = s.right @ ((s.left.T @ triangle.z) / s.values[:, None])
     if s.rank == 0:
         return particular
     exponent = triangle.exponent[:p]

@@ -46,6 +46,9 @@ class CurvatureReport:
         Directions of the largest and of the smallest eigenvalue, in words.
     scaled_condition_number : float
         That of H with columns of [1 X] of unit length: what scaling the columns would leave.
+    predicted_rate, observed_rate : float
+        By how much an iteration of the solver that made the fit shrinks the error, in its own coordinates (columns centred
+        and of unit length): according to theory, and as it did. NaN of direct solvers.
     """
 
     hessian: pd.DataFrame
@@ -60,6 +63,8 @@ class CurvatureReport:
     steepest: str
     flattest: str
     scaled_condition_number: float
+    predicted_rate: float = float("nan")
+    observed_rate: float = float("nan")
 
     def document(self) -> Document:
         """Lay the report out."""
@@ -79,9 +84,16 @@ class CurvatureReport:
                         ("iterations to 1e-6", f"{self.iterations:.4g}"),
                     ],
                 ),
-                Panel("", [("steepest along", self.steepest), ("flattest along", self.flattest)]),
+                Panel("", [("steepest along", self.steepest), ("flattest along", self.flattest), *self._rates()]),
             ],
         )
+
+    def _rates(self) -> list[tuple[str, object]]:
+        """Rates of the solver, of one that has any."""
+        if np.isnan(self.observed_rate):
+            return []
+        foretold = "" if np.isnan(self.predicted_rate) else f", foretold {self.predicted_rate:.5f}"
+        return [("error of an iteration over that of the last", f"{self.observed_rate:.5f}{foretold}")]
 
     def __str__(self) -> str:
         return str(self.document())
@@ -90,8 +102,8 @@ class CurvatureReport:
         return self.document().to_html()
 
 
-def curvature_report(geometry: Geometry, names: Sequence[str]) -> CurvatureReport:
-    """Report on the curvature that a geometry has."""
+def curvature_report(geometry: Geometry, names: Sequence[str], rates: tuple[float, float]) -> CurvatureReport:
+    """Report on the curvature that a geometry has, and on the ``rates`` of the solver that made the fit."""
     values = curvature.hessian_eigenvalues(geometry)
     vectors = curvature.hessian_eigenvectors(geometry)
     steps = curvature.descent(values)
@@ -108,6 +120,8 @@ def curvature_report(geometry: Geometry, names: Sequence[str]) -> CurvatureRepor
         steepest=describe_direction(vectors[:, -1], names),
         flattest=describe_direction(vectors[:, 0], names),
         scaled_condition_number=scaled_condition(geometry) ** 2,
+        predicted_rate=rates[0],
+        observed_rate=rates[1],
     )
 
 

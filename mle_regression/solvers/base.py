@@ -17,6 +17,9 @@ class Status(Enum):
     """How a solve ended; the value is the remedy that a warning or an error states."""
 
     CONVERGED = "nothing to do"
+    MAX_ITER = "raise max_iter, loosen tol, or take a direct solver: solver='auto'"
+    STOPPED = "a callback asked to stop; fit again without it"
+    INTERRUPTED = "the fit was interrupted; fit again, with warm_start=True to go on from here"
     RANK_DEFICIENT = (
         "remove the dependent columns, set on_rank_deficiency='drop' to leave them out of the fit, set a penalty alpha > 0, "
         "or set on_rank_deficiency='min_norm' to accept the minimum-norm solution silently"
@@ -89,6 +92,12 @@ class Solution:
         The branch that ran.
     refined : bool
         Whether the solution was worked out in exact arithmetic.
+    losses, gradient_norms : tuple of float
+        After each iteration of an iterative solver, the start before them.
+    rates : tuple of float
+        By how much an iteration shrinks the error: according to theory, and as observed.
+    remaining : float
+        About how many more iterations it would need.
     """
 
     coef: Array
@@ -102,6 +111,10 @@ class Solution:
     status: Status
     solver: str
     refined: bool
+    losses: tuple[float, ...] = ()
+    gradient_norms: tuple[float, ...] = ()
+    rates: tuple[float, float] = (float("nan"), float("nan"))
+    remaining: float = 0.0
 
 
 class Solver(Protocol):

@@ -80,7 +80,7 @@ def conclude(
     if polish is not Polish.NOTHING and not estimate.refined:
         factor = triangle.r if polish is Polish.COEFFICIENTS else None
         estimate = _polished(problem, triangle, frame, estimate, factor)
-    return _solution(problem, triangle, estimate, name)
+    return as_solution(problem, triangle, estimate, name)
 
 
 def _full_rank(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array | None = None) -> Estimate:
@@ -118,7 +118,7 @@ def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: Spect
         estimate = _plain(problem, triangle, coef, tail, geometry)
     if not estimate.refined:
         estimate = _polished(problem, triangle, frame, estimate, None)
-    solution = _solution(problem, triangle, estimate, "svd")
+    solution = as_solution(problem, triangle, estimate, "svd")
     return replace(solution, relations=relations(triangle, kept), status=Status.RANK_DEFICIENT)
 
 
@@ -196,7 +196,8 @@ def _penalty(alpha: float, exponent: IntArray) -> Array:
     return scale(np.full(len(exponent), alpha), -2 * exponent)
 
 
-def _solution(problem: LeastSquares, triangle: Triangle, estimate: Estimate, name: str) -> Solution:
+def as_solution(problem: LeastSquares, triangle: Triangle, estimate: Estimate, name: str) -> Solution:
+    """Return the solution that an estimate is, in the units of X and y."""
     p = triangle.n_features
     x, y = triangle.exponent[:p], triangle.exponent[p:]
     cross = estimate.cross.copy()

@@ -6,24 +6,35 @@ from typing import cast
 
 from mle_regression.solvers.auto import Automatic
 from mle_regression.solvers.base import Options, Solver
+from mle_regression.solvers.gradient_descent import GradientDescent
+from mle_regression.solvers.lbfgs import LBFGS
+from mle_regression.solvers.linear_path import Iterative
+from mle_regression.solvers.newton import NewtonCG
 from mle_regression.solvers.normal import NormalEquation
 from mle_regression.solvers.qr import TallSkinnyQR
+from mle_regression.solvers.stochastic import Adam, AdamW, StochasticGradient
 from mle_regression.solvers.svd import SingularValues
 
-SOLVERS: dict[str, type[Solver]] = {
+SOLVERS: dict[str, type[Solver] | type[Iterative]] = {
     "auto": Automatic,
     "normal": NormalEquation,
     "qr": TallSkinnyQR,
     "svd": SingularValues,
+    "gd": GradientDescent,
+    "sgd": StochasticGradient,
+    "adam": Adam,
+    "adamw": AdamW,
+    "lbfgs": LBFGS,
+    "newton": NewtonCG,
 }
 
 
-def find_solver(solver: object, noise: str) -> Solver:
+def find_solver(solver: object, noise: str) -> Solver | Iterative:
     """Return the solver of this name, or the instance itself, if it serves the noise family."""
     if isinstance(solver, str) and solver in SOLVERS:
-        found: Solver = SOLVERS[solver]()
+        found: Solver | Iterative = SOLVERS[solver]()
     elif isinstance(solver, Options) and isinstance(solver, tuple(SOLVERS.values())):
-        found = cast(Solver, solver)
+        found = cast("Solver | Iterative", solver)
     else:
         raise ValueError(f"solver={solver!r} is not a solver; the solvers are: {', '.join(map(repr, SOLVERS))}.")
     if noise not in found.noises:

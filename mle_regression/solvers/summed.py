@@ -19,27 +19,33 @@ from mle_regression.solvers.passes import sum_exact
 
 # Added to the squares of columns of unit length where they are dependent: the singular values that are zero become 2**-50,
 # the least that a preconditioner in float64 can turn into one, and stay below the tolerance.
-_FLOOR, _ABOVE_FLOOR = 2.0**-100, 2.0**-49
+_FLOOR, ABOVE_FLOOR = 2.0**-100, 2.0**-49
 
 
 def solve_summed(problem: LeastSquares) -> Solution:
     """Minimise a problem of which only the sums are left: the exact normal equation, at the rank that it has."""
+    triangle, frame, exact = reduce_sums(problem)
+    problem = replace(problem, refine=exact, tolerance=max(problem.tolerance, ABOVE_FLOOR))
+    return conclude(problem, triangle, frame, "normal", Polish.NOTHING)
+
+
+def reduce_sums(problem: LeastSquares) -> tuple[Triangle, Frame, bool]:
+    """Return the triangle of the sums, the frame it was made in, and whether its equation can be solved exactly."""
     p, q = problem.rows.shape[1], sum(problem.rows.shape[1:])
     gram, exponent = sum_exact(problem, np.arange(p), np.zeros(q, dtype=np.int64))
     first = int(problem.centred)
     frame = Frame(exponent[first:], np.zeros(q))
     if _swamped(problem, gram, exponent).any():
-        triangle = _rounded_triangle(problem, frame)
-        if triangle is not None:
-            return conclude(replace(problem, refine=False), triangle, frame, "normal", Polish.NOTHING)
+        rounded = _rounded_triangle(problem, frame)
+        if rounded is not None:
+            return rounded, frame, False
     triangle = triangle_of_sums(problem, gram, exponent, frame)
     if triangle is None:
         triangle = triangle_of_sums(problem, gram, exponent, frame, floor=_FLOOR)
-        problem = replace(problem, tolerance=max(problem.tolerance, _ABOVE_FLOOR))
         triangle = None if triangle is None else _without_floor(triangle, gram.to_float().diagonal()[first : first + p])
     if triangle is None:
         raise np.linalg.LinAlgError("The sums over rows are not those of a matrix; were they changed from outside?")
-    return conclude(replace(problem, refine=True), triangle, frame, "normal", Polish.NOTHING)
+    return triangle, frame, True
 
 
 def _swamped(problem: LeastSquares, gram: Fixed, exponent: IntArray) -> BoolArray:

@@ -1,0 +1,61 @@
+"""scikit-learn's callbacks where it has them (from version 1.9 on), and nothing in their place where it has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+try:
+    _callback: Any = import_module("sklearn.callback")
+except ImportError:  # before version 1.9
+    _callback = None
+
+CallbackSupport: Any = object if _callback is None else _callback.CallbackSupportMixin
+
+
+def with_callbacks(method: F) -> F:
+    """Let callbacks be set up before a fit and torn down after it, however it ends."""
+    managed: F = method if _callback is None else _callback.with_callbacks(method)
+    return managed
+
+
+class FitTask:
+    """The task of one ``fit``, which callbacks are told of; no task where scikit-learn has no callbacks.
+
+    Parameters
+    ----------
+    estimator : estimator
+    max_iter : int
+        Of its iterations; 0 for a solver that arrives in one step.
+    """
+
+    def __init__(self, estimator: Any, max_iter: int) -> None:
+        self.estimator = estimator
+        start = getattr(estimator, "_init_callback_context", None)
+        self.context = None if start is None else start(max_subtasks=max_iter)
+
+    @property
+    def watched(self) -> bool:
+        """Whether anyone listens."""
+        return self.context is not None and bool(getattr(self.estimator, "_skl_callbacks", None))
+
+    def begin(self, x: Any, y: Any) -> None:
+        """Say that the fit begins."""
+        if self.context is not None:
+            self.context.call_on_fit_task_begin(estimator=self.estimator, X=x, y=y)
+
+    def iteration(self, x: Any, y: Any, fitted: Callable[[], dict[str, Any]]) -> bool:
+        """Say that an iteration has ended, with what the fit then is; return whether to stop."""
+        if self.context is None or not self.watched:
+            return False
+        task = self.context.subcontext(task_name="iteration")
+        task.call_on_fit_task_begin(estimator=self.estimator, X=x, y=y)
+        return bool(task.call_on_fit_task_end(estimator=self.estimator, X=x, y=y, reconstruction_attributes=fitted))
+
+    def end(self, x: Any, y: Any, fitted: Callable[[], dict[str, Any]]) -> None:
+        """Say that the fit has ended."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(estimator=self.estimator, X=x, y=y, reconstruction_attributes=fitted)

@@ -1,0 +1,203 @@
+"""What is minimised, in coordinates in which a step in any direction is of about one size.
+
+A solver sees an objective and no model: a vector of parameters, value, gradient, products with the Hessian, batches. That
+of a linear model has columns centred and of unit length and outputs of unit length, so that raw units converge like scaled
+ones, and gradients have no unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.triangle import Triangle
+from mle_regression.rows.base import Rows
+
+
+class Objective(Protocol):
+    """A function of a vector of parameters, a mean over rows and a penalty."""
+
+    @property
+    def start(self) -> Array:
+        """Where to start (P,)."""
+        ...
+
+    @property
+    def spectrum(self) -> Array | None:
+        """Eigenvalues of the Hessian, ascending, if they are known and the same everywhere; zeros left out."""
+        ...
+
+    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """Return J and its gradient (P,)."""
+        ...
+
+    def hessian_vector(self, theta: Array, direction: Array) -> Array:
+        """Return the product of the Hessian with a direction (P,)."""
+        ...
+
+
+class BatchObjective(Objective, Protocol):
+    """An objective whose gradient can be estimated from some of its rows."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        ...
+
+    def batch_gradient(self, theta: Array, rows: slice) -> Array:
+        """Return an unbiased estimate (P,) of the gradient from a slice of the rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class QuadraticObjective:
+    """Least squares reduced to a triangle, ``J(θ) = Σₖ ‖ẑₖ − R̂θₖ‖² + tailₖ`` over outputs k; O(p²) a step.
+
+    The rows have been summed once: for n ≫ p that is the price of two gradients over them, and every further step is free of
+    n. R̂ has unit columns, [ẑ; √tail] unit length.
+
+    Attributes
+    ----------
+    factor : Array of shape (k, p)
+        R̂.
+    target : Array of shape (k, m)
+        ẑ.
+    tail : Array of shape (m,)
+        What no coefficients explain.
+    column_length, output_length : Array of shape (p,) and (m,)
+        By what columns and outputs of the triangle were divided.
+    beginning : Array of shape (p, m) or (0, 0)
+        Where to start; at zero if empty.
+    """
+
+    factor: Array
+    target: Array
+    tail: Array
+    column_length: Array
+    output_length: Array
+    beginning: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def start(self) -> Array:
+        """Where to start (P,)."""
+        p, m = self.factor.shape[1], self.target.shape[1]
+        return self.beginning.ravel().copy() if self.beginning.size else np.zeros(p * m)
+
+    @cached_property
+    def spectrum(self) -> Array:
+        """Eigenvalues of the Hessian ``2R̂ᵀR̂``, ascending, those that are not zero."""
+        values = np.linalg.svd(self.factor, compute_uv=False)
+        kept = values > max(self.factor.shape) * np.finfo(np.float64).eps * values.max(initial=0.0)
+        return np.sort(2.0 * values[kept] ** 2)
+
+    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """Return J and its gradient (P,)."""
+        residual = self.target - self.factor @ theta.reshape(-1, self.target.shape[1])
+        return float(np.sum(residual**2) + self.tail.sum()), (-2.0 * self.factor.T @ residual).ravel()
+
+    def hessian_vector(self, theta: Array, direction: Array) -> Array:
+        """Return the product of the Hessian with a direction (P,)."""
+        return np.asarray(2.0 * self.factor.T @ (self.factor @ direction.reshape(-1, self.target.shape[1]))).ravel()
+
+    def coefficients(self, theta: Array) -> Array:
+        """Return the coefficients (p, m) in the units of the triangle."""
+        return np.asarray(
+            theta.reshape(-1, self.target.shape[1])
+            * self.output_length
+            / np.where(self.column_length > 0, self.column_length, 1.0)[:, None]
+        )
+
+
+@dataclass(frozen=True)
+class LinearObjective(QuadraticObjective):
+    """The same, with rows to draw batches from; their standardisation is folded into the parameters, and X never copied.
+
+    Attributes
+    ----------
+    x : array or CSR matrix of shape (n, p)
+    y : Array of shape (n, m)
+    weights : Array of shape (n,) or None for ones
+    exponent : IntArray of shape (p + m,)
+        Columns of [X | y] are divided by ``2**exponent`` in the triangle.
+    mean : Array of shape (p + m,)
+        Their means, so divided.
+    total : float
+        Sum of the weights.
+    penalty : Array of shape (p,)
+        α in these coordinates.
+    """
+
+    x: object = None
+    y: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    weights: Array | None = None
+    exponent: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    mean: Array = field(default_factory=lambda: np.zeros(0))
+    total: float = 0.0
+    penalty: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.y)
+
+    @cached_property
+    def _unit(self) -> tuple[Array, Array, Array, Array]:
+        """Factors and shifts that standardise columns and outputs."""
+        p = self.factor.shape[1]
+        length = np.where(self.column_length > 0, self.column_length, 1.0)
+        by_column = scale(1.0 / length, -self.exponent[:p])
+        by_output = scale(1.0 / self.output_length, -self.exponent[p:])
+        return by_column, self.mean[:p] / length, by_output, self.mean[p:] / self.output_length
+
+    def batch_gradient(self, theta: Array, rows: slice) -> Array:
+        """Return an unbiased estimate (P,) of the gradient from a slice of the rows."""
+        by_column, column_mean, by_output, output_mean = self._unit
+        table = theta.reshape(-1, self.target.shape[1])
+        x = self.x[rows]  # type: ignore[index]
+        constant = output_mean - column_mean @ table
+        residual = self.y[rows] * by_output - np.asarray(x @ (by_column[:, None] * table)) - constant
+        weight = float(len(residual))
+        if self.weights is not None:
+            w = self.weights[rows]
+            residual, weight = residual * w[:, None], float(w.sum())
+        if not weight:
+            return np.zeros_like(theta)
+        share = self.total / weight
+        gradient = by_column[:, None] * np.asarray(x.T @ residual) - np.outer(column_mean, residual.sum(axis=0))
+        return np.asarray(-2.0 * share * gradient + 2.0 * self.penalty[:, None] * table).ravel()
+
+
+def quadratic_objective(triangle: Triangle) -> QuadraticObjective:
+    """Return the objective of a triangle."""
+    columns = column_norms(triangle.r)
+    total = np.sum(triangle.z**2, axis=0) + np.diagonal(triangle.tail)
+    outputs = np.where(total > 0, np.sqrt(total), 1.0)
+    return QuadraticObjective(
+        factor=triangle.r / np.where(columns > 0, columns, 1.0),
+        target=triangle.z / outputs,
+        tail=np.diagonal(triangle.tail) / outputs**2,
+        column_length=columns,
+        output_length=outputs,
+    )
+
+
+def linear_objective(triangle: Triangle, rows: Rows, alpha: float) -> LinearObjective:
+    """Return the objective of a triangle, with the rows that it was made of."""
+    reduced = quadratic_objective(triangle)
+    p = triangle.n_features
+    length = np.where(reduced.column_length > 0, reduced.column_length, 1.0)
+    return LinearObjective(
+        **{name: getattr(reduced, name) for name in QuadraticObjective.__dataclass_fields__},
+        x=rows.x,  # type: ignore[attr-defined]
+        y=rows.y,  # type: ignore[attr-defined]
+        weights=rows.weights,  # type: ignore[attr-defined]
+        exponent=triangle.exponent,
+        mean=triangle.mean,
+        total=triangle.total,
+        penalty=scale(np.full(p, alpha), -2 * triangle.exponent[:p]) / length**2,
+    )

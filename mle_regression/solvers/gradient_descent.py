@@ -1,0 +1,108 @@
+"""Gradient descent with a constant step, plain or accelerated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mle_regression.linalg.arrays import Array
+from mle_regression.objective import Objective
+from mle_regression.solvers.base import Options
+from mle_regression.solvers.path import Control, Path, Walk, walk
+
+ACCELERATIONS = ("none", "nesterov", "polyak")
+
+
+@dataclass
+class GradientDescent(Options):
+    """Full-batch gradient descent.
+
+    Parameters
+    ----------
+    acceleration : {"none", "nesterov", "polyak"}, default="nesterov"
+        With the constants for eigenvalues from λmin to λmax, κ = λmax/λmin, on a quadratic:
+        "none", step 2/(λmin + λmax), rate (κ − 1)/(κ + 1);
+        "nesterov" (Nesterov, 1983; constants of Lessard, Recht and Packard, 2016), step 4/(3λmax + λmin), momentum
+        (√(3κ + 1) − 2)/(√(3κ + 1) + 2), rate 1 − 2/√(3κ + 1);
+        "polyak" (Polyak, 1964), step 4/(√λmax + √λmin)², momentum ((√κ − 1)/(√κ + 1))², rate (√κ − 1)/(√κ + 1).
+    """
+
+    acceleration: str = "nesterov"
+
+    name: ClassVar[str] = "gd"
+    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    from_sums: ClassVar[bool] = True
+    draws_batches: ClassVar[bool] = False
+
+    def minimise(self, objective: Objective, control: Control) -> Path:
+        """Follow the gradient from the objective's start."""
+        if self.acceleration not in ACCELERATIONS:
+            raise ValueError(
+                f"acceleration={self.acceleration!r} is not one of: {', '.join(map(repr, ACCELERATIONS))}."
+            )
+        spectrum = objective.spectrum
+        low, high = (float(spectrum[0]), float(spectrum[-1])) if spectrum is not None and spectrum.size else (1.0, 1.0)
+        step, momentum, rate = constants(self.acceleration, low, high)
+        bound = stable_bound(self.acceleration, momentum, high)
+        if control.learning_rate != "auto":
+            step = float(control.learning_rate)
+            if step >= bound:
+                raise ValueError(
+                    f"learning_rate={step:g} would diverge: steps are stable below {bound:.6g} (2/λmax is {2 / high:.6g}, "
+                    "in columns of unit length). Take a smaller one, or 'auto'."
+                )
+            rate = linear_rate(self.acceleration, step, momentum, low, high)
+        follower = Walk(control, objective.start, low, f"Steps are stable below {bound:.6g}.", proven=True)
+        nesterov = self.acceleration == "nesterov"
+
+        def descend(follower: Walk) -> None:
+            theta = follower.path.theta.copy()
+            velocity = np.zeros_like(theta)
+            loss, gradient = objective.value_and_gradient(theta)
+            ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+            while not ended and follower.path.n_iter < control.max_iter:
+                velocity = momentum * velocity - step * gradient
+                theta = theta + velocity
+                ahead = theta + momentum * velocity if nesterov else theta
+                loss, gradient = objective.value_and_gradient(ahead)
+                ended = follower.note(ahead, loss, float(np.linalg.norm(gradient)))
+
+        path = walk(descend, follower)
+        path.rate = rate
+        return path
+
+
+def constants(acceleration: str, low: float, high: float) -> tuple[float, float, float]:
+    """Return step, momentum and rate that are best for eigenvalues from ``low`` to ``high``."""
+    root = np.sqrt(high / low)
+    if acceleration == "polyak":
+        momentum = ((root - 1) / (root + 1)) ** 2
+        return 4.0 / (np.sqrt(high) + np.sqrt(low)) ** 2, float(momentum), float(np.sqrt(momentum))
+    if acceleration == "nesterov":
+        wide = np.sqrt(3 * root**2 + 1)
+        return 4.0 / (3 * high + low), float((wide - 2) / (wide + 2)), float(1 - 2 / wide)
+    return 2.0 / (low + high), 0.0, (high - low) / (high + low)
+
+
+def stable_bound(acceleration: str, momentum: float, high: float) -> float:
+    """Return the step from which on the largest eigenvalue's direction grows, 2/λmax without acceleration."""
+    if acceleration == "nesterov":
+        return 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum) / high
+    return 2.0 / high
+
+
+def linear_rate(acceleration: str, step: float, momentum: float, low: float, high: float) -> float:
+    """Return the spectral radius of the iteration, the largest over both ends of the spectrum."""
+    return max(_radius(acceleration, step, momentum, value) for value in (low, high))
+
+
+def _radius(acceleration: str, step: float, momentum: float, eigenvalue: float) -> float:
+    shrink = 1.0 - step * eigenvalue
+    if acceleration == "none":
+        return abs(shrink)
+    gain = (1.0 + momentum) * shrink if acceleration == "nesterov" else 1.0 + momentum - step * eigenvalue
+    product = momentum * shrink if acceleration == "nesterov" else momentum
+    iteration: Array = np.array([[gain, -product], [1.0, 0.0]])
+    return float(np.abs(np.linalg.eigvals(iteration)).max())

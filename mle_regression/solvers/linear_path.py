@@ -1,0 +1,142 @@
+"""A linear model by an iterative solver: the rows are reduced, the solver sees an objective, its path becomes a solution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.geometry import deficient_geometry, dropped_geometry, geometry_of
+from mle_regression.linalg.rank import (
+    independent_columns,
+    relations,
+    smallest_coefficients,
+    spectrum,
+    surely_full_rank,
+)
+from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.triangle import Triangle
+from mle_regression.objective import QuadraticObjective, linear_objective, quadratic_objective
+from mle_regression.solvers.base import LeastSquares, Solution, Status
+from mle_regression.solvers.direct import Estimate, as_solution
+from mle_regression.solvers.normal import cholesky, is_wide
+from mle_regression.solvers.passes import sum_moments
+from mle_regression.solvers.path import Control, Path, remaining
+from mle_regression.solvers.qr import reduce_by_qr
+from mle_regression.solvers.summed import ABOVE_FLOOR, reduce_sums
+
+
+@runtime_checkable
+class Iterative(Protocol):
+    """An algorithm that follows an objective down; ``draws_batches`` tells whether it needs rows to do so."""
+
+    name: ClassVar[str]
+    noises: ClassVar[frozenset[str]]
+    from_sums: ClassVar[bool]
+    draws_batches: ClassVar[bool]
+
+    def minimise(self, objective: Any, control: Control) -> Path:
+        """Follow a path to a minimum."""
+        ...
+
+
+def solve_by_path(problem: LeastSquares, solver: Iterative, control: Control, start: Array | None = None) -> Solution:
+    """Minimise a least-squares problem step by step.
+
+    Parameters
+    ----------
+    problem : LeastSquares
+    solver : Iterative
+    control : Control
+    start : Array of shape (p, m), default=None
+        Coefficients in the units of X to start from; zero if None.
+    """
+    triangle = _reduce(problem)
+    if problem.sums is not None:
+        problem = replace(problem, tolerance=max(problem.tolerance, ABOVE_FLOOR))
+    kept, part = np.arange(triangle.n_features), triangle
+    s = None if surely_full_rank(triangle, problem.tolerance) else spectrum(triangle, problem.tolerance)
+    deficient = s is not None and s.rank < triangle.n_features
+    if deficient and s is not None and problem.deficiency == "drop":
+        kept = independent_columns(triangle, s, problem.tolerance)
+        part = triangle.columns(kept)
+    objective = _objective(problem, solver, part, kept, start)
+    tell = control.tell
+
+    def told(iteration: int, theta: Array, loss: float, norm: float) -> bool:
+        return tell is not None and tell(iteration, in_units(theta), loss, norm)
+
+    def in_units(theta: Array) -> Array:
+        p = triangle.n_features
+        coef = scale(full(theta), triangle.exponent[None, p:] - triangle.exponent[:p, None])
+        mean = scale(triangle.mean, triangle.exponent)
+        return np.vstack([mean[p:] - mean[:p] @ coef, coef])
+
+    def full(theta: Array) -> Array:
+        coef = np.zeros((triangle.n_features, part.z.shape[1]))
+        coef[kept] = objective.coefficients(theta)
+        return coef
+
+    path = solver.minimise(objective, replace(control, tell=told if tell else None))
+    coef = full(path.theta)
+    geometry = geometry_of(part, problem.centred, problem.alpha)
+    if deficient and s is not None:
+        geometry = deficient_geometry(triangle, s, problem.centred, problem.alpha)
+        if problem.deficiency == "drop":
+            geometry = dropped_geometry(geometry_of(part, problem.centred, problem.alpha), kept, geometry)
+        else:
+            coef = smallest_coefficients(triangle, s, coef)
+    left = triangle.z - triangle.r @ coef
+    penalty = coef * scale(np.full(len(coef), problem.alpha), -2 * triangle.exponent[: len(coef)])[:, None]
+    cross = triangle.tail + left.T @ left - coef.T @ penalty
+    p = triangle.n_features
+    estimate = Estimate(coef, triangle.mean[p:] - triangle.mean[:p] @ coef, cross, geometry)
+    solution = as_solution(problem, triangle, estimate, solver.name)
+    lowest = float(objective.spectrum[0]) if objective.spectrum.size else 0.0
+    solution = replace(
+        solution,
+        losses=tuple(path.losses),
+        gradient_norms=tuple(path.gradient_norms),
+        rates=(path.rate, path.observed_rate),
+        status=path.status,
+        remaining=0.0 if path.status is Status.CONVERGED else remaining(path, control, lowest),
+    )
+    if deficient and s is not None:
+        shown = relations(triangle, independent_columns(triangle, s, problem.tolerance))
+        return replace(
+            solution, relations=shown, status=Status.RANK_DEFICIENT if path.status is Status.CONVERGED else path.status
+        )
+    return solution
+
+
+def _reduce(problem: LeastSquares) -> Triangle:
+    if problem.sums is not None:
+        return reduce_sums(problem)[0]
+    if not is_wide(problem):
+        moments, frame = sum_moments(problem)
+        triangle = cholesky(problem, moments, frame)
+        if triangle is not None:
+            return triangle
+    else:
+        _, frame = sum_moments(problem)
+    return reduce_by_qr(problem, frame)[0]
+
+
+def _objective(
+    problem: LeastSquares, solver: Iterative, part: Triangle, kept: IntArray, start: Array | None
+) -> QuadraticObjective:
+    if solver.draws_batches:
+        if len(kept) < problem.rows.shape[1]:
+            raise ValueError(
+                f"solver={solver.name!r} cannot drop dependent columns; remove them, or take on_rank_deficiency='min_norm'."
+            )
+        objective: QuadraticObjective = linear_objective(part, problem.rows, problem.alpha)
+    else:
+        objective = quadratic_objective(part)
+    if start is None:
+        return objective
+    p = part.n_features
+    in_triangle = scale(start[kept], part.exponent[:p, None] - part.exponent[None, p:])
+    return replace(objective, beginning=in_triangle * objective.column_length[:, None] / objective.output_length)

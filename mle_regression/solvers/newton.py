@@ -1,0 +1,107 @@
+"""Newton's method with conjugate gradients inside a trust region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.objective import Objective
+from mle_regression.solvers.base import Options
+from mle_regression.solvers.path import Control, Path, Walk, walk
+
+_ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
+
+
+@dataclass
+class NewtonCG(Options):
+    """Trust-region Newton: each step minimises the quadratic model by conjugate gradients (Steihaug, 1983).
+
+    Products with the Hessian are exact. Where conjugate gradients meet negative curvature they follow it to the edge of the
+    region, so that saddle points are left; one where the gradient is zero is left along a direction drawn at random.
+
+    Parameters
+    ----------
+    radius : float, default=1.0
+        Of the first trust region.
+    """
+
+    radius: float = 1.0
+
+    name: ClassVar[str] = "newton"
+    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    from_sums: ClassVar[bool] = True
+    draws_batches: ClassVar[bool] = False
+
+    def minimise(self, objective: Objective, control: Control) -> Path:
+        """Follow trust-region Newton steps."""
+        if control.learning_rate != "auto":
+            raise ValueError("newton chooses its own steps; leave learning_rate='auto'.")
+        spectrum = objective.spectrum
+        low = float(spectrum[0]) if spectrum is not None and spectrum.size else 0.0
+        follower = Walk(control, objective.start, low, "It chooses its own steps: look for numbers of extreme size.")
+
+        def iterate(follower: Walk) -> None:
+            theta, radius = follower.path.theta.copy(), self.radius
+            loss, gradient = objective.value_and_gradient(theta)
+            ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+            while not ended and follower.path.n_iter < control.max_iter:
+                step, model = trust_region_step(objective, theta, gradient, radius, control.rng)
+                length = float(np.linalg.norm(step))
+                if not length > 0:
+                    return
+                new_loss, new_gradient = objective.value_and_gradient(theta + step)
+                rounding = 16.0 * EPS * (abs(loss) + 1e-300)
+                agreement = (loss - new_loss + rounding) / (-model + rounding)
+                if agreement < _POOR:
+                    radius = 0.25 * length
+                elif agreement > _GOOD and length > 0.99 * radius:
+                    radius = 2.0 * radius
+                if agreement > _ACCEPT:
+                    theta, loss, gradient = theta + step, new_loss, new_gradient
+                ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+
+        return walk(iterate, follower)
+
+
+def trust_region_step(
+    objective: Objective, theta: Array, gradient: Array, radius: float, rng: np.random.Generator
+) -> tuple[Array, float]:
+    """Return a step inside the radius, and what the quadratic model says it gains (negative)."""
+    step, image = np.zeros_like(theta), np.zeros_like(theta)
+    residual = -gradient
+    if not residual.any():
+        residual = rng.standard_normal(len(theta))
+        residual *= 1e-3 * radius / np.linalg.norm(residual)
+    direction = residual.copy()
+    squares = float(residual @ residual)
+    enough = squares * min(0.25, squares**0.5) ** 2 if gradient.any() else 0.0
+    for _ in range(2 * len(theta) + 10):
+        curved = objective.hessian_vector(theta, direction)
+        curvature = float(direction @ curved)
+        if curvature <= 0:
+            edge = _to_edge(step, direction, radius)
+            step, image = step + edge * direction, image + edge * curved
+            break
+        size = squares / curvature
+        if np.linalg.norm(step + size * direction) >= radius:
+            edge = _to_edge(step, direction, radius)
+            step, image = step + edge * direction, image + edge * curved
+            break
+        step, image = step + size * direction, image + size * curved
+        residual = residual - size * curved
+        new_squares = float(residual @ residual)
+        if new_squares <= enough or new_squares == 0:
+            break
+        direction = residual + (new_squares / squares) * direction
+        squares = new_squares
+    return step, float(gradient @ step + 0.5 * step @ image)
+
+
+def _to_edge(step: Array, direction: Array, radius: float) -> float:
+    """Return t ≥ 0 with ‖step + t·direction‖ = radius."""
+    a, b, c = direction @ direction, step @ direction, step @ step - radius**2
+    discriminant = float(b * b - a * c)
+    return float((-b + max(discriminant, 0.0) ** 0.5) / a)

@@ -1,0 +1,153 @@
+"""How an iterative solver gets there: its controls, the path it leaves, and what may end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mle_regression.linalg.arrays import Array
+from mle_regression.solvers.base import Status
+
+# Steps in a row that raise the loss, to above that of the start, before a path is given up as divergent: momentum overshoots.
+_RISES = 5
+
+
+class DivergenceError(ValueError):
+    """The loss rises without end, or is no number any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What nearly all iterative solvers share.
+
+    Attributes
+    ----------
+    learning_rate : float or "auto"
+    batch_size : int or None
+    max_iter : int
+        Iterations, or passes over the rows of solvers that draw batches.
+    tol : float
+        Distance to the optimum, relative to the parameters' length, that is near enough; bounded by the gradient over the
+        smallest curvature where that is known, else the norm of the gradient itself.
+    rng : numpy.random.Generator
+    tell : callable, default=None
+        Called with (iteration, theta, loss, gradient norm) after each iteration; a true return value ends the path. What
+        theta is (an objective's, or a model's parameters) is for who made the objective to say.
+    """
+
+    learning_rate: float | str
+    batch_size: int | None
+    max_iter: int
+    tol: float
+    rng: np.random.Generator
+    tell: Callable[[int, Array, float, float], bool] | None = None
+
+
+@dataclass(slots=True)
+class Path:
+    """Where an iterative solver has been.
+
+    Attributes
+    ----------
+    theta : Array of shape (P,)
+        Where it is.
+    losses, gradient_norms : list of float
+        J and the norm of its gradient after each iteration, the start before them.
+    status : Status
+    rate : float
+        By how much a step shrinks the error according to theory; NaN where there is none.
+    """
+
+    theta: Array
+    losses: list[float] = field(default_factory=list)
+    gradient_norms: list[float] = field(default_factory=list)
+    status: Status = Status.MAX_ITER
+    rate: float = np.nan
+
+    @property
+    def n_iter(self) -> int:
+        """Number of iterations."""
+        return max(0, len(self.losses) - 1)
+
+    @property
+    def observed_rate(self) -> float:
+        """By how much an iteration has shrunk the gradient, the geometric mean over the second half of the path."""
+        norms = np.array(self.gradient_norms)
+        half = len(norms) // 2
+        if len(norms) < 4 or not norms[-1] > 0 or not norms[half] > 0:
+            return float(np.nan)
+        return float((norms[-1] / norms[half]) ** (1.0 / (len(norms) - 1 - half)))
+
+
+class Walk:
+    """Follow a path: note each iteration, and tell when to end it.
+
+    Parameters
+    ----------
+    control : Control
+    theta : Array of shape (P,)
+    lowest : float
+        Smallest curvature, zero if not known.
+    stable : str
+        What to say of a step that does not diverge.
+    proven : bool, default=False
+        Whether theory says that the path converges, however far it swings out before; only what is no number ends it then.
+    """
+
+    def __init__(self, control: Control, theta: Array, lowest: float, stable: str, proven: bool = False) -> None:
+        self.control, self.lowest, self.stable, self.proven = control, lowest, stable, proven
+        self.path = Path(theta)
+        self.rises = 0
+
+    def note(self, theta: Array, loss: float, norm: float) -> bool:
+        """Note where the path is, and return whether it ends there."""
+        path, control = self.path, self.control
+        finite = np.isfinite(loss) and np.isfinite(norm)
+        if path.losses:
+            risen = not finite or loss > path.losses[-1]
+            self.rises = self.rises + 1 if risen else 0
+            grown = not self.proven and self.rises >= _RISES and loss > path.losses[0]
+            if not finite or grown:
+                raise DivergenceError(
+                    f"The solver diverged after {path.n_iter + 1} iterations; the last finite loss was "
+                    f"{path.losses[-1]:.6g}, in units of the spread of y. {self.stable}"
+                )
+        path.theta = theta
+        path.losses.append(loss)
+        path.gradient_norms.append(norm)
+        stop = control.tell is not None and path.n_iter > 0 and control.tell(path.n_iter, theta, loss, norm)
+        if self.near(theta, norm):
+            path.status = Status.CONVERGED
+            return True
+        if stop:
+            path.status = Status.STOPPED
+        return stop
+
+    def near(self, theta: Array, norm: float) -> bool:
+        """Whether the optimum is within the tolerance: on a quadratic, ‖g‖/λmin is no less than the distance to it."""
+        if not self.lowest:
+            return norm <= self.control.tol
+        return (
+            norm <= self.control.tol * self.lowest * max(float(np.linalg.norm(theta)), np.finfo(np.float64).tiny)
+            or norm == 0
+        )
+
+
+def walk(step: Callable[[Walk], None], follower: Walk) -> Path:
+    """Run a solver's loop; Ctrl-C ends it where it is."""
+    try:
+        step(follower)
+    except KeyboardInterrupt:
+        follower.path.status = Status.INTERRUPTED
+    return follower.path
+
+
+def remaining(path: Path, control: Control, lowest: float) -> float:
+    """Return how many more iterations the path needs at the rate of its second half; infinite if it gets no nearer."""
+    rate = path.observed_rate
+    target = control.tol * (lowest * float(np.linalg.norm(path.theta)) if lowest else 1.0)
+    if not path.gradient_norms or not rate < 1.0 or not target > 0:
+        return float(np.inf)
+    return float(np.ceil(np.log(target / path.gradient_norms[-1]) / np.log(rate)))
