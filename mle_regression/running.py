@@ -15,7 +15,7 @@ from mle_regression.linalg.frame import Frame, choose_frame
 from mle_regression.linalg.gram import Moments, block_moments
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.sums import ExactSums, exact_sums, no_sums, sums_of_moments
-from mle_regression.linalg.triangle import reciprocal_condition, triangle_of_moments
+from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_moments
 from mle_regression.rows.base import Block, Rows, Totals, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares
@@ -27,6 +27,7 @@ _WELL_CONDITIONED = 30.0
 # So do they, where y is no closer to the columns than this leaves of its sum of squares.
 _CLOSE_FIT = 1e3
 _SAMPLE_ROWS = 256
+_SPECTRUM_COLUMNS = 500
 # A column that is this much penalty has lost half of its digits to it.
 _SWAMPED = 1.0 - 1e-8
 # So many rows for each column tell how dependent the columns are; fewer are summed exactly.
@@ -282,9 +283,17 @@ def _well_conditioned(sums: RunningSums) -> bool:
     if sums.rounded is None:
         return True
     triangle = triangle_of_moments(sums.rounded, sums.frame, sums.n_features, sums.rounded_weight, True, 0.0)
-    if triangle is None or not reciprocal_condition(triangle.r) * _WELL_CONDITIONED > 1.0:
+    if triangle is None or not _condition(triangle) < _WELL_CONDITIONED:
         return False
     return bool((np.sum(triangle.z**2, axis=0) < _CLOSE_FIT * np.diagonal(triangle.tail)).all())
+
+
+def _condition(triangle: Triangle) -> float:
+    """Condition of the columns: the ratio of singular values while they cost little, an estimate of more than that else."""
+    if triangle.n_features > _SPECTRUM_COLUMNS:
+        return 1.0 / max(reciprocal_condition(triangle.r), np.finfo(np.float64).tiny)
+    values = np.linalg.svd(triangle.r, compute_uv=False)
+    return float(values[0] / max(values[-1], np.finfo(np.float64).tiny)) if values.size else 1.0
 
 
 def to_state(sums: RunningSums) -> dict[str, Any]:
