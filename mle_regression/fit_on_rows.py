@@ -1,0 +1,403 @@
+"""A linear fit and rows to judge it by: what both give together, in numbers."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mle_regression import checks
+from mle_regression.diagnostics import robust
+from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage_of, parameter_exponents
+from mle_regression.diagnostics.fitted import FittedLinear, accurate_residuals
+from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
+from mle_regression.diagnostics.residual_tests.base import FitView, undefined
+from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
+from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.threads import one_blas_thread
+from mle_regression.models.linear import linear_map
+from mle_regression.reports.summary import Optimum
+from mle_regression.rows.base import Block
+from mle_regression.rows.registry import as_rows
+from mle_regression.warnings import InferenceWarning, warn_user
+
+TRAINING, NEW = "the rows of the fit", "new rows"
+_SAME, _SAME_TRACE = 1e-6, 1e-3
+_ROUNDING = 256.0
+_ROW_COLUMNS = pd.Index(Influence.__dataclass_fields__)
+
+
+class FitOnRows:
+    """A snapshot of a fit, rows, and what follows from both, worked out once when first asked for.
+
+    Parameters
+    ----------
+    fit : FittedLinear
+    optimum : Optimum
+    x : array or sparse matrix of shape (n, p)
+    y : Array of shape (n, m)
+    weights : Array of shape (n,) or None for ones
+    labels : pandas.Index or None
+        Of the rows.
+    """
+
+    @one_blas_thread()
+    def __init__(
+        self,
+        fit: FittedLinear,
+        optimum: Optimum,
+        x: Any,
+        y: Array,
+        weights: Array | None,
+        labels: pd.Index | None,
+    ) -> None:
+        self._fit = fit
+        self._optimum = optimum
+        self._x = x
+        self._y = y
+        # In the coordinates of the geometry, whose weights are divided by a power of four.
+        self._weights = None if weights is None else scale(weights, -2 * fit.weight_exponent)
+        if weights is None and fit.weight_exponent:
+            self._weights = scale(np.ones(len(y)), -2 * fit.weight_exponent)
+        self._labelled = labels is not None
+        self._labels = pd.RangeIndex(len(y)) if labels is None else labels
+        self.data = TRAINING if self._is_training() else NEW
+
+    @cached_property
+    def _row_values(self) -> tuple[Array, Array]:
+        """Residuals (n, m) of outputs divided by ``2**output_exponent``, and leverages (n,) for rows of weight one."""
+        fit = self._fit
+
+        scores: list[Array] = []
+
+        def values(block: Block) -> Array:
+            q = self._whitener(block.x)
+            lever = leverage_of(fit.geometry, block.x, q)
+            if self._whitener.accurate:
+                residual = accurate_residuals(block.x, block.y, fit)
+            else:
+                residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
+            scores.append(q.T @ (residual if block.weights is None else block.weights[:, None] * residual))
+            return np.column_stack([residual, lever])
+
+        table = as_rows(self._x, self._y, self._weights).map(values, dense=True)
+        self._score = np.sum(scores, axis=0)
+        residual, lever = table[:, :-1], table[:, -1]
+        if self._whitener.correction.size:
+            residual = self._without_projection(residual)
+        return residual, lever
+
+    def _without_projection(self, residual: Array) -> Array:
+        """Take from residuals the part in the span of the columns, which is what the rounding of coefficients left."""
+        rows = as_rows(self._x, residual, self._weights)
+
+        def inside(block: Block) -> Array:
+            q = self._whitener(block.x)
+            return np.asarray(q.T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
+
+        part = rows.reduce(inside, np.add, dense=True)
+        if (np.linalg.norm(part, axis=0) > self._rounding).any():
+            return residual  # of other outputs than were fitted
+        return rows.map(lambda block: block.y - self._whitener(block.x) @ part, dense=True)
+
+    @cached_property
+    def _whitener(self) -> Whitener:
+        """Whitening of the rows, in twice the precision where the fit was refined too."""
+        fit = self._fit
+        if not self._optimum.refined:
+            return Whitener(fit.geometry)
+        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        return accurate_whitener(rows, fit.geometry)
+
+    @property
+    def _residual(self) -> Array:
+        """Residuals (n, m) of outputs divided by ``2**output_exponent``."""
+        return self._row_values[0]
+
+    @cached_property
+    def _fitted(self) -> Array:
+        """Fitted means (n, m) of outputs so divided."""
+        return scale(self._y, -self._fit.output_exponent) - self._residual
+
+    @property
+    def _precision(self) -> Array | None:
+        return None if self._fit.frequency else self._weights
+
+    @cached_property
+    def _influence(self) -> Influence:
+        fit = self._fit
+        return influence(
+            self._fitted,
+            self._residual,
+            self._row_values[1],
+            self._precision,
+            Noise(
+                fit.noise,
+                fit.residual_dof,
+                fit.effective_dof,
+                fit.penalised,
+            ),
+            fitted_on=self.data == TRAINING,
+        )
+
+    @cached_property
+    def _press(self) -> Array:
+        """PRESS (m,) in the coordinates of the geometry."""
+        residual = self._influence.loo_residual
+        undetermined = np.isnan(self._row_values[1])
+        if undetermined.any():
+            residual = np.where(undetermined[:, None], np.nan, residual)
+        if self._weights is None:
+            return np.asarray(np.sum(residual**2, axis=0))
+        counted = self._weights > 0
+        return np.asarray(self._weights[counted] @ residual[counted] ** 2)
+
+    def _warn_of_undefined(self, name: str, values: Array) -> None:
+        if np.isnan(values).any():
+            reason = (
+                "a row has leverage one"
+                if self.data == TRAINING
+                else "new rows ask for what the fit does not determine"
+            )
+            if not np.isnan(self._press).any():
+                reason = "y does not vary"
+            warn_user(f"{name} is NaN: {reason}.", InferenceWarning)
+
+    def _row_table(self, k: int) -> pd.DataFrame:
+        """Influence of each row on output k."""
+        found, exponent = self._influence, int(self._fit.output_exponent[k])
+        table = np.empty((len(_ROW_COLUMNS), len(self._y)))
+        for values, name in zip(table, _ROW_COLUMNS, strict=True):
+            values[:] = found.leverage if name == "leverage" else getattr(found, name)[:, k]
+            if exponent and name in ("fitted", "residual", "loo_residual"):
+                np.ldexp(values, exponent, out=values)
+        return pd.DataFrame(table.T, columns=_ROW_COLUMNS, index=self._labels, copy=False)
+
+    def _changes(self, k: int) -> Array:
+        """DFBETAS (n, c + p) of output k."""
+        found = self._influence
+        training = self.data == TRAINING
+        pull = row_changes(found, self._precision, k, fitted_on=training)
+        weight = np.ones(len(pull)) if self._precision is None else self._precision
+        # Of the variance of a coefficient, adding a row takes this share, times the square of its component.
+        share = weight / (1.0 + found.leverage)
+        root = self._whitener.root
+        unit = root / np.where(column_norms(root.T) > 0, column_norms(root.T), 1.0)[:, None]
+
+        def changes(block: Block) -> Array:
+            components = self._whitener(block.x) @ unit.T
+            moved: Array = components * block.y[:, :1]
+            return moved if training else moved / np.sqrt(1.0 - block.y[:, 1:] * components**2)
+
+        return as_rows(self._x, np.column_stack([pull, share])).map(changes, dense=True)
+
+    @property
+    def _rounding(self) -> Array:
+        """What the rounding of coefficients and of sums may do to the length of the residuals (m,)."""
+        return _ROUNDING * np.finfo(np.float64).eps * self._fit.reach
+
+    def _is_training(self) -> bool:
+        """Whether these rows are those of the fit: as many, of the same weight, with the same residual sum of squares."""
+        fit, weights = self._fit, self._weights
+        total = float(len(self._y)) if weights is None else float(weights.sum())
+        if weights is None:
+            n = total
+        else:
+            n = float(scale(total, 2 * fit.weight_exponent)) if fit.frequency else float(np.count_nonzero(weights))
+        if abs(n - fit.n) > _SAME * fit.n or abs(total - fit.geometry.total) > _SAME * fit.geometry.total:
+            return False
+        w = np.ones(len(self._y)) if weights is None else weights
+        squares = w @ self._residual**2
+        rounding = self._rounding**2
+        if not (np.abs(squares - fit.residual_squares) <= _SAME * fit.residual_squares + rounding).all():
+            return False
+        # The gradient vanishes at the rows of the fit: what their residuals have left in the columns is rounding.
+        expected = inverse_root(fit.geometry).T @ fit.penalty_gradient
+        off = np.linalg.norm(self._score - expected, axis=0)
+        if (off > np.sqrt(_SAME**2 * squares + rounding) + _SAME * np.linalg.norm(expected, axis=0)).any():
+            return False
+        # The leverages of the rows of the fit, and of few others, add up to its degrees of freedom.
+        counted = w > 0
+        return bool(
+            abs(w[counted] @ self._row_values[1][counted] - fit.effective_dof) <= _SAME_TRACE * fit.effective_dof
+        )
+
+    @cached_property
+    def _views(self) -> list[FitView]:
+        """One view for each output, without the rows of weight zero."""
+        fit, weights = self._fit, self._weights
+        keep: Any = slice(None) if weights is None or (weights > 0).all() else weights > 0
+        counts = scale(weights, 2 * fit.weight_exponent)[keep] if fit.frequency and weights is not None else None
+        precision = self._precision
+        return [
+            FitView(
+                x=self._x[keep],
+                fitted=self._fitted[keep, k],
+                residual=self._residual[keep, k],
+                precision=None if precision is None else precision[keep],
+                counts=counts,
+                geometry=fit.geometry,
+                variance=float(fit.noise[k]),
+                dof=fit.residual_dof,
+                eps=fit.eps,
+                least_squares=self.data == TRAINING and not fit.penalised,
+            )
+            for k in range(self._y.shape[1])
+        ]
+
+    @cached_property
+    def _linear_geometry(self) -> Geometry:
+        """Geometry of the rows without penalty."""
+        if self.data == TRAINING and not self._fit.penalised:
+            return self._fit.geometry
+        return self._views[0].linear_geometry
+
+    @cached_property
+    def _own_geometry(self) -> Geometry:
+        """Geometry of the objective on the rows."""
+        return self._fit.geometry if self.data == TRAINING else self._views[0].geometry_with(self._fit.geometry.alpha)
+
+    def _tests(self, k: int) -> pd.DataFrame:
+        view, new = self._views[k], self.data == NEW
+        records = {}
+        for name, diagnostic in DIAGNOSTICS.items():
+            if diagnostic.new_rows and not new:
+                continue
+            if self._fit.noise_free[k] and not new:
+                result = undefined("the fit is exact: there is no noise to test")
+            elif diagnostic.ordered and view.counts is not None:
+                result = undefined("rows that stand for several have no order")
+            elif diagnostic.new_rows:
+                result = diagnostic.compute(view)
+            else:
+                result = diagnostic.compute(view.by_least_squares)
+            records[name] = {
+                "statistic": result.statistic,
+                "df": result.df,
+                "df_denom": result.df_denom,
+                "p_value": result.p_value,
+                "note": result.note,
+                "small_p_means": diagnostic.small_p,
+            }
+        table = pd.DataFrame.from_dict(records, orient="index").rename_axis("test")
+        missing = table.index[table["note"] != ""]
+        if len(missing):
+            reasons = "; ".join(f"{name} ({table.loc[name, 'note']})" for name in missing)
+            warn_user(f"Some tests are not defined here: {reasons}.", InferenceWarning)
+        return table
+
+    # -- covariances -------------------------------------------------------------------------------------------------
+
+    def _errors(self, root: Array) -> Array:
+        """Return standard errors (c + p, m) from roots of covariances (c + p, r, m) in scaled columns."""
+        fit = self._fit
+        lengths = np.stack([column_norms(root[:, :, k].T) for k in range(root.shape[2])], axis=1)
+        lengths[~fit.geometry.estimable] = np.nan
+        return scale(lengths, fit.output_exponent - parameter_exponents(fit.geometry)[:, None])
+
+    def _root(self, cov: Any) -> tuple[Array, float]:
+        """Roots (c + p, r, m) of the covariances of the scaled parameters, and the degrees of freedom of t."""
+        fit = self._fit
+        root = inverse_root(fit.geometry)
+        if isinstance(cov, str) and cov == "nonrobust":
+            return root[:, :, None] * fit.residual_scale, fit.residual_dof
+        kind, argument, correction = _covariance_kind(cov)
+        if self.data == NEW:
+            raise ValueError(
+                f"cov={cov!r} needs the rows that the model was fitted on, and these are others. Pass those, with their "
+                "weights, or fit a clone of the model on these."
+            )
+        if kind == "cluster":
+            meats, dof = self._cluster_meats(argument, True if correction is None else correction)
+        elif kind == "HAC":
+            meats, dof = self._hac_meats(argument, bool(correction)), fit.residual_dof
+        else:
+            meats, dof = self._hc_meats(kind), fit.residual_dof
+        root = self._whitener.root
+        return np.stack([root @ robust.meat_root(meat) for meat in meats], axis=2), dof
+
+    def _hc_meats(self, kind: str) -> list[Array]:
+        fit = self._fit
+        lever = self._influence.leverage
+        if self._weights is not None:
+            lever = np.where(self._weights > 0, lever, 0.0)
+        alone = np.flatnonzero(~(lever < 1.0 - robust.ALONE))
+        if kind in ("HC2", "HC3") and alone.size:
+            rows = f"row {self._labels[alone[0]]} has" if alone.size == 1 else f"{alone.size} rows have"
+            warn_user(
+                f"{kind} is not defined: {rows} leverage one, a coefficient of its own. "
+                'Use cov="HC1", or leave such rows out.',
+                InferenceWarning,
+            )
+            return [np.full((self._whitener.root.shape[1],) * 2, np.nan)] * self._y.shape[1]
+        factor = robust.row_factors(kind, lever)
+        if self._weights is not None:
+            factor = factor * (np.sqrt(self._weights) if fit.frequency else self._weights)
+        if kind == "HC1":
+            factor = factor * (np.sqrt(fit.n / fit.residual_dof) if fit.residual_dof > 0 else np.nan)
+        return robust.score_products(as_rows(self._x, factor[:, None] * self._residual), self._whitener)
+
+    def _scores(self) -> Array:
+        """Residuals (n, m) times weights: the factors of the scores."""
+        return self._residual if self._weights is None else self._weights[:, None] * self._residual
+
+    def _cluster_meats(self, groups: Any, correction: bool) -> tuple[list[Array], float]:
+        fit = self._fit
+        codes = checks.check_groups(groups, self._labels, self._labelled)
+        counted = np.ones(len(codes), dtype=bool) if self._weights is None else self._weights > 0
+        fewest = min(len(np.unique(codes[counted, j])) for j in range(codes.shape[1]))
+        if fewest < 2:
+            raise ValueError(
+                "All rows are in one cluster: the correlation within it cannot be told from the coefficients. Give at least "
+                "two groups, better thirty or more."
+            )
+        left = fit.residual_dof
+        spread = (fit.n - 1.0) / left if correction and left > 0 else 1.0
+        scores = self._scores()
+        meats = [np.zeros((1, 1))] * self._y.shape[1]
+        for group, size, sign in robust.intersections(codes):
+            present = len(np.unique(group[counted]))
+            factor = sign * (spread * present / (present - 1.0) if correction else 1.0)
+            for k in range(self._y.shape[1]):
+                rows = as_rows(self._x, np.column_stack([scores[:, k], group]))
+                meats[k] = meats[k] + factor * robust.cluster_meat(rows, self._whitener, size)
+        return meats, float(fewest - 1)
+
+    def _hac_meats(self, lags: Any, correction: bool) -> list[Array]:
+        fit = self._fit
+        if fit.frequency and self._weights is not None:
+            raise ValueError(
+                "Rows that stand for several have no order in time; repeat them instead for a HAC covariance."
+            )
+        counted = slice(None) if self._weights is None else self._weights > 0
+        n = int(fit.n)
+        checks.check_count("HAC lags", lags, upper=n - 1)
+        scale_up = fit.n / fit.residual_dof if correction and fit.residual_dof > 0 else 1.0
+        scores = self._scores()
+        meats = []
+        for k in range(self._y.shape[1]):
+            rows = as_rows(self._x, scores[:, k : k + 1])
+            q = rows.map(lambda block: self._whitener(block.x) * block.y, dense=True)
+            meats.append(scale_up * robust.autocorrelation_meat(q[counted], int(lags)))
+        return meats
+
+
+def _covariance_kind(cov: Any) -> tuple[str, Any, bool | None]:
+    """Return kind, argument and correction of a choice of covariance."""
+    if isinstance(cov, str) and cov in robust.HETEROSKEDASTIC:
+        return cov, None, None
+    if isinstance(cov, dict):
+        known = set(cov) - {"correction"}
+        if known in ({"cluster"}, {"HAC"}):
+            kind = known.pop()
+            correction = cov.get("correction")
+            if correction is None or isinstance(correction, (bool, np.bool_)):
+                return kind, cov[kind], None if correction is None else bool(correction)
+    raise ValueError(
+        f"cov={cov!r} is not one of: 'nonrobust', {', '.join(map(repr, robust.HETEROSKEDASTIC))}, {{'cluster': groups}}, "
+        "{'HAC': lags}, each dict with an optional 'correction': True or False."
+    )
