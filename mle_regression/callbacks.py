@@ -13,7 +13,12 @@ try:
 except ImportError:  # before version 1.9
     _callback = None
 
-CallbackSupport: Any = object if _callback is None else _callback.CallbackSupportMixin
+
+class _NoCallbacks:
+    """Stand-in: an estimator without callbacks."""
+
+
+CallbackSupport: Any = _NoCallbacks if _callback is None else _callback.CallbackSupportMixin
 
 
 def with_callbacks(method: F) -> F:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self, TypeVar
 
+import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from mle_regression import checks
 from mle_regression.diagnostics.fitted import FittedLinear
 from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.rows.base import Totals
+from mle_regression.rows.registry import as_rows
 from mle_regression.running import (
     RunningSums,
     from_state,
@@ -22,7 +26,7 @@ from mle_regression.running import (
     to_state,
     with_rows,
 )
-from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution
+from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Status
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
 from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import find_solver
@@ -38,17 +42,18 @@ _SETTLED = (
 )
 
 
-def _from_sums(estimator: Any) -> bool:
-    """Whether the solver can work from sums: those that draw batches of rows cannot."""
+def _goes_on(estimator: Any) -> bool:
+    """Whether the solver can go on with more rows: from sums, or with batches of them."""
     try:
-        return find_solver(estimator.solver, estimator.noise).from_sums
+        solver = find_solver(estimator.solver, estimator.noise)
     except ValueError:
         return True  # an error that partial_fit itself will tell
+    return solver.from_sums or (isinstance(solver, Iterative) and solver.goes_on)
 
 
-def _where_sums_are_enough(method: F) -> F:
-    """Offer a method only where the solver can work from sums."""
-    offered: F = available_if(_from_sums)(method)
+def _where_it_goes_on(method: F) -> F:
+    """Offer a method only where the solver can go on with more rows."""
+    offered: F = available_if(_goes_on)(method)
     return offered
 
 
@@ -79,14 +84,15 @@ class IncrementalFit:
     def _assign(self, problem: LeastSquares, solution: Solution, k: int, *, single_output: bool, eps: float) -> None:
         raise NotImplementedError
 
-    @_where_sums_are_enough
+    @_where_it_goes_on
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Add rows to the fit. After any batches, in any order, the fit is that of ``fit`` to all their rows.
 
         Kept are sums of cross-products, O(p²) numbers, in exact arithmetic while rows are few or columns nearly dependent (or
         with ``refine=True``), else in float64 where no more than three digits can be lost by that. They are solved when a
         fitted attribute or a method is asked for, under the parameters that the estimator then has. After ``fit`` it goes on
-        from the triangular factor, as right as a QR decomposition of all rows.
+        from the triangular factor, as right as a QR decomposition of all rows. Solvers that draw batches ("sgd", "adam",
+        "adamw") go once through the rows given, from the coefficients that they had; standard errors are of all rows.
 
         Parameters
         ----------
@@ -132,7 +138,13 @@ class IncrementalFit:
                     sums = with_rows(sums, data.x, data.y, data.weights, data.eps, self.refine)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
+            solver = find_solver(self.solver, self.noise)
+            start = None
+            if isinstance(solver, Iterative) and not solver.from_sums and "coef_" in self.__dict__:
+                start = np.atleast_2d(self.coef_).T
             self._keep(sums, data.single_output)
+            if isinstance(solver, Iterative) and not solver.from_sums and sums.totals.n_rows:
+                self._take_pass(sums, solver, data.x, data.y, data.weights, start)
         return self
 
     def merge(self, other: IncrementalFit) -> Self:
@@ -184,17 +196,34 @@ class IncrementalFit:
             self.__dict__.pop(name, None)
         self._sums = to_state(sums) | {"single_output": single_output}
 
-    def _settle(self) -> None:
-        """Solve for the rows that partial_fit was given."""
+    def _posed(self, sums: RunningSums) -> tuple[LeastSquares, int]:
+        """Pose the problem of the rows seen, under the parameters of now."""
         self._check_options()
-        sums = from_state(self._sums)
-        problem, k = pose_from_sums(
+        return pose_from_sums(
             sums,
             fit_intercept=bool(self.fit_intercept),
             alpha=float(self.alpha),
             rank_tol=None if self.rank_tol is None else float(self.rank_tol),
             deficiency=self.on_rank_deficiency,
         )
+
+    def _take_pass(
+        self, sums: RunningSums, solver: Iterative, x: Any, y: Array, weights: Array | None, start: Array | None
+    ) -> None:
+        """Go once through new rows by a solver that draws batches, from where it was."""
+        problem, k = self._posed(sums)
+        rows = as_rows(x, y, None if weights is None else scale(weights, -2 * k))
+        control = replace(self._control(self.batch_size, None), max_iter=1)
+        with one_blas_thread():
+            solution = solve_by_path(problem, solver, control, start, rows)
+        if solution.status is not Status.CONVERGED:
+            solution = replace(solution, status=Status.CONTINUING)
+        self._assign(problem, solution, k, single_output=self._sums["single_output"], eps=sums.eps)
+
+    def _settle(self) -> None:
+        """Solve for the rows that partial_fit was given."""
+        sums = from_state(self._sums)
+        problem, k = self._posed(sums)
         solver = find_solver(self.solver, self.noise)
         with one_blas_thread():
             if isinstance(solver, Iterative):

@@ -45,8 +45,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         "normal": Cholesky of the normal equation. "qr": Householder QR by blocks of rows. "svd": singular values.
         "auto": the cheapest of these that gives all the digits; `solver_` tells which.
         "gd", "lbfgs", "newton": iterations, in columns centred and of unit length, on the sums over the rows, O(p²) a step.
-        "sgd", "adam", "adamw": iterations over batches of rows. An instance, such as
-        ``GradientDescent(acceleration="polyak")`` from `mle_regression.solvers.registry`, has options of its own.
+        "lsmr": iterations on products with X and its transpose. "sgd", "adam", "adamw": on batches of rows. An instance from
+        `mle_regression.solvers`, such as ``GradientDescent(acceleration="polyak")``, has options of its own.
     fit_intercept : bool, default=True
         Whether to fit the constant b. It is never penalised.
     alpha : float, default=0.0
@@ -309,7 +309,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
                 f"To go on, {solution.status.value}."
             )
             warn_user(notes[-1], ConvergenceWarning)
-        if solution.relations:
+        if solution.relations and solution.status is not Status.CONTINUING:
             rank, size = solution.geometry.rank, solution.geometry.size
             said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), size - rank)
             if self.on_rank_deficiency == "raise":

@@ -154,6 +154,32 @@ class LinearObjective(QuadraticObjective):
         by_output = scale(1.0 / self.output_length, -self.exponent[p:])
         return by_column, self.mean[:p] / length, by_output, self.mean[p:] / self.output_length
 
+    @cached_property
+    def _sqrt_weights(self) -> Array:
+        return np.ones((len(self.y), 1)) if self.weights is None else np.sqrt(self.weights)[:, None]
+
+    def image(self, direction: Array) -> Array:
+        """Return ``[√W X̂; √penalty] v``, (n + p) · m numbers, for a direction v (P,): X̂ the standardised columns."""
+        by_column, column_mean, _, _ = self._unit
+        table = direction.reshape(-1, self.target.shape[1])
+        upper = np.asarray(self.x @ (by_column[:, None] * table)) - column_mean @ table  # type: ignore[operator]
+        return np.concatenate([(self._sqrt_weights * upper).ravel(), (np.sqrt(self.penalty)[:, None] * table).ravel()])
+
+    def transposed(self, image: Array) -> Array:
+        """Return the transpose of `image` applied to (n + p) · m numbers."""
+        by_column, column_mean, _, _ = self._unit
+        m = self.target.shape[1]
+        upper = self._sqrt_weights * image[: len(self.y) * m].reshape(-1, m)
+        lower = np.sqrt(self.penalty)[:, None] * image[len(self.y) * m :].reshape(-1, m)
+        product = np.asarray(self.x.T @ upper)  # type: ignore[attr-defined]
+        return np.asarray(by_column[:, None] * product - np.outer(column_mean, upper.sum(axis=0)) + lower).ravel()
+
+    def residual_at(self, theta: Array) -> Array:
+        """Return ``[√W ŷ; 0]`` less the `image` of theta."""
+        _, _, by_output, output_mean = self._unit
+        outputs = self._sqrt_weights * (self.y * by_output - output_mean)
+        return np.concatenate([outputs.ravel(), np.zeros(theta.size)]) - self.image(theta)
+
     def batch_gradient(self, theta: Array, rows: slice) -> Array:
         """Return an unbiased estimate (P,) of the gradient from a slice of the rows."""
         by_column, column_mean, by_output, output_mean = self._unit

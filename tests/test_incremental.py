@@ -105,7 +105,8 @@ def test_any_split_order_and_tree_of_merges(
         if not np.isfinite(whole.log_likelihood_):
             assert not np.isfinite(parts.log_likelihood_)
             return
-        full = whole.rank_ == p + intercept
+        # A penalised fit to no more rows than columns leaves next to no degrees of freedom, as a difference.
+        full = whole.rank_ == p + intercept and not (alpha and n <= p + 1)
         agree(parts, whole, rtol=1e-12 if full else 1e-7)
 
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import sklearn
 from designs import conditioned
 from sklearn.datasets import load_diabetes
@@ -11,15 +12,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 
 from mle_regression import MLELinearRegressor
-from mle_regression.solvers.gradient_descent import GradientDescent, constants, stable_bound
-from mle_regression.solvers.lbfgs import LBFGS
-from mle_regression.solvers.newton import NewtonCG
+from mle_regression.solvers import LBFGS, Adam, GradientDescent, NewtonCG, StochasticGradient
+from mle_regression.solvers.gradient_descent import constants, stable_bound
 from mle_regression.solvers.path import Control, DivergenceError
 from mle_regression.solvers.registry import SOLVERS
-from mle_regression.solvers.stochastic import Adam, StochasticGradient
 
-FULL_BATCH = sorted(name for name, kind in SOLVERS.items() if not getattr(kind, "draws_batches", True))
-BATCHES = sorted(name for name, kind in SOLVERS.items() if getattr(kind, "draws_batches", False))
+FULL_BATCH = sorted(name for name, kind in SOLVERS.items() if not getattr(kind, "goes_on", True))
+BATCHES = sorted(name for name, kind in SOLVERS.items() if getattr(kind, "goes_on", False))
 
 
 @pytest.fixture(params=FULL_BATCH)
@@ -68,6 +67,10 @@ def test_full_batch_solvers_reach_the_direct_solution(full_batch, name, options)
 
 @pytest.mark.parametrize("how", ["min_norm", "drop"])
 def test_dependent_columns(full_batch, rng, how):
+    if (full_batch, how) == ("lsmr", "drop"):
+        with pytest.raises(ValueError, match="cannot drop"):
+            MLELinearRegressor(solver="lsmr", on_rank_deficiency="drop").fit(np.ones((9, 2)), np.arange(9.0))
+        return
     X = rng.standard_normal((60, 3))
     X = np.column_stack([X, X[:, 0] - 2 * X[:, 1] + 1, np.ones(60)])
     y = X @ [1, 2, 3, 4, 5] + rng.standard_normal(60)
@@ -214,16 +217,48 @@ def test_bad_options(rng):
             MLELinearRegressor(**options).fit(X, y)
     with pytest.warns(ConvergenceWarning), pytest.warns(UserWarning, match="batch_size=50 is more than the 20 rows"):
         MLELinearRegressor(solver="sgd", batch_size=50, max_iter=3).fit(X, y)
-    assert not hasattr(MLELinearRegressor(solver="sgd"), "partial_fit")
+    assert not hasattr(MLELinearRegressor(solver="lsmr"), "partial_fit")
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_stochastic_continuation(name, rng):
+    X = rng.standard_normal((3000, 3)) * [1, 1e3, 1e-2] + [0, 5e3, 0]
+    y = X @ [1, 1e-3, 100] + 0.1 * rng.standard_normal(3000)
+    model = MLELinearRegressor(solver=name, random_state=0, learning_rate=0.01)
+    direct = MLELinearRegressor().fit(X, y)
+    errors = []
+    for _ in range(5):
+        for part in np.array_split(np.arange(3000), 10):
+            model.partial_fit(X[part], y[part])
+            errors.append(np.abs(model.coef_ / direct.coef_ - 1).max())
+    assert errors[-1] < 0.05 < errors[0]
+    assert not model.converged_
+    assert model.predict(X).shape == (3000,)
 
 
 def test_partial_fit(full_batch, rng):
+    if full_batch == "lsmr":
+        pytest.skip("lsmr needs the rows")
     X, y = rng.standard_normal((60, 3)) * [1, 1e3, 1e-2] + [0, 5, 1], rng.standard_normal(60)
     parts = MLELinearRegressor(solver=full_batch).partial_fit(X[:20], y[:20]).partial_fit(X[20:], y[20:])
     direct = MLELinearRegressor().fit(X, y)
     np.testing.assert_allclose(parts.coef_, direct.coef_, rtol=1e-6)
     assert parts.solver_ == full_batch
     np.testing.assert_allclose(parts.standard_errors_, direct.standard_errors_, rtol=1e-9)
+
+
+def test_lsmr_on_sparse_and_wide_columns(rng):
+    X = sp.random(400, 30, density=0.2, random_state=1, format="csr")
+    y = X @ rng.standard_normal(30) + 0.1 * rng.standard_normal(400)
+    for options in ({}, {"alpha": 1.0}, {"fit_intercept": False}):
+        found = MLELinearRegressor(solver="lsmr", **options).fit(X, y, rng.uniform(1, 2, 400))
+        assert found.converged_
+        assert found.n_iter_ < 60
+    wide = sp.random(40, 200, density=0.1, random_state=2, format="csr")
+    y = rng.standard_normal(40)
+    direct = MLELinearRegressor(alpha=0.1).fit(wide, y)
+    found = MLELinearRegressor(solver="lsmr", alpha=0.1).fit(wide, y)
+    np.testing.assert_allclose(found.coef_, direct.coef_, rtol=1e-5, atol=1e-8)
 
 
 def test_solver_options_can_be_searched(rng):

@@ -18,6 +18,7 @@ class Status(Enum):
 
     CONVERGED = "nothing to do"
     MAX_ITER = "raise max_iter, loosen tol, or take a direct solver: solver='auto'"
+    CONTINUING = "give more rows to partial_fit, or the same again"
     STOPPED = "a callback asked to stop; fit again without it"
     INTERRUPTED = "the fit was interrupted; fit again, with warm_start=True to go on from here"
     RANK_DEFICIENT = (

@@ -35,6 +35,7 @@ class GradientDescent(Options):
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
     from_sums: ClassVar[bool] = True
     draws_batches: ClassVar[bool] = False
+    goes_on: ClassVar[bool] = False
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow the gradient from the objective's start."""

@@ -29,6 +29,7 @@ class LBFGS(Options):
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
     from_sums: ClassVar[bool] = True
     draws_batches: ClassVar[bool] = False
+    goes_on: ClassVar[bool] = False
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow quasi-Newton steps; restarted where the line search gives up above the tolerance."""

@@ -19,6 +19,7 @@ from mle_regression.linalg.rank import (
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle
 from mle_regression.objective import QuadraticObjective, linear_objective, quadratic_objective
+from mle_regression.rows.base import Rows
 from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.direct import Estimate, as_solution
 from mle_regression.solvers.normal import cholesky, is_wide
@@ -30,19 +31,25 @@ from mle_regression.solvers.summed import ABOVE_FLOOR, reduce_sums
 
 @runtime_checkable
 class Iterative(Protocol):
-    """An algorithm that follows an objective down; ``draws_batches`` tells whether it needs rows to do so."""
+    """An algorithm that follows an objective down.
+
+    ``draws_batches`` tells whether it needs rows to do so, ``goes_on`` whether some new ones are enough to go on with.
+    """
 
     name: ClassVar[str]
     noises: ClassVar[frozenset[str]]
     from_sums: ClassVar[bool]
     draws_batches: ClassVar[bool]
+    goes_on: ClassVar[bool]
 
     def minimise(self, objective: Any, control: Control) -> Path:
         """Follow a path to a minimum."""
         ...
 
 
-def solve_by_path(problem: LeastSquares, solver: Iterative, control: Control, start: Array | None = None) -> Solution:
+def solve_by_path(
+    problem: LeastSquares, solver: Iterative, control: Control, start: Array | None = None, batch: Rows | None = None
+) -> Solution:
     """Minimise a least-squares problem step by step.
 
     Parameters
@@ -52,6 +59,8 @@ def solve_by_path(problem: LeastSquares, solver: Iterative, control: Control, st
     control : Control
     start : Array of shape (p, m), default=None
         Coefficients in the units of X to start from; zero if None.
+    batch : Rows, default=None
+        The rows to draw from, where the problem has only sums of all of them.
     """
     triangle = _reduce(problem)
     if problem.sums is not None:
@@ -62,7 +71,7 @@ def solve_by_path(problem: LeastSquares, solver: Iterative, control: Control, st
     if deficient and s is not None and problem.deficiency == "drop":
         kept = independent_columns(triangle, s, problem.tolerance)
         part = triangle.columns(kept)
-    objective = _objective(problem, solver, part, kept, start)
+    objective = _objective(problem, batch or problem.rows, solver, part, kept, start)
     tell = control.tell
 
     def told(iteration: int, theta: Array, loss: float, norm: float) -> bool:
@@ -125,14 +134,14 @@ def _reduce(problem: LeastSquares) -> Triangle:
 
 
 def _objective(
-    problem: LeastSquares, solver: Iterative, part: Triangle, kept: IntArray, start: Array | None
+    problem: LeastSquares, rows: Rows, solver: Iterative, part: Triangle, kept: IntArray, start: Array | None
 ) -> QuadraticObjective:
     if solver.draws_batches:
         if len(kept) < problem.rows.shape[1]:
             raise ValueError(
                 f"solver={solver.name!r} cannot drop dependent columns; remove them, or take on_rank_deficiency='min_norm'."
             )
-        objective: QuadraticObjective = linear_objective(part, problem.rows, problem.alpha)
+        objective: QuadraticObjective = linear_objective(part, rows, problem.alpha)
     else:
         objective = quadratic_objective(part)
     if start is None:

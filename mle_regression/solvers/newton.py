@@ -34,6 +34,7 @@ class NewtonCG(Options):
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
     from_sums: ClassVar[bool] = True
     draws_batches: ClassVar[bool] = False
+    goes_on: ClassVar[bool] = False
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow trust-region Newton steps."""

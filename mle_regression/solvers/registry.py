@@ -9,6 +9,7 @@ from mle_regression.solvers.base import Options, Solver
 from mle_regression.solvers.gradient_descent import GradientDescent
 from mle_regression.solvers.lbfgs import LBFGS
 from mle_regression.solvers.linear_path import Iterative
+from mle_regression.solvers.lsmr import LSMR
 from mle_regression.solvers.newton import NewtonCG
 from mle_regression.solvers.normal import NormalEquation
 from mle_regression.solvers.qr import TallSkinnyQR
@@ -25,6 +26,7 @@ SOLVERS: dict[str, type[Solver] | type[Iterative]] = {
     "adam": Adam,
     "adamw": AdamW,
     "lbfgs": LBFGS,
+    "lsmr": LSMR,
     "newton": NewtonCG,
 }
 

@@ -47,6 +47,7 @@ class StochasticGradient(Options):
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
     from_sums: ClassVar[bool] = False
     draws_batches: ClassVar[bool] = True
+    goes_on: ClassVar[bool] = True
 
     def minimise(self, objective: BatchObjective, control: Control) -> Path:
         """Follow batch gradients for ``max_iter`` passes over the rows."""
@@ -90,6 +91,7 @@ class Adam(Options):
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
     from_sums: ClassVar[bool] = False
     draws_batches: ClassVar[bool] = True
+    goes_on: ClassVar[bool] = True
 
     def minimise(self, objective: BatchObjective, control: Control) -> Path:
         """Follow batch gradients for ``max_iter`` passes over the rows."""
