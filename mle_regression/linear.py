@@ -303,7 +303,11 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             )
         notes = []
         if solution.status in (Status.MAX_ITER, Status.STOPPED, Status.INTERRUPTED):
-            more = f"about {solution.remaining:.0f} more" if np.isfinite(solution.remaining) else "another way"
+            more = (
+                f"about {solution.remaining:.0f} more"
+                if np.isfinite(solution.remaining)
+                else "more than can be foretold"
+            )
             notes.append(
                 f"solver={solution.solver!r} has not converged in {len(solution.losses) - 1} iterations; it needs {more}. "
                 f"To go on, {solution.status.value}."

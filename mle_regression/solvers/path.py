@@ -146,7 +146,7 @@ def walk(step: Callable[[Walk], None], follower: Walk) -> Path:
 
 def remaining(path: Path, control: Control, lowest: float) -> float:
     """Return how many more iterations the path needs at the rate of its second half; infinite if it gets no nearer."""
-    rate = path.observed_rate
+    rate = path.observed_rate if np.isfinite(path.observed_rate) else path.rate
     target = control.tol * (lowest * float(np.linalg.norm(path.theta)) if lowest else 1.0)
     if not path.gradient_norms or not rate < 1.0 or not target > 0:
         return float(np.inf)

@@ -32,15 +32,15 @@ class StochasticGradient(Options):
         Share of the last step that is taken again.
     nesterov : bool, default=True
         Whether the gradient is taken after the momentum's part of the step.
-    schedule : {"constant", "inverse", "cosine"}, default="inverse"
-        How the step falls with the passes t of T: not, as 1/(1 + t), as (1 + cos(πt/T))/2.
+    schedule : {"constant", "inverse", "cosine"}, default="cosine"
+        How the step falls with the passes t of T = max_iter: not, as 1/(1 + t), as (1 + cos(πt/T))/2.
     average : bool, default=False
         Whether the result is the mean over the second half of the passes (Polyak and Juditsky, 1992).
     """
 
     momentum: float = 0.9
     nesterov: bool = True
-    schedule: str = "inverse"
+    schedule: str = "cosine"
     average: bool = False
 
     name: ClassVar[str] = "sgd"
@@ -77,7 +77,7 @@ class Adam(Options):
     epsilon : float, default=1e-8
     weight_decay : float, default=0.0
         Decoupled shrinkage of the parameters in each step, a part of the learning rate (Loshchilov and Hutter, 2019).
-    schedule : {"constant", "inverse", "cosine"}, default="inverse"
+    schedule : {"constant", "inverse", "cosine"}, default="cosine"
         How the step falls with the passes over the rows.
     """
 
@@ -85,7 +85,7 @@ class Adam(Options):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
-    schedule: str = "inverse"
+    schedule: str = "cosine"
 
     name: ClassVar[str] = "adam"
     noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
