@@ -37,6 +37,7 @@ class Optimum:
     refined: bool
     verdict: str
     rank: int
+    n_iter: int
 
 
 def linear_summary(fit: FittedLinear, optimum: Optimum, confidence: float) -> Document:
@@ -91,9 +92,16 @@ def goodness(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
         ("log-likelihood", f"{optimum.log_likelihood:.8g}"),
         ("AIC", f"{optimum.aic:.8g}"),
         ("BIC", f"{optimum.bic:.8g}"),
-        ("solver", optimum.solver + (", refined" if optimum.refined else "")),
+        ("solver", solver_line(optimum)),
     ]
     return items
+
+
+def solver_line(optimum: Optimum) -> str:
+    """Say which solver ran, and how long it took."""
+    if optimum.refined:
+        return f"{optimum.solver}, refined"
+    return f"{optimum.solver}, {optimum.n_iter} steps" if optimum.n_iter > 1 else optimum.solver
 
 
 def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
