@@ -140,10 +140,10 @@ class IncrementalFit:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             solver = find_solver(self.solver, self.noise)
             start = None
-            if isinstance(solver, Iterative) and not solver.from_sums and "coef_" in self.__dict__:
+            if not solver.from_sums and isinstance(solver, Iterative) and "coef_" in self.__dict__:
                 start = np.atleast_2d(self.coef_).T
             self._keep(sums, data.single_output)
-            if isinstance(solver, Iterative) and not solver.from_sums and sums.totals.n_rows:
+            if not solver.from_sums and isinstance(solver, Iterative) and sums.totals.n_rows:
                 self._take_pass(sums, solver, data.x, data.y, data.weights, start)
         return self
 

@@ -237,12 +237,13 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             warn_user(f"batch_size={batch_size} is more than the {n} rows, all of which are taken.", UserWarning)
             batch_size = n
 
-        def tell(iteration: int, params: Array, loss: float, norm: float) -> bool:
+        def tell(iteration: int, params: Array, loss: float, norm: float) -> Status | None:
             if self.verbose and (iteration < 10 or iteration % max(1, self.max_iter // 20) == 0):
                 print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
-            return task.watched and task.iteration(
+            stop = task.watched and task.iteration(
                 x, y, lambda: linear_attributes(params, single_output, problem.centred)
             )
+            return Status.STOPPED if stop else None
 
         control = self._control(batch_size, tell if self.verbose or task.watched else None)
         start = None

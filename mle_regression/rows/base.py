@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import Array, IntArray
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ def weighted_rows(block: Block) -> Block:
     return Block(block.x[keep], block.y[keep], block.weights[keep])
 
 
-def as_dense(x: Any, rows: slice) -> Array:
+def as_dense(x: Any, rows: slice | IntArray) -> Array:
     """Return some rows of a dense or sparse x as a float64 array."""
     part = x[rows]
     return np.asarray(part.toarray() if hasattr(part, "toarray") else part, dtype=np.float64)

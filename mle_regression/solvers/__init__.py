@@ -3,6 +3,7 @@
 from mle_regression.solvers.auto import Automatic
 from mle_regression.solvers.gradient_descent import GradientDescent
 from mle_regression.solvers.lbfgs import LBFGS
+from mle_regression.solvers.levenberg_marquardt import LevenbergMarquardt
 from mle_regression.solvers.lsmr import LSMR
 from mle_regression.solvers.newton import NewtonCG
 from mle_regression.solvers.normal import NormalEquation
@@ -17,6 +18,7 @@ __all__ = [
     "AdamW",
     "Automatic",
     "GradientDescent",
+    "LevenbergMarquardt",
     "NewtonCG",
     "NormalEquation",
     "SingularValues",

@@ -19,6 +19,8 @@ class Status(Enum):
     CONVERGED = "nothing to do"
     MAX_ITER = "raise max_iter, loosen tol, or take a direct solver: solver='auto'"
     CONTINUING = "give more rows to partial_fit, or the same again"
+    PLATEAU = "lower tol or raise n_iter_no_change to go on, or take another solver"
+    EARLY_STOPPED = "nothing to do: the likelihood of the rows held out has stopped rising"
     STOPPED = "a callback asked to stop; fit again without it"
     INTERRUPTED = "the fit was interrupted; fit again, with warm_start=True to go on from here"
     RANK_DEFICIENT = (

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from mle_regression.linalg.arrays import Array
-from mle_regression.objective import Objective
+from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Options
 from mle_regression.solvers.path import Control, Path, Walk, walk
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from mle_regression.linalg.arrays import Array
-from mle_regression.objective import Objective
+from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Options, Status
 from mle_regression.solvers.path import Control, Path, Walk, walk
 

@@ -18,7 +18,7 @@ from mle_regression.linalg.rank import (
 )
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle
-from mle_regression.objective import QuadraticObjective, linear_objective, quadratic_objective
+from mle_regression.objective.linear import QuadraticObjective, linear_objective, quadratic_objective
 from mle_regression.rows.base import Rows
 from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.direct import Estimate, as_solution
@@ -74,8 +74,8 @@ def solve_by_path(
     objective = _objective(problem, batch or problem.rows, solver, part, kept, start)
     tell = control.tell
 
-    def told(iteration: int, theta: Array, loss: float, norm: float) -> bool:
-        return tell is not None and tell(iteration, in_units(theta), loss, norm)
+    def told(iteration: int, theta: Array, loss: float, norm: float) -> Status | None:
+        return tell(iteration, in_units(theta), loss, norm) if tell is not None else None
 
     def in_units(theta: Array) -> Array:
         p = triangle.n_features

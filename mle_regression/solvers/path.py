@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.solvers.base import Status
 
 # Steps in a row that raise the loss, to above that of the start, before a path is given up as divergent: momentum overshoots.
@@ -33,8 +33,12 @@ class Control:
         smallest curvature where that is known, else the norm of the gradient itself.
     rng : numpy.random.Generator
     tell : callable, default=None
-        Called with (iteration, theta, loss, gradient norm) after each iteration; a true return value ends the path. What
-        theta is (an objective's, or a model's parameters) is for who made the objective to say.
+        Called with (iteration, theta, loss, gradient norm) after each iteration; a status in return ends the path with it.
+        What theta is (an objective's, or a model's parameters) is for who made the objective to say.
+    patience : int, default=None
+        Iterations without a loss lower by ``tol`` of itself after which there is no point in more; None for never.
+    memory : dict of str to array
+        What a solver remembered at the end of an earlier path, to go on from.
     """
 
     learning_rate: float | str
@@ -42,7 +46,9 @@ class Control:
     max_iter: int
     tol: float
     rng: np.random.Generator
-    tell: Callable[[int, Array, float, float], bool] | None = None
+    tell: Callable[[int, Array, float, float], Status | None] | None = None
+    patience: int | None = None
+    memory: dict[str, AnyArray] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -58,6 +64,8 @@ class Path:
     status : Status
     rate : float
         By how much a step shrinks the error according to theory; NaN where there is none.
+    memory : dict of str to array
+        What the solver remembers: moments of the gradient, a damping.
     """
 
     theta: Array
@@ -65,6 +73,7 @@ class Path:
     gradient_norms: list[float] = field(default_factory=list)
     status: Status = Status.MAX_ITER
     rate: float = np.nan
+    memory: dict[str, AnyArray] = field(default_factory=dict)
 
     @property
     def n_iter(self) -> int:
@@ -100,6 +109,7 @@ class Walk:
         self.control, self.lowest, self.stable, self.proven = control, lowest, stable, proven
         self.path = Path(theta)
         self.rises = 0
+        self.best, self.since_best = np.inf, 0
 
     def note(self, theta: Array, loss: float, norm: float) -> bool:
         """Note where the path is, and return whether it ends there."""
@@ -117,13 +127,22 @@ class Walk:
         path.theta = theta
         path.losses.append(loss)
         path.gradient_norms.append(norm)
-        stop = control.tell is not None and path.n_iter > 0 and control.tell(path.n_iter, theta, loss, norm)
+        told = control.tell(path.n_iter, theta, loss, norm) if control.tell is not None and path.n_iter > 0 else None
         if self.near(theta, norm):
-            path.status = Status.CONVERGED
-            return True
-        if stop:
-            path.status = Status.STOPPED
-        return stop
+            told = Status.CONVERGED
+        elif told is None and self._stands_still(loss):
+            told = Status.PLATEAU
+        if told is not None:
+            path.status = told
+        return told is not None
+
+    def _stands_still(self, loss: float) -> bool:
+        """Whether the loss has not fallen by a part that counts for as long as the control has patience."""
+        if loss < self.best - self.control.tol * abs(self.best) or not np.isfinite(self.best):
+            self.best, self.since_best = loss, 0
+            return False
+        self.since_best += 1
+        return self.control.patience is not None and self.since_best >= self.control.patience
 
     def near(self, theta: Array, norm: float) -> bool:
         """Whether the optimum is within the tolerance: on a quadratic, ‖g‖/λmin is no less than the distance to it."""

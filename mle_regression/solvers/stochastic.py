@@ -1,16 +1,17 @@
-"""Stochastic gradients from batches of rows: SGD with momentum and averaging, Adam and AdamW."""
+"""Stochastic gradients from batches of rows: SGD with momentum and averaging, Adam and AdamW.
+
+A step allocates nothing: parameters, moments and a spare array are written in place.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array
-from mle_regression.objective import BatchObjective
+from mle_regression.linalg.arrays import AnyArray
+from mle_regression.objective.base import BatchObjective
 from mle_regression.solvers.base import Options
 from mle_regression.solvers.path import Control, Path, Walk, walk
 
@@ -19,12 +20,70 @@ _SMALLEST_BATCH = 32
 SCHEDULES = ("constant", "inverse", "cosine")
 
 
+class _Rule(Protocol):
+    """How a gradient moves the parameters; ``memory`` holds what it remembers."""
+
+    memory: dict[str, AnyArray]
+
+    def step(self, theta: AnyArray, gradient: AnyArray, rate: float) -> None:
+        """Move theta in place."""
+        ...
+
+
+class _Momentum:
+    """``v ← μv − ηg``; Nesterov's form, in the parameters at which the gradient is taken, adds ``μv − ηg`` to them."""
+
+    def __init__(self, like: AnyArray, memory: dict[str, AnyArray], momentum: float, nesterov: bool) -> None:
+        self.momentum, self.nesterov = momentum, nesterov
+        self.velocity = _remembered(memory, "velocity", like)
+        self.spare = np.empty_like(like)
+        self.memory = {"velocity": self.velocity}
+
+    def step(self, theta: AnyArray, gradient: AnyArray, rate: float) -> None:
+        np.multiply(gradient, rate, out=self.spare)
+        self.velocity *= self.momentum
+        self.velocity -= self.spare
+        if self.nesterov:
+            theta -= self.spare
+            np.multiply(self.velocity, self.momentum, out=self.spare)
+            theta += self.spare
+        else:
+            theta += self.velocity
+
+
+class _Moments:
+    """Adam's moments, kept undivided: ``m ← β₁m + g``, ``v ← β₂v + g²``; their factors go into the rate."""
+
+    def __init__(self, like: AnyArray, memory: dict[str, AnyArray], adam: Adam) -> None:
+        self.options = adam
+        self.first, self.second = _remembered(memory, "first", like), _remembered(memory, "second", like)
+        self.count = np.array(memory.get("count", 0), dtype=np.int64)
+        self.spare = np.empty_like(like)
+        self.memory = {"first": self.first, "second": self.second, "count": self.count}
+
+    def step(self, theta: AnyArray, gradient: AnyArray, rate: float) -> None:
+        options, spare = self.options, self.spare
+        self.count += 1
+        count = int(self.count)
+        of_first = (1.0 - options.beta_1) / (1.0 - options.beta_1**count)
+        of_second = ((1.0 - options.beta_2) / (1.0 - options.beta_2**count)) ** 0.5
+        self.first *= options.beta_1
+        self.first += gradient
+        self.second *= options.beta_2
+        np.multiply(gradient, gradient, out=spare)
+        self.second += spare
+        np.sqrt(self.second, out=spare)
+        spare += options.epsilon / of_second
+        np.divide(self.first, spare, out=spare)
+        spare *= rate * of_first / of_second
+        if options.weight_decay:
+            theta *= 1.0 - rate * options.weight_decay
+        theta -= spare
+
+
 @dataclass
 class StochasticGradient(Options):
     """Mini-batch gradient descent.
-
-    A batch takes every k-th row, so that rows in some order are spread over all batches; batches follow one another in a
-    new random order in each pass.
 
     Parameters
     ----------
@@ -51,19 +110,19 @@ class StochasticGradient(Options):
 
     def minimise(self, objective: BatchObjective, control: Control) -> Path:
         """Follow batch gradients for ``max_iter`` passes over the rows."""
-        high = _highest(objective)
-        # Of a batch the largest curvature may be larger than that of all rows; momentum multiplies the step.
-        step = 0.5 * (1.0 - self.momentum) / high if control.learning_rate == "auto" else float(control.learning_rate)
-        velocity = np.zeros_like(objective.start)
-
-        def update(theta: Array, gradient: Callable[[Array], Array], share: float) -> Array:
-            ahead = theta + self.momentum * velocity if self.nesterov else theta
-            velocity[:] = self.momentum * velocity - step * share * gradient(ahead)
-            return theta + velocity
-
-        return _passes(
-            objective, control, update, self.schedule, self.average, f"Steps well below {2 / high:.6g} are stable."
-        )
+        if not 0.0 <= self.momentum < 1.0:
+            raise ValueError(f"momentum={self.momentum!r} must be at least 0 and less than 1.")
+        stable = "Take a smaller learning_rate, a tenth of this one."
+        step = _SGD_STEP
+        if objective.spectrum is not None:
+            high = float(objective.spectrum[-1]) if objective.spectrum.size else 1.0
+            stable = f"Steps well below {2 / high:.6g} are stable."
+            # Of a batch the largest curvature may be larger than that of all rows; momentum multiplies the step.
+            step = 0.5 * (1.0 - self.momentum) / high
+        theta = objective.start.astype(objective.dtype)
+        rule = _Momentum(theta, control.memory, self.momentum, self.nesterov)
+        rate = step if control.learning_rate == "auto" else float(control.learning_rate)
+        return _passes(objective, control, theta, rule, rate, self.schedule, self.average, stable)
 
 
 @dataclass
@@ -95,20 +154,15 @@ class Adam(Options):
 
     def minimise(self, objective: BatchObjective, control: Control) -> Path:
         """Follow batch gradients for ``max_iter`` passes over the rows."""
-        step = 0.01 if control.learning_rate == "auto" else float(control.learning_rate)
-        first, second = np.zeros_like(objective.start), np.zeros_like(objective.start)
-        count = 0
-
-        def update(theta: Array, gradient: Callable[[Array], Array], share: float) -> Array:
-            nonlocal count
-            count += 1
-            g = gradient(theta)
-            first[:] = self.beta_1 * first + (1 - self.beta_1) * g
-            second[:] = self.beta_2 * second + (1 - self.beta_2) * g**2
-            move = (first / (1 - self.beta_1**count)) / (np.sqrt(second / (1 - self.beta_2**count)) + self.epsilon)
-            return theta - step * share * (move + self.weight_decay * theta)
-
-        return _passes(objective, control, update, self.schedule, False, "Take a smaller learning_rate.")
+        for name in ("beta_1", "beta_2"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be at least 0 and less than 1.")
+        step = _ADAM_STEP if objective.spectrum is not None else _NETWORK_STEP
+        rate = step if control.learning_rate == "auto" else float(control.learning_rate)
+        theta = objective.start.astype(objective.dtype)
+        rule = _Moments(theta, control.memory, self)
+        remedy = f"Take a smaller learning_rate: {rate / 10:.3g}."
+        return _passes(objective, control, theta, rule, rate, self.schedule, False, remedy)
 
 
 @dataclass
@@ -120,13 +174,16 @@ class AdamW(Adam):
     name: ClassVar[str] = "adamw"
 
 
-def _gradient_of(objective: BatchObjective, rows: slice, theta: Array) -> Array:
-    return objective.batch_gradient(theta, rows)
+# Steps of "auto": on a quadratic in columns of unit length, and on a network in columns of unit variance.
+_ADAM_STEP = 0.01
+_NETWORK_STEP = 2e-3
+_SGD_STEP = 0.02
 
 
-def _highest(objective: BatchObjective) -> float:
-    spectrum = objective.spectrum
-    return float(spectrum[-1]) if spectrum is not None and spectrum.size else 1.0
+def _remembered(memory: dict[str, AnyArray], name: str, like: AnyArray) -> AnyArray:
+    """Return a copy of what is remembered under a name, zeros if that is nothing or of another size."""
+    found = memory.get(name)
+    return np.array(found, dtype=like.dtype) if found is not None and found.shape == like.shape else np.zeros_like(like)
 
 
 def _share(schedule: str, t: int, passes: int) -> float:
@@ -138,36 +195,53 @@ def _share(schedule: str, t: int, passes: int) -> float:
 def _passes(
     objective: BatchObjective,
     control: Control,
-    update: Callable[[Array, Callable[[Array], Array], float], Array],
+    theta: AnyArray,
+    rule: _Rule,
+    rate: float,
     schedule: str,
     average: bool,
     stable: str,
 ) -> Path:
-    """Go through the batches of all rows, again and again; the loss is looked at after each pass."""
+    """Go through batches of all rows, again and again.
+
+    After a pass the loss is looked at where that costs little; else it is the mean over the batches of the pass, and so is
+    the gradient.
+    """
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule={schedule!r} is not one of: {', '.join(map(repr, SCHEDULES))}.")
-    n = objective.n_rows
-    size = control.batch_size or max(_SMALLEST_BATCH, n // _BATCHES)
-    n_batches = max(1, n // size)
+    size = control.batch_size or max(_SMALLEST_BATCH, objective.n_rows // _BATCHES)
     spectrum = objective.spectrum
     low = float(spectrum[0]) if spectrum is not None and spectrum.size else 0.0
-    follower = Walk(control, objective.start, low, stable)
+    follower = Walk(control, theta, low, stable)
 
     def run(follower: Walk) -> None:
-        theta = follower.path.theta.copy()
         loss, gradient = objective.value_and_gradient(theta)
-        ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+        ended = follower.note(theta.copy(), loss, float(np.linalg.norm(gradient)))
         sum_of, count = np.zeros_like(theta), 0
         with np.errstate(over="ignore", invalid="ignore"):
             while not ended and (t := follower.path.n_iter) < control.max_iter:
-                share = _share(schedule, t, control.max_iter)
-                for batch in control.rng.permutation(n_batches).tolist():
-                    theta = update(theta, partial(_gradient_of, objective, slice(batch, None, n_batches)), share)
+                loss, gradient = _one_pass(
+                    objective, control, theta, rule, rate * _share(schedule, t, control.max_iter), size
+                )
                 shown = theta
                 if average and 2 * t >= control.max_iter:
                     sum_of, count = sum_of + theta, count + 1
                     shown = sum_of / count
-                loss, gradient = objective.value_and_gradient(shown)
-                ended = follower.note(shown, loss, float(np.linalg.norm(gradient)))
+                loss, gradient = objective.after_pass(shown) or (loss, gradient)
+                ended = follower.note(shown.copy(), loss, float(np.linalg.norm(gradient)))
+        follower.path.memory = rule.memory
 
     return walk(run, follower)
+
+
+def _one_pass(
+    objective: BatchObjective, control: Control, theta: AnyArray, rule: _Rule, rate: float, size: int
+) -> tuple[float, AnyArray]:
+    """Take a step for each batch; return the means of their losses and gradients."""
+    losses, total, count = 0.0, np.zeros_like(theta), 0
+    for batch in objective.batches(control.rng, size):
+        loss, gradient = objective.batch_gradient(theta, batch)
+        losses, count = losses + loss, count + 1
+        total += gradient
+        rule.step(theta, gradient, rate)
+    return losses / count, total / count

@@ -1,15 +1,15 @@
-"""What is minimised, in coordinates in which a step in any direction is of about one size.
+"""The objective of a linear model, in coordinates in which a step in any direction is of about one size.
 
-A solver sees an objective and no model: a vector of parameters, value, gradient, products with the Hessian, batches. That
-of a linear model has columns centred and of unit length and outputs of unit length, so that raw units converge like scaled
-ones, and gradients have no unit.
+Columns are centred and of unit length, outputs of unit length, so that raw units converge like scaled ones, and gradients
+have no unit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,41 +17,6 @@ from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
 from mle_regression.rows.base import Rows
-
-
-class Objective(Protocol):
-    """A function of a vector of parameters, a mean over rows and a penalty."""
-
-    @property
-    def start(self) -> Array:
-        """Where to start (P,)."""
-        ...
-
-    @property
-    def spectrum(self) -> Array | None:
-        """Eigenvalues of the Hessian, ascending, if they are known and the same everywhere; zeros left out."""
-        ...
-
-    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
-        """Return J and its gradient (P,)."""
-        ...
-
-    def hessian_vector(self, theta: Array, direction: Array) -> Array:
-        """Return the product of the Hessian with a direction (P,)."""
-        ...
-
-
-class BatchObjective(Objective, Protocol):
-    """An objective whose gradient can be estimated from some of its rows."""
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        ...
-
-    def batch_gradient(self, theta: Array, rows: slice) -> Array:
-        """Return an unbiased estimate (P,) of the gradient from a slice of the rows."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -180,22 +145,36 @@ class LinearObjective(QuadraticObjective):
         outputs = self._sqrt_weights * (self.y * by_output - output_mean)
         return np.concatenate([outputs.ravel(), np.zeros(theta.size)]) - self.image(theta)
 
-    def batch_gradient(self, theta: Array, rows: slice) -> Array:
-        """Return an unbiased estimate (P,) of the gradient from a slice of the rows."""
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers that batches are worked out in."""
+        return np.dtype(np.float64)
+
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[slice]:
+        """Return slices of every k-th row, which spread rows in some order over all batches, in random order."""
+        count = max(1, self.n_rows // size)
+        return (slice(first, None, count) for first in rng.permutation(count).tolist())
+
+    def batch_gradient(self, theta: Array, batch: slice) -> tuple[float, Array]:
+        """Return NaN and an unbiased estimate (P,) of the gradient from a slice of the rows."""
         by_column, column_mean, by_output, output_mean = self._unit
         table = theta.reshape(-1, self.target.shape[1])
-        x = self.x[rows]  # type: ignore[index]
+        x = self.x[batch]  # type: ignore[index]
         constant = output_mean - column_mean @ table
-        residual = self.y[rows] * by_output - np.asarray(x @ (by_column[:, None] * table)) - constant
+        residual = self.y[batch] * by_output - np.asarray(x @ (by_column[:, None] * table)) - constant
         weight = float(len(residual))
         if self.weights is not None:
-            w = self.weights[rows]
+            w = self.weights[batch]
             residual, weight = residual * w[:, None], float(w.sum())
         if not weight:
-            return np.zeros_like(theta)
+            return np.nan, np.zeros_like(theta)
         share = self.total / weight
         gradient = by_column[:, None] * np.asarray(x.T @ residual) - np.outer(column_mean, residual.sum(axis=0))
-        return np.asarray(-2.0 * share * gradient + 2.0 * self.penalty[:, None] * table).ravel()
+        return np.nan, np.asarray(-2.0 * share * gradient + 2.0 * self.penalty[:, None] * table).ravel()
+
+    def after_pass(self, theta: Array) -> tuple[float, Array]:
+        """Return J and its gradient, from the triangle."""
+        return self.value_and_gradient(theta)
 
 
 def quadratic_objective(triangle: Triangle) -> QuadraticObjective:

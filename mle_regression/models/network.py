@@ -1,0 +1,211 @@
+"""A fully connected network on one flat vector of parameters, and its exact derivatives.
+
+Arrays are feature-major: a layer's outputs are (units, rows), so that each unit's values lie side by side, and a last row of
+ones carries the bias: layer l maps ``[a; 1]`` to ``z = W [a; 1]`` with one matrix W (units, units below + 1), whose last
+column is the bias, and one product gives the gradient of weights and bias alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, BoolArray
+from mle_regression.models.activations import Activation
+
+
+class Workspace:
+    """Arrays for one block of rows, made once and written again and again.
+
+    Attributes
+    ----------
+    z, s, d : list of arrays (units, rows), one a hidden layer
+        Inputs of the units, slopes there, and derivatives of the loss with respect to z.
+    a : list of arrays (units + 1, rows)
+        Outputs, with a last row of ones.
+    out : array of shape (m, rows)
+        The network's.
+    """
+
+    def __init__(self, network: Network, n_rows: int, dtype: np.dtype[np.floating]) -> None:
+        hidden = network.sizes[1:-1]
+        self.n_rows = n_rows
+        self.z, self.s, self.d = ([np.empty((h, n_rows), dtype) for h in hidden] for _ in range(3))
+        self.a = [np.ones((h + 1, n_rows), dtype) for h in hidden]
+        self.inner = [a[:-1] for a in self.a]
+        self.out = np.empty((network.sizes[-1], n_rows), dtype)
+        self.spare: dict[str, list[AnyArray]] = {}
+
+    def more(self, name: str) -> list[AnyArray]:
+        """Return arrays like z of another name, for second derivatives."""
+        if name not in self.spare:
+            self.spare[name] = [np.empty_like(z) for z in self.z]
+        return self.spare[name]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers of units, each fully connected to the next, the last one linear.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        Inputs, hidden units layer by layer, outputs.
+    activation : Activation
+        Of the hidden units.
+    """
+
+    sizes: tuple[int, ...]
+    activation: Activation
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """Shape (units, units below + 1) of each layer's matrix."""
+        return tuple((above, below + 1) for below, above in zip(self.sizes, self.sizes[1:], strict=False))
+
+    @cached_property
+    def edges(self) -> tuple[int, ...]:
+        """Where each layer begins in the flat vector, and where the last one ends."""
+        return tuple(np.cumsum([0, *(a * b for a, b in self.shapes)]).tolist())
+
+    @property
+    def n_parameters(self) -> int:
+        """Length P of the flat vector."""
+        return self.edges[-1]
+
+    @cached_property
+    def is_weight(self) -> BoolArray:
+        """Which parameters (P,) are weights; the others are biases."""
+        mask = np.ones(self.n_parameters, dtype=bool)
+        for layer in self.layers(mask):
+            layer[:, -1] = False
+        return mask
+
+    def layers(self, theta: AnyArray) -> list[AnyArray]:
+        """Return views of a flat vector (..., P), a matrix (..., units, units below + 1) for each layer."""
+        return [
+            theta[..., lo:hi].reshape(*theta.shape[:-1], *shape)
+            for lo, hi, shape in zip(self.edges, self.edges[1:], self.shapes, strict=False)
+        ]
+
+    def initial(self, rng: np.random.Generator) -> AnyArray:
+        """Draw parameters (P,) with which the spread of the inputs is kept from layer to layer (LeCun et al., 1998).
+
+        Weights are normal with variance gain²/fan-in (He et al., 2015, for relu and its kin); biases of hidden units are
+        uniform, which spreads their bends over the inputs.
+        """
+        theta = np.zeros(self.n_parameters)
+        layers = self.layers(theta)
+        for index, layer in enumerate(layers):
+            fan_in = max(1, layer.shape[1] - 1)
+            last = index == len(layers) - 1
+            layer[:, :-1] = rng.standard_normal((layer.shape[0], layer.shape[1] - 1)) / np.sqrt(fan_in)
+            if not last:
+                layer[:, :-1] *= self.activation.gain
+                layer[:, -1] = rng.uniform(-1.0, 1.0, layer.shape[0]) * self.activation.gain
+        return theta
+
+    def forward(self, layers: list[AnyArray], x: AnyArray, ws: Workspace) -> AnyArray:
+        """Return the outputs (m, rows) for inputs x (d + 1, rows) whose last row is ones."""
+        below = x
+        for index, layer in enumerate(layers[:-1]):
+            np.matmul(layer, below, out=ws.z[index])
+            self.activation.value(ws.z[index], ws.inner[index])
+            below = ws.a[index]
+        np.matmul(layers[-1], below, out=ws.out)
+        return ws.out
+
+    def backward(
+        self, layers: list[AnyArray], x: AnyArray, of_output: AnyArray, ws: Workspace, gradient: list[AnyArray]
+    ) -> None:
+        """Write the gradient of a loss whose derivative with respect to the outputs is (m, rows), after `forward`."""
+        above = of_output
+        for index in range(len(layers) - 1, 0, -1):
+            np.matmul(above, ws.a[index - 1].T, out=gradient[index])
+            self._descend(layers[index], above, index - 1, ws)
+            ws.d[index - 1] *= ws.s[index - 1]
+            above = ws.d[index - 1]
+        np.matmul(above, x.T, out=gradient[0])
+
+    def _descend(self, layer: AnyArray, above: AnyArray, index: int, ws: Workspace) -> None:
+        """Write into d the derivative with respect to a hidden layer's outputs, into s its slopes."""
+        np.matmul(layer[:, :-1].T, above, out=ws.d[index])
+        self.activation.slope(ws.z[index], ws.inner[index], ws.s[index])
+
+    def directional(self, layers: list[AnyArray], moves: list[AnyArray], x: AnyArray, ws: Workspace) -> AnyArray:
+        """Return J·v (m, rows), how the outputs change along a direction, after `forward`; slopes are left in ws.
+
+        This is the forward half of the R-operator (Pearlmutter, 1994).
+        """
+        changed_z, changed_a = ws.more("changed z"), ws.more("changed a")
+        below, change = x, None
+        for index, (layer, move) in enumerate(zip(layers[:-1], moves[:-1], strict=True)):
+            np.matmul(move, below, out=changed_z[index])
+            if change is not None:
+                changed_z[index] += layer[:, :-1] @ change
+            self.activation.slope(ws.z[index], ws.inner[index], ws.s[index])
+            np.multiply(ws.s[index], changed_z[index], out=changed_a[index])
+            below, change = ws.a[index], changed_a[index]
+        of_output: AnyArray = moves[-1] @ below
+        if change is not None:
+            of_output += layers[-1][:, :-1] @ change
+        return of_output
+
+    def directional_backward(
+        self,
+        layers: list[AnyArray],
+        moves: list[AnyArray],
+        x: AnyArray,
+        of_output: AnyArray,
+        change_of_output: AnyArray,
+        ws: Workspace,
+        product: list[AnyArray],
+    ) -> None:
+        """Write how the gradient changes along a direction, after `forward` and `directional`: the R-operator's other half.
+
+        Parameters
+        ----------
+        of_output : array of shape (m, rows)
+            Derivative of the loss with respect to the outputs.
+        change_of_output : array of shape (m, rows)
+            How that changes along the direction.
+        product : list of arrays
+            Layers of the Hessian-vector product, to be written.
+        """
+        changed_z, changed_a, bend = ws.more("changed z"), ws.more("changed a"), ws.more("bend")
+        above, change = of_output, change_of_output
+        for index in range(len(layers) - 1, 0, -1):
+            layer, hidden = layers[index], index - 1
+            np.matmul(change, ws.a[hidden].T, out=product[index])
+            product[index][:, :-1] += above @ changed_a[hidden].T
+            np.matmul(layer[:, :-1].T, above, out=ws.d[hidden])
+            self.activation.bend(ws.z[hidden], ws.inner[hidden], ws.s[hidden], bend[hidden])
+            bend[hidden] *= changed_z[hidden]
+            bend[hidden] *= ws.d[hidden]
+            change = layer[:, :-1].T @ change
+            change += moves[index][:, :-1].T @ above
+            change *= ws.s[hidden]
+            change += bend[hidden]
+            ws.d[hidden] *= ws.s[hidden]
+            above = ws.d[hidden]
+        np.matmul(change, x.T, out=product[0])
+
+    def jacobian(self, layers: list[AnyArray], x: AnyArray, ws: Workspace) -> AnyArray:
+        """Return the derivatives (rows, m, P) of the outputs with respect to the parameters, after `forward`."""
+        n_rows, m = x.shape[1], self.sizes[-1]
+        result = np.empty((n_rows, m, self.n_parameters), dtype=ws.out.dtype)
+        for output in range(m):
+            above = np.zeros((m, n_rows), dtype=ws.out.dtype)
+            above[output] = 1.0
+            for index in range(len(layers) - 1, -1, -1):
+                below = ws.a[index - 1] if index else x
+                lo, hi = self.edges[index], self.edges[index + 1]
+                outer = result[:, output, lo:hi].reshape(n_rows, *self.shapes[index])
+                np.multiply(above.T[:, :, None], below.T[:, None, :], out=outer)
+                if index:
+                    self._descend(layers[index], above, index - 1, ws)
+                    ws.d[index - 1] *= ws.s[index - 1]
+                    above = ws.d[index - 1]
+        return result

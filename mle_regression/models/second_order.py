@@ -1,0 +1,191 @@
+"""The Hessian of a network's loss as a matrix, a sum over blocks of rows.
+
+A weight feeds a unit's input z with an output a of the layer below, so that the second derivative by two weights is, row by
+row, a product ``M·a·a′`` of the second derivative M by the two inputs and the two outputs. Summed over rows this is one
+matrix product, of all pairs (a, a′) with all pairs (z, z′), and needs no Jacobian: P² multiplications a row at most, a
+quarter of them for a pair of units in one layer, where both kinds of pairs are symmetric, however many outputs there are.
+Where a′ itself depends on z, a second product is added.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, Array, IntArray
+from mle_regression.models.network import Network, Workspace
+
+
+class HessianSum:
+    """A running sum of second derivatives of ``½ Σ w‖y − f‖²`` by the parameters.
+
+    Parameters
+    ----------
+    network : Network
+    gauss_newton : bool
+        Whether the curvature of the network itself is left out, which leaves JᵀWJ.
+    """
+
+    def __init__(self, network: Network, gauss_newton: bool = False) -> None:
+        self.network, self.gauss_newton = network, gauss_newton
+        self.products: dict[tuple[int, int, str], Any] = {}
+
+    def add(
+        self,
+        layers: list[AnyArray],
+        x: AnyArray,
+        weighted: AnyArray,
+        weights: AnyArray | None,
+        ws: Workspace,
+    ) -> None:
+        """Add rows x (d + 1, rows), of residuals times weights (m, rows), after `Network.forward`."""
+        activation, last = self.network.activation, len(layers) - 1
+        below = [x, *ws.a]
+        for k in range(last):
+            activation.slope(ws.z[k], ws.inner[k], ws.s[k])
+        of_output, bent = self._first_derivatives(layers, weighted, ws)
+        for low in range(last, -1, -1):
+            moved = self._responses(layers, low, ws)
+            second = self._second_derivatives(layers, low, moved, weights, bent, ws)
+            for high in range(low, last + 1):
+                self._multiply(low, high, below, second[high], weights)
+                if high > low and not self.gauss_newton:
+                    self._multiply_moved(low, high, below, of_output[high], moved, ws)
+
+    def __add__(self, other: HessianSum) -> HessianSum:
+        """Sum of two parts."""
+        for key, product in other.products.items():
+            self.products[key] = self.products[key] + product if key in self.products else product
+        return self
+
+    def matrix(self) -> Array:
+        """Return the sum (P, P)."""
+        edges, shapes = self.network.edges, self.network.shapes
+        whole = np.zeros((edges[-1], edges[-1]))
+        for (low, high, kind), product in self.products.items():
+            (units, inputs), (units_above, inputs_above) = shapes[low], shapes[high]
+            rows, columns = slice(edges[low], edges[low + 1]), slice(edges[high], edges[high + 1])
+            block = np.zeros((units, inputs, units_above, inputs_above))
+            if kind == "same":
+                pair_of_inputs, pair_of_units = _pair_index(inputs), _pair_index(units)
+                block = product[pair_of_inputs[:, :, None, None], pair_of_units[None, None]].transpose(2, 0, 3, 1)
+            elif kind == "output":
+                for unit in range(units):
+                    block[unit, :, unit, :] = product
+            elif kind == "pairs":
+                block = product.reshape(inputs, inputs_above, units_above, units).transpose(3, 0, 2, 1)
+            elif kind == "next":
+                moved = product.reshape(inputs, units_above, units)
+                for unit in range(units):
+                    block[unit, :, :, unit] = moved[:, :, unit]
+            else:
+                moved = product.reshape(inputs, units_above, inputs_above - 1, units)
+                block[:, :, :, :-1] = moved.transpose(3, 0, 1, 2)
+            whole[rows, columns] += block.reshape(units * inputs, units_above * inputs_above)
+        upper = np.triu(whole)
+        return np.asarray(upper + np.triu(whole, 1).T)
+
+    def _first_derivatives(
+        self, layers: list[AnyArray], weighted: AnyArray, ws: Workspace
+    ) -> tuple[list[AnyArray], list[AnyArray]]:
+        """Return derivatives of the loss by each layer's z, and what a bend of the activation adds to second ones."""
+        of_z: list[AnyArray] = [weighted]
+        bent: list[AnyArray] = []
+        if self.gauss_newton:
+            return [], []
+        for k in range(len(layers) - 2, -1, -1):
+            of_a = layers[k + 1][:, :-1].T @ of_z[0]
+            bend = np.empty_like(of_a)
+            self.network.activation.bend(ws.z[k], ws.inner[k], ws.s[k], bend)
+            bent.insert(0, bend * of_a)
+            of_z.insert(0, of_a * ws.s[k])
+        return of_z, bent
+
+    def _responses(self, layers: list[AnyArray], low: int, ws: Workspace) -> dict[int, AnyArray]:
+        """How each higher layer's z follows z of layer ``low``: (units above, units, rows)."""
+        moved: dict[int, AnyArray] = {}
+        for high in range(low + 1, len(layers)):
+            weights = layers[high][:, :-1]
+            if high == low + 1:
+                moved[high] = weights[:, :, None] * ws.s[low][None]
+            else:
+                through = ws.s[high - 1][:, None, :] * moved[high - 1]
+                moved[high] = np.tensordot(weights, through, axes=(1, 0))
+        return moved
+
+    def _second_derivatives(
+        self,
+        layers: list[AnyArray],
+        low: int,
+        moved: dict[int, AnyArray],
+        weights: AnyArray | None,
+        bent: list[AnyArray],
+        ws: Workspace,
+    ) -> dict[int, AnyArray | None]:
+        """Second derivatives of the loss by z of layer ``low`` and z of each layer from there on; None for the identity."""
+        last = len(layers) - 1
+        second: dict[int, AnyArray | None] = {last: None}
+        if low == last:
+            return second
+        top = moved[last] if weights is None else moved[last] * weights
+        second[last] = above = top
+        for high in range(last - 1, low - 1, -1):
+            above = np.tensordot(layers[high + 1][:, :-1], above, axes=(0, 0))
+            above *= ws.s[high][:, None, :]
+            if not self.gauss_newton:
+                if high == low:
+                    index = np.arange(len(above))
+                    above[index, index] += bent[high]
+                else:
+                    above += bent[high][:, None, :] * moved[high]
+            second[high] = above
+        return second
+
+    def _multiply(
+        self, low: int, high: int, below: list[AnyArray], second: AnyArray | None, weights: AnyArray | None
+    ) -> None:
+        if second is None:
+            inputs = below[high]
+            self._put((low, high, "output"), inputs @ (inputs if weights is None else inputs * weights).T)
+        elif low == high:
+            first, other = np.triu_indices(len(below[low]))
+            unit, fellow = np.triu_indices(len(second))
+            pairs = below[low][first] * below[low][other]
+            self._put((low, high, "same"), pairs @ second[unit, fellow].T)
+        else:
+            pairs = (below[low][:, None, :] * below[high][None, :, :]).reshape(-1, second.shape[2])
+            self._put((low, high, "pairs"), pairs @ second.reshape(-1, second.shape[2]).T)
+
+    def _multiply_moved(
+        self, low: int, high: int, below: list[AnyArray], of_z: AnyArray, moved: dict[int, AnyArray], ws: Workspace
+    ) -> None:
+        """Add what the inputs of the higher layer owe to the lower one."""
+        n = of_z.shape[1]
+        if high == low + 1:
+            both = (of_z[:, None, :] * ws.s[low][None, :, :]).reshape(-1, n)
+            self._put((low, high, "next"), below[low] @ both.T)
+        else:
+            follows = (ws.s[high - 1][:, None, :] * moved[high - 1]).reshape(-1, n)
+            pairs = (below[low][:, None, :] * of_z[None, :, :]).reshape(-1, n)
+            self._put((low, high, "far"), pairs @ follows.T)
+
+    def _put(self, key: tuple[int, int, str], product: AnyArray) -> None:
+        if key in self.products:
+            self.products[key] += product
+        else:
+            self.products[key] = np.asarray(product, dtype=np.float64)
+
+
+def block_rows(network: Network, size: int) -> int:
+    """Return how many rows at once make arrays of about ``size`` numbers."""
+    widest = max(max(units * units, inputs * inputs) for units, inputs in network.shapes)
+    return max(8, size // widest)
+
+
+def _pair_index(n: int) -> IntArray:
+    """Return where each pair (i, j) is found among those with i ≤ j."""
+    index = np.zeros((n, n), dtype=np.int64)
+    upper = np.triu_indices(n)
+    index[upper] = np.arange(len(upper[0]))
+    return np.maximum(index, index.T)

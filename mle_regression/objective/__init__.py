@@ -1,0 +1,1 @@
+"""What is minimised? A function of one flat vector of parameters: value, gradient, curvature."""

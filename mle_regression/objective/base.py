@@ -1,0 +1,94 @@
+"""What a solver sees: a function of a vector of parameters, and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, Array
+
+
+class Objective(Protocol):
+    """A function of a vector of parameters, a mean over rows and a penalty."""
+
+    @property
+    def start(self) -> Array:
+        """Where to start (P,)."""
+        ...
+
+    @property
+    def spectrum(self) -> Array | None:
+        """Eigenvalues of the Hessian, ascending, if they are known and the same everywhere; zeros left out."""
+        ...
+
+    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """Return J and its gradient (P,)."""
+        ...
+
+    def hessian_vector(self, theta: Array, direction: Array) -> Array:
+        """Return the product of the Hessian with a direction (P,)."""
+        ...
+
+
+class BatchObjective(Objective, Protocol):
+    """An objective that can be estimated from some of its rows."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers that batches are worked out in."""
+        ...
+
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[Any]:
+        """Return batches of about ``size`` rows, drawn at random, that together are all rows; each good until the next."""
+        ...
+
+    def batch_gradient(self, theta: AnyArray, batch: Any) -> tuple[float, AnyArray]:
+        """Return estimates of J and of its gradient (P,), unbiased the latter; the array is good until the next call."""
+        ...
+
+    def after_pass(self, theta: AnyArray) -> tuple[float, Array] | None:
+        """Return J and its gradient if they cost much less than a pass over the rows, else None."""
+        ...
+
+
+@runtime_checkable
+class SumOfSquares(Protocol):
+    """An objective ``J = ‖r(θ)‖² + Σ dᵢθᵢ²`` with residuals r, one for each row and output, and their Jacobian."""
+
+    @property
+    def start(self) -> Array:
+        """Where to start (P,)."""
+        ...
+
+    @property
+    def n_residuals(self) -> int:
+        """Number of residuals."""
+        ...
+
+    @property
+    def penalty(self) -> Array:
+        """Penalty d (P,)."""
+        ...
+
+    def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
+        """Return J and its gradient (P,)."""
+        ...
+
+    def hessian(self, theta: Array) -> Array:
+        """Return the Hessian (P, P) of J."""
+        ...
+
+    def gauss_newton(self, theta: Array) -> Array:
+        """Return JᵀJ (P, P) of the residuals, without the penalty."""
+        ...
+
+    def residual_jacobian(self, theta: Array) -> tuple[Array, Array]:
+        """Return the residuals (k,) and their Jacobian (k, P)."""
+        ...

@@ -1,0 +1,270 @@
+"""The objective of a network: a sum over blocks of rows, with exact first and second derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.threads import one_blas_thread, row_workers
+from mle_regression.models.network import Network, Workspace
+from mle_regression.models.second_order import HessianSum, block_rows
+from mle_regression.rows.base import spans
+from mle_regression.rows.standard import StandardBlock, StandardRows
+
+T = TypeVar("T")
+
+# Outputs of the units of a block stay in cache between the products taken of them.
+_BLOCK_UNITS = 1 << 16
+_BLOCK_ROWS = (64, 4096)
+# Second derivatives of a block: about this many numbers.
+_SECOND_ORDER_SIZE = 1 << 18
+# Multiplications below which handing rows to a second thread costs more than it saves.
+_THREADED_FROM = 20_000_000
+
+
+@dataclass
+class Pass:
+    """Sums over rows: of squares and cross-products of the residuals (m, m), and the gradient (P,) of half that."""
+
+    cross: Array
+    gradient: Array
+
+    def __add__(self, other: Pass) -> Pass:
+        """Sum of two parts."""
+        return Pass(self.cross + other.cross, self.gradient + other.gradient)
+
+
+@dataclass
+class NetworkObjective:
+    """``J(θ) = (Σ wᵢ‖yᵢ − f(xᵢ; θ)‖² + α‖weights‖²) / Σw``, all in standard units; biases are not penalised.
+
+    Attributes
+    ----------
+    network : Network
+    rows : StandardRows
+    alpha : float
+    start : Array of shape (P,)
+    cross : Array of shape (m, m)
+        Mean cross-products of the residuals where J, or a pass of batches, was last looked at.
+    """
+
+    network: Network
+    rows: StandardRows
+    alpha: float
+    start: Array
+    cross: Array = field(init=False)
+    spectrum: None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        m = self.network.sizes[-1]
+        self.cross = np.full((m, m), np.nan)
+        self.penalty = np.where(self.network.is_weight, self.alpha / self.rows.total, 0.0)
+        self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if self.alpha else None
+        self._gradient = np.empty(self.network.n_parameters, dtype=self.dtype)
+        self._layers = self.network.layers(self._gradient)
+        self._spaces: dict[int, Workspace] = {}
+        self._of_pass = (np.zeros((m, m)), 0.0)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.rows.n_rows
+
+    @property
+    def n_residuals(self) -> int:
+        """Number of rows times outputs."""
+        return self.rows.n_rows * self.network.sizes[-1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers that are multiplied."""
+        return self.rows.dtype
+
+    # A pass over all rows.
+
+    def value_and_gradient(self, theta: AnyArray) -> tuple[float, Array]:
+        """Return J and its gradient (P,)."""
+        layers = self._views(theta)
+        network = self.network
+
+        def of_blocks(blocks: Iterator[StandardBlock]) -> Pass:
+            ws, total = None, Pass(np.zeros_like(self.cross), np.zeros(network.n_parameters))
+            part = np.empty(network.n_parameters, dtype=self.dtype)
+            into = network.layers(part)
+            for block in blocks:
+                ws = self._space(ws, block)
+                residual = network.forward(layers, block.x, ws)
+                residual -= block.y
+                weighted = residual if block.weights is None else residual * block.weights
+                total.cross += residual @ weighted.T
+                network.backward(layers, block.x, weighted, ws, into)
+                total.gradient += part
+            return total
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = self._summed(of_blocks, Pass.__add__)
+            self.cross = found.cross / self.rows.total
+            theta = np.asarray(theta, dtype=np.float64)
+            value = float(np.trace(self.cross) + self.penalty @ theta**2)
+            return value, 2.0 / self.rows.total * found.gradient + 2.0 * self.penalty * theta
+
+    def hessian_vector(self, theta: AnyArray, direction: AnyArray, gauss_newton: bool = False) -> Array:
+        """Return the product (P,) of the Hessian with a direction, or of its Gauss–Newton part and the penalty."""
+        layers, moves = self._views(theta), self._views(direction)
+        network = self.network
+
+        def of_blocks(blocks: Iterator[StandardBlock]) -> Array:
+            ws, total = None, np.zeros(network.n_parameters)
+            part = np.empty(network.n_parameters, dtype=self.dtype)
+            into = network.layers(part)
+            for block in blocks:
+                ws = self._space(ws, block)
+                residual = network.forward(layers, block.x, ws)
+                residual -= block.y
+                change = network.directional(layers, moves, block.x, ws)
+                if block.weights is not None:
+                    residual *= block.weights
+                    change *= block.weights
+                if gauss_newton:
+                    network.backward(layers, block.x, change, ws, into)
+                else:
+                    network.directional_backward(layers, moves, block.x, residual, change, ws, into)
+                total += part
+            return total
+
+        product = self._summed(of_blocks, np.add)
+        return np.asarray(2.0 / self.rows.total * product + 2.0 * self.penalty * direction)
+
+    def gauss_newton(self, theta: AnyArray) -> Array:
+        """Return Σ w JᵀJ / Σw (P, P), half the Gauss–Newton part of the Hessian, without the penalty."""
+        return self._half_hessian(theta, gauss_newton=True)
+
+    def hessian(self, theta: AnyArray) -> Array:
+        """Return the Hessian (P, P) of J, penalty included."""
+        hessian = 2.0 * self._half_hessian(theta, gauss_newton=False)
+        hessian[np.diag_indices_from(hessian)] += 2.0 * self.penalty
+        return hessian
+
+    def _half_hessian(self, theta: AnyArray, gauss_newton: bool) -> Array:
+        layers, network = self._views(theta), self.network
+
+        def of_blocks(blocks: Iterator[StandardBlock]) -> HessianSum:
+            ws, total = None, HessianSum(network, gauss_newton)
+            for block in blocks:
+                ws = self._space(ws, block)
+                residual = network.forward(layers, block.x, ws)
+                residual -= block.y
+                if block.weights is not None:
+                    residual *= block.weights
+                total.add(layers, block.x, residual, block.weights, ws)
+            return total
+
+        width = block_rows(network, _SECOND_ORDER_SIZE)
+        return self._summed(of_blocks, HessianSum.__add__, width).matrix() / self.rows.total
+
+    def residual_jacobian(self, theta: AnyArray) -> tuple[Array, Array]:
+        """Return the residuals f − y (k,) and their Jacobian (k, P), both times √(w/Σw); k = n·m."""
+        layers = self._views(theta)
+        block = self.rows.block(slice(0, self.n_rows))
+        ws = self._space(None, block)
+        residual = (self.network.forward(layers, block.x, ws) - block.y).astype(np.float64)
+        if block.weights is not None:
+            residual *= np.sqrt(block.weights)
+        jacobian = self._weighted_jacobian(layers, block, ws)
+        share = self.rows.total**-0.5
+        return share * residual.T.ravel(), share * jacobian
+
+    def outputs(self, theta: AnyArray) -> Array:
+        """Return the outputs (n, m) in standard units."""
+        layers = self._views(theta)
+
+        def of_blocks(blocks: Iterator[StandardBlock]) -> list[Array]:
+            ws, parts = None, []
+            for block in blocks:
+                ws = self._space(ws, block)
+                parts.append(self.network.forward(layers, block.x, ws).T.astype(np.float64))
+            return parts
+
+        return np.concatenate(self._summed(of_blocks, list.__add__))
+
+    # Batches.
+
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[StandardBlock]:
+        """Return batches of nearly ``size`` rows, drawn without replacement, that together are all rows."""
+        self._of_pass = (np.zeros_like(self.cross), 0.0)
+        return self.rows.batches(rng, size)
+
+    def batch_gradient(self, theta: AnyArray, batch: StandardBlock) -> tuple[float, AnyArray]:
+        """Return J and its gradient as a batch has them; the array is good until the next call."""
+        n = batch.y.shape[1]
+        ws = self._spaces.get(n)
+        if ws is None:
+            if len(self._spaces) > 1:  # batches of a pass have two sizes at most
+                self._spaces.clear()
+            ws = self._spaces[n] = Workspace(self.network, n, self.dtype)
+        layers = self.network.layers(theta)
+        residual = self.network.forward(layers, batch.x, ws)
+        residual -= batch.y
+        weight = float(n)
+        weighted = residual
+        if batch.weights is not None:
+            weight, weighted = float(batch.weights.sum()), residual * batch.weights
+        cross = residual @ weighted.T
+        before, total = self._of_pass
+        before += cross
+        self._of_pass = (before, total + weight)
+        self.cross = before / (total + weight)
+        weighted *= 2.0 / weight
+        self.network.backward(layers, batch.x, weighted, ws, self._layers)
+        loss = float(np.trace(cross)) / weight
+        if self._batch_penalty is not None:
+            shrink = self._batch_penalty * theta
+            self._gradient += shrink
+            loss += 0.5 * float(shrink @ theta)
+        return loss, self._gradient
+
+    def after_pass(self, theta: AnyArray) -> None:
+        """Return nothing: looking at J costs a third of a pass."""
+
+    # How sums over rows are taken.
+
+    def _views(self, theta: AnyArray) -> list[AnyArray]:
+        return self.network.layers(np.asarray(theta, dtype=self.dtype))
+
+    def _space(self, ws: Workspace | None, block: StandardBlock) -> Workspace:
+        n = block.y.shape[1]
+        return ws if ws is not None and ws.n_rows == n else Workspace(self.network, n, self.dtype)
+
+    def _weighted_jacobian(self, layers: list[AnyArray], block: StandardBlock, ws: Workspace) -> Array:
+        jacobian = self.network.jacobian(layers, block.x, ws)
+        if block.weights is not None:
+            jacobian *= np.sqrt(block.weights)[:, None, None]
+        return np.asarray(jacobian.reshape(-1, self.network.n_parameters), dtype=np.float64)
+
+    def _summed(
+        self,
+        of_blocks: Callable[[Iterator[StandardBlock]], T],
+        combine: Callable[[T, T], T],
+        width: int = 0,
+    ) -> T:
+        """Sum over blocks of rows, in threads where they are many enough; the same parts in the same order each time."""
+        units = sum(self.network.sizes)
+        width = width or min(max(_BLOCK_UNITS // units, _BLOCK_ROWS[0]), _BLOCK_ROWS[1])
+        work = self.n_rows * self.network.n_parameters
+        workers = row_workers() if work >= _THREADED_FROM else 1
+        parts = spans(self.n_rows, width, workers)
+
+        def of_part(part: range) -> T:
+            return of_blocks(self.rows.block(slice(lo, min(lo + part.step, part.stop))) for lo in part)
+
+        if len(parts) == 1:
+            return of_part(parts[0])
+        with one_blas_thread(), ThreadPoolExecutor(len(parts) - 1) as pool:
+            others = [pool.submit(of_part, part) for part in parts[1:]]
+            return reduce(combine, [of_part(parts[0]), *(other.result() for other in others)])

@@ -1,0 +1,213 @@
+"""Levenberg–Marquardt: Gauss–Newton steps inside a trust region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.objective.base import SumOfSquares
+from mle_regression.solvers.base import Options, Status
+from mle_regression.solvers.path import Control, Path, Walk, walk
+
+_ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
+# How near to the edge of the region is at it, and how many times the damping is bettered to get there.
+_AT_EDGE, _TRIES = 0.1, 20
+# Damping, relative to the mean of the diagonal, below which a matrix may be singular to rounding.
+_LEAST = 1e-14
+
+# So many steps that gain so little together call for the exact Hessian.
+_LAST, _LITTLE = 5, 0.02
+
+Solve = Callable[[Array], Array]
+
+
+@dataclass
+class LevenbergMarquardt(Options):
+    """Each step minimises ``‖r + Jδ‖² + d·(θ + δ)²`` with ‖δ‖ within the region's radius (Levenberg, 1944; Moré, 1978).
+
+    The damping λ in ``(JᵀJ + d + λI)δ = −g`` is found by Newton's method on the length of δ (Hebden, 1973). How much of the
+    predicted gain came true widens or narrows the region. JᵀJ is summed over blocks of rows; where there are fewer residuals
+    than parameters, k < P, the same step comes from the k × k matrix ``I + J(d + λI)⁻¹Jᵀ``.
+
+    Where residuals stay large and steps become many and short, the exact Hessian takes the place of 2JᵀJ, as in NL2SOL
+    (Dennis, Gay and Welsch, 1981): its steps converge quadratically where those of Gauss–Newton creep.
+
+    Parameters
+    ----------
+    second_order : bool, default=True
+        Whether the exact Hessian takes over where Gauss–Newton steps gain little.
+    radius : float, default=1.0
+        Of the first trust region.
+    max_memory : float, default=2.0
+        Gigabytes that the matrices may take.
+    """
+
+    second_order: bool = True
+    radius: float = 1.0
+    max_memory: float = 2.0
+
+    name: ClassVar[str] = "lm"
+    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    from_sums: ClassVar[bool] = True
+    draws_batches: ClassVar[bool] = False
+    goes_on: ClassVar[bool] = False
+
+    def minimise(self, objective: SumOfSquares, control: Control) -> Path:
+        """Follow Gauss–Newton steps until the gradient vanishes."""
+        if control.learning_rate != "auto":
+            raise ValueError("lm chooses its own steps; leave learning_rate='auto'.")
+        start = objective.start
+        self._check_memory(len(start), objective.n_residuals)
+        follower = Walk(control, start, 0.0, "It chooses its own steps: look for numbers of extreme size.")
+
+        def iterate(follower: Walk) -> None:
+            theta, radius, damping = start.copy(), float(control.memory.get("radius", self.radius)), 0.0
+            exact = False
+            loss, gradient = objective.value_and_gradient(theta)
+            ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+            while not ended and follower.path.n_iter < control.max_iter:
+                exact = exact or (self.second_order and _creeps(follower.path.losses))
+                system = damped_system(objective, theta, exact)
+                accepted = False
+                while not accepted:
+                    step, damping = step_within(system, 0.5 * gradient, radius, damping)
+                    length = float(np.linalg.norm(step))
+                    if not length > 4.0 * EPS * float(np.linalg.norm(theta)):
+                        follower.path.status = Status.PLATEAU
+                        return
+                    predicted = -float(gradient @ step) - system.squares(step)
+                    new_loss, new_gradient = objective.value_and_gradient(theta + step)
+                    rounding = 16.0 * EPS * loss
+                    ratio = (loss - new_loss + rounding) / (predicted + rounding)
+                    accepted = bool(ratio > _ACCEPT)
+                    if not ratio > _POOR:
+                        radius = 0.25 * length
+                    elif ratio > _GOOD and length > (1.0 - 2.0 * _AT_EDGE) * radius:
+                        radius = 2.0 * radius
+                theta, loss, gradient = theta + step, new_loss, new_gradient
+                follower.path.memory = {"radius": np.array(radius)}
+                ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+
+        return walk(iterate, follower)
+
+    def _check_memory(self, n_parameters: int, n_residuals: int) -> None:
+        size = 8e-9 * 3.0 * n_parameters * min(n_parameters, n_residuals)
+        if size > self.max_memory:
+            raise ValueError(
+                f"solver='lm' would need about {size:.3g} GB for {n_parameters:,} parameters, more than "
+                f"max_memory={self.max_memory:g}. Take solver='lbfgs' or 'adam', or allow it: "
+                f"LevenbergMarquardt(max_memory={np.ceil(size):.0f})."
+            )
+
+
+class DampedSystem:
+    """``(M + λI)δ = v`` for any damping λ, M a Gauss–Newton matrix with its penalty.
+
+    Attributes
+    ----------
+    size : float
+        Mean of the diagonal of M.
+    """
+
+    size: float
+
+    def solver(self, damping: float) -> Solve:
+        """Return a function that solves with M + λI; raises LinAlgError where that is not positive definite."""
+        raise NotImplementedError
+
+    def squares(self, step: Array) -> float:
+        """Return δᵀMδ."""
+        raise NotImplementedError
+
+
+class _Primal(DampedSystem):
+    """By the Cholesky factor of M, P × P."""
+
+    def __init__(self, gauss_newton: Array, penalty: Array) -> None:
+        self.matrix = gauss_newton
+        self.diagonal = np.diagonal(gauss_newton) + penalty
+        np.fill_diagonal(self.matrix, self.diagonal)
+        self.size = float(self.diagonal.mean())
+
+    def solver(self, damping: float) -> Solve:
+        damped = self.matrix.copy()
+        np.fill_diagonal(damped, self.diagonal + damping)
+        factor = cho_factor(damped, lower=True, overwrite_a=True, check_finite=False)
+        return lambda v: np.asarray(cho_solve(factor, v, check_finite=False))
+
+    def squares(self, step: Array) -> float:
+        return float(step @ self.matrix @ step)
+
+
+class _Dual(DampedSystem):
+    """By the Cholesky factor of ``I + J E⁻¹ Jᵀ``, k × k, with E = d + λI."""
+
+    def __init__(self, jacobian: Array, penalty: Array) -> None:
+        self.jacobian, self.penalty = jacobian, penalty
+        self.size = float(np.einsum("ij,ij->", jacobian, jacobian) / len(penalty) + penalty.mean())
+
+    def solver(self, damping: float) -> Solve:
+        inverse = 1.0 / (self.penalty + damping)
+        scaled = self.jacobian * inverse
+        inner = scaled @ self.jacobian.T
+        inner[np.diag_indices_from(inner)] += 1.0
+        factor = cho_factor(inner, lower=True, overwrite_a=True, check_finite=False)
+        return lambda v: np.asarray(
+            inverse * v - scaled.T @ cho_solve(factor, self.jacobian @ (inverse * v), check_finite=False)
+        )
+
+    def squares(self, step: Array) -> float:
+        image = self.jacobian @ step
+        return float(image @ image + self.penalty @ step**2)
+
+
+def _creeps(losses: list[float]) -> bool:
+    """Whether the last steps together have gained little."""
+    return len(losses) > _LAST and losses[-1 - _LAST] - losses[-1] < _LITTLE * losses[-1]
+
+
+def damped_system(objective: SumOfSquares, theta: Array, exact: bool = False) -> DampedSystem:
+    """Return the system of a Gauss–Newton step, in the smaller of its two forms, or with the exact Hessian."""
+    if exact:
+        half = 0.5 * objective.hessian(theta)
+        half[np.diag_indices_from(half)] -= objective.penalty
+        return _Primal(half, objective.penalty)
+    if objective.n_residuals < len(theta):
+        return _Dual(objective.residual_jacobian(theta)[1], objective.penalty)
+    return _Primal(objective.gauss_newton(theta), objective.penalty)
+
+
+def step_within(system: DampedSystem, gradient: Array, radius: float, damping: float) -> tuple[Array, float]:
+    """Return the step that minimises the model within the radius, and its damping; begins with that of the last step.
+
+    With ``δ(λ) = −(M + λI)⁻¹g`` Newton's method on 1/radius − 1/‖δ‖, nearly linear in λ, converges from either side.
+    """
+    least = _LEAST * max(system.size, 1e-300)
+    low, high = 0.0, np.inf
+    trial = max(damping, least)
+    step = np.zeros_like(gradient)
+    for _ in range(_TRIES):
+        try:
+            solve = system.solver(trial)
+            step = -solve(gradient)
+        except LinAlgError:
+            low, trial = trial, max(10.0 * trial, 1e3 * least)
+            continue
+        length = float(np.linalg.norm(step))
+        if not np.isfinite(length):
+            low, trial = trial, 10.0 * trial
+            continue
+        if abs(length - radius) <= _AT_EDGE * radius or (length < radius and trial <= 1.01 * max(low, least)):
+            break
+        low, high = (trial, high) if length > radius else (low, trial)
+        slope = float(step @ solve(step)) / length**2
+        trial += (length / radius - 1.0) / max(slope, 1e-300)
+        if not low < trial < high:
+            trial = np.sqrt(max(low, least) * high) if np.isfinite(high) else 10.0 * low
+        trial = max(trial, least)
+    return step, trial

@@ -1,0 +1,174 @@
+"""A network's derivatives, against differences in complex arithmetic, and the solvers on its objective."""
+
+import numpy as np
+import pytest
+from scipy.special import erf
+
+from mle_regression.models.activations import ACTIVATIONS, find_activation
+from mle_regression.models.network import Network
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.standard import StandardRows, Units
+from mle_regression.solvers import LBFGS, Adam, LevenbergMarquardt, NewtonCG
+from mle_regression.solvers.base import Status
+from mle_regression.solvers.path import Control
+
+# The activations of complex numbers; those with a kink act on the real part's side of it.
+COMPLEX = {
+    "identity": lambda z: z,
+    "tanh": np.tanh,
+    "logistic": lambda z: 1 / (1 + np.exp(-z)),
+    "relu": lambda z: np.where(z.real > 0, z, 0),
+    "leaky_relu": lambda z: np.where(z.real > 0, z, 0.01 * z),
+    "softplus": lambda z: np.log(1 + np.exp(z)),
+    "silu": lambda z: z / (1 + np.exp(-z)),
+    "gelu": lambda z: z * 0.5 * (1 + erf(z / np.sqrt(2))),
+}
+SHAPES = [((), 2), ((4,), 1), ((3, 4), 2), ((3, 4, 2), 1)]
+
+
+def objective_of(hidden, m, activation="tanh", weighted=False, alpha=0.3, n=30, dtype="float64", seed=0):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((n, 3)), rng.standard_normal((n, m))
+    weights = rng.uniform(0.5, 2.0, n) if weighted else None
+    plain = Units(np.zeros(3), np.ones(3)), Units(np.zeros(m), np.ones(m))
+    network = Network((3, *hidden, m), find_activation(activation))
+    rows = StandardRows(x, y, weights, *plain, np.dtype(dtype))
+    return NetworkObjective(network, rows, alpha, network.initial(rng) + 0.1)
+
+
+def value_of(objective, theta):
+    """J at a real or complex θ, from its definition, rows along the first axis."""
+    rows, network = objective.rows, objective.network
+    layers = network.layers(theta)
+    below = rows.x.astype(complex)
+    for layer in layers[:-1]:
+        below = COMPLEX[network.activation.name](below @ layer[:, :-1].T + layer[:, -1])
+    residual = below @ layers[-1][:, :-1].T + layers[-1][:, -1] - rows.y
+    weights = np.ones(len(rows.y)) if rows.weights is None else rows.weights
+    penalty = objective.alpha * sum((layer[:, :-1] ** 2).sum() for layer in layers)
+    return ((weights[:, None] * residual**2).sum() + penalty) / weights.sum()
+
+
+def gradient_of(objective, theta):
+    return np.array([value_of(objective, theta + 1e-30j * e).imag / 1e-30 for e in np.eye(len(theta))])
+
+
+def control(**options):
+    return Control(**{"learning_rate": "auto", "batch_size": None, "max_iter": 500, "tol": 1e-8} | options)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("hidden", "m"), SHAPES, ids=str)
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_first_derivatives(activation, hidden, m, weighted):
+    objective = objective_of(hidden, m, activation, weighted)
+    theta = objective.start
+    value, gradient = objective.value_and_gradient(theta)
+    assert value == pytest.approx(value_of(objective, theta).real, rel=1e-13)
+    np.testing.assert_allclose(gradient, gradient_of(objective, theta), rtol=1e-9, atol=1e-13)
+    residual, jacobian = objective.residual_jacobian(theta)
+    assert residual @ residual + objective.penalty @ theta**2 == pytest.approx(value, rel=1e-13)
+    np.testing.assert_allclose(
+        2 * jacobian.T @ residual + 2 * objective.penalty * theta, gradient, rtol=1e-9, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("hidden", "m"), SHAPES, ids=str)
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_second_derivatives(activation, hidden, m, weighted):
+    objective = objective_of(hidden, m, activation, weighted)
+    theta = objective.start
+    hessian = objective.hessian(theta)
+    columns = [objective.hessian_vector(theta, e) for e in np.eye(len(theta))]
+    np.testing.assert_allclose(hessian, columns, rtol=1e-10, atol=1e-13)
+    # Differences of order eight of the exact gradient: exact to rounding over the step.
+    direction = np.random.default_rng(1).standard_normal(len(theta)) / np.sqrt(len(theta))
+    if ACTIVATIONS[activation].smooth:
+        step, weights = 2e-2, np.array([4 / 5, -1 / 5, 4 / 105, -1 / 280])
+        change = sum(
+            w
+            * (
+                gradient_of(objective, theta + k * step * direction)
+                - gradient_of(objective, theta - k * step * direction)
+            )
+            for k, w in enumerate(weights, start=1)
+        )
+        np.testing.assert_allclose(hessian @ direction, change / step, rtol=1e-9, atol=1e-9 * np.abs(hessian).max())
+    _, jacobian = objective.residual_jacobian(theta)
+    np.testing.assert_allclose(objective.gauss_newton(theta), jacobian.T @ jacobian, rtol=1e-10, atol=1e-13)
+    gauss_newton = objective.hessian_vector(theta, direction, gauss_newton=True)
+    expected = 2 * jacobian.T @ (jacobian @ direction) + 2 * objective.penalty * direction
+    np.testing.assert_allclose(gauss_newton, expected, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_batches_of_a_pass_are_all_rows_and_their_gradients_add_up(weighted):
+    objective = objective_of((4,), 2, weighted=weighted, n=50)
+    _, gradient = objective.value_and_gradient(objective.start)
+    total, seen = np.zeros_like(gradient), []
+    for batch in objective.batches(np.random.default_rng(0), 16):
+        share = batch.y.shape[1] if batch.weights is None else batch.weights.sum()
+        total += share / objective.rows.total * objective.batch_gradient(objective.start, batch)[1]
+        seen.append(batch.y.copy())
+    assert [part.shape[1] for part in seen] == [12, 13, 12, 13]
+    np.testing.assert_allclose(total, gradient, rtol=1e-12)
+    np.testing.assert_array_equal(np.sort(np.hstack(seen).ravel()), np.sort(objective.rows.y.ravel()))
+
+
+def test_single_precision_follows_double():
+    double, single = objective_of((5,), 1), objective_of((5,), 1, dtype="float32")
+    for one, other in zip(
+        double.value_and_gradient(double.start), single.value_and_gradient(double.start), strict=True
+    ):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
+
+
+# Without a penalty Gauss-Newton steps alone creep along the flat directions of such a loss.
+@pytest.mark.parametrize(
+    ("solver", "alpha"),
+    [(LevenbergMarquardt(second_order=False), 0.3)]
+    + [(solver, alpha) for solver in (LevenbergMarquardt(), NewtonCG(), LBFGS()) for alpha in (0.0, 0.3)],
+    ids=str,
+)
+def test_solvers_reach_a_stationary_point(solver, alpha):
+    objective = objective_of((2,), 1, alpha=alpha, n=60)
+    path = solver.minimise(objective, control(rng=np.random.default_rng(0), max_iter=5000, tol=1e-6))
+    assert path.status is Status.CONVERGED
+    assert np.linalg.norm(gradient_of(objective, path.theta)) < 2e-6
+    assert path.losses[-1] < path.losses[0]
+
+
+def test_levenberg_marquardt_with_fewer_residuals_than_parameters():
+    objective = objective_of((12,), 1, alpha=0.0, n=20)
+    assert objective.n_residuals < objective.network.n_parameters
+    path = LevenbergMarquardt().minimise(objective, control(rng=np.random.default_rng(0)))
+    assert path.losses[-1] < 1e-12
+
+
+def test_levenberg_marquardt_names_the_memory_it_would_take():
+    objective = objective_of((200, 200), 1, n=60_000)
+    with pytest.raises(ValueError, match=r"would need about .* GB .* Take solver='lbfgs'"):
+        LevenbergMarquardt().minimise(objective, control(rng=np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_adam_lowers_the_loss_and_goes_on_from_its_memory(dtype):
+    objective = objective_of((5,), 1, n=100, dtype=dtype)
+    first = Adam(schedule="constant").minimise(
+        objective, control(rng=np.random.default_rng(0), batch_size=10, max_iter=5)
+    )
+    assert first.losses[-1] < first.losses[0]
+    objective.start = first.theta
+    options = {"rng": np.random.default_rng(1), "batch_size": 10, "max_iter": 1}
+    second = Adam(schedule="constant").minimise(objective, control(**options, memory=first.memory))
+    assert int(first.memory["count"]) == 50
+    assert int(second.memory["count"]) == 60
+
+
+def test_patience_ends_a_path_that_stands_still():
+    objective = objective_of((2,), 1, n=60)
+    options = control(rng=np.random.default_rng(0), tol=1e-3, patience=3, batch_size=60, learning_rate=1e-9)
+    path = Adam().minimise(objective, options)
+    assert path.status is Status.PLATEAU
+    assert path.n_iter < 10
