@@ -3,11 +3,13 @@
 from mle_regression._version import __version__
 from mle_regression.compare import compare_models, likelihood_ratio_test, log_likelihood_scorer
 from mle_regression.linear import MLELinearRegressor
+from mle_regression.mlp import MLPGradientRegressor
 from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning
 
 __all__ = [
     "InferenceWarning",
     "MLELinearRegressor",
+    "MLPGradientRegressor",
     "NoiseFreeWarning",
     "RankDeficiencyWarning",
     "__version__",

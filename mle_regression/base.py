@@ -106,15 +106,20 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         mean = self._mean(x)
         covariance = self._state["noise_covariance"]
         outputs = checks.new_outputs(y, len(mean), len(covariance))
+        # A covariance may be in units of y of its own, where that of y itself would overflow.
+        unit = self._state.get("output_unit", np.ones(len(covariance)))
+        weights = checks.check_weights(sample_weight, len(mean))
         density = new_log_density(
             find_noise(self._state["noise"]),
-            outputs,
-            mean.reshape(outputs.shape),
+            outputs / unit,
+            mean.reshape(outputs.shape) / unit,
             covariance,
-            checks.check_weights(sample_weight, len(mean)),
+            weights,
             frequency=self._state["frequency"],
             noise_free=self._state["noise_free"],
         )
+        counted = 1.0 if weights is None else weights if self._state["frequency"] else weights > 0
+        density = density - float(np.log(unit).sum()) * counted
         if pointwise:
             return density
         # One impossible row makes the data impossible, whatever infinite densities the others have.

@@ -44,7 +44,9 @@ class GradientDescent(Options):
                 f"acceleration={self.acceleration!r} is not one of: {', '.join(map(repr, ACCELERATIONS))}."
             )
         spectrum = objective.spectrum
-        low, high = (float(spectrum[0]), float(spectrum[-1])) if spectrum is not None and spectrum.size else (1.0, 1.0)
+        if spectrum is None:
+            return self._on_changing_curvature(objective, control)
+        low, high = (float(spectrum[0]), float(spectrum[-1])) if spectrum.size else (1.0, 1.0)
         step, momentum, rate = constants(self.acceleration, low, high)
         bound = stable_bound(self.acceleration, momentum, high)
         if control.learning_rate != "auto":
@@ -73,6 +75,46 @@ class GradientDescent(Options):
         path = walk(descend, follower)
         path.rate = rate
         return path
+
+    def _on_changing_curvature(self, objective: Objective, control: Control) -> Path:
+        """Where the Hessian changes: "auto" begins with half the stable step and halves it whenever the loss rises."""
+        theta = objective.start.copy()
+        automatic = control.learning_rate == "auto"
+        bound = 2.0 / largest_curvature(objective, theta, control.rng)
+        step = 0.5 * bound if automatic else float(control.learning_rate)
+        share = 0.0 if self.acceleration == "none" else 0.9
+        follower = Walk(control, theta, 0.0, f"Steps are stable below {bound:.6g} where it began; try a tenth of that.")
+
+        def descend(follower: Walk) -> None:
+            nonlocal theta, step
+            velocity = np.zeros_like(theta)
+            loss, gradient = objective.value_and_gradient(theta)
+            ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+            while not ended and follower.path.n_iter < control.max_iter:
+                velocity = share * velocity - step * gradient
+                move = share * velocity - step * gradient if self.acceleration == "nesterov" else velocity
+                new_loss, new_gradient = objective.value_and_gradient(theta + move)
+                if automatic and not new_loss <= loss:
+                    # Momentum that leads up is dropped; a plain step that does is too long.
+                    step = step if velocity.any() and share and np.vdot(move, gradient) >= 0 else 0.5 * step
+                    velocity = np.zeros_like(theta)
+                    ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+                    continue
+                theta, loss, gradient = theta + move, new_loss, new_gradient
+                ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+
+        return walk(descend, follower)
+
+
+def largest_curvature(objective: Objective, theta: Array, rng: np.random.Generator, steps: int = 20) -> float:
+    """Return about the largest absolute eigenvalue of the Hessian, by power iteration."""
+    vector, size = rng.standard_normal(len(theta)), 0.0
+    for _ in range(steps):
+        vector = objective.hessian_vector(theta, vector / np.linalg.norm(vector))
+        size = float(np.linalg.norm(vector))
+        if not size > 0:
+            return 1.0
+    return size
 
 
 def constants(acceleration: str, low: float, high: float) -> tuple[float, float, float]:

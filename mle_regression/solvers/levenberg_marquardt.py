@@ -17,8 +17,8 @@ from mle_regression.solvers.path import Control, Path, Walk, walk
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 # How near to the edge of the region is at it, and how many times the damping is bettered to get there.
 _AT_EDGE, _TRIES = 0.1, 20
-# Damping, relative to the mean of the diagonal, below which a matrix may be singular to rounding.
-_LEAST = 1e-14
+# Damping, relative to the mean of the diagonal, below which a matrix may be singular; the dual form divides by it.
+_LEAST, _LEAST_DUAL = 1e-14, 1e-8
 
 # So many steps that gain so little together call for the exact Hessian.
 _LAST, _LITTLE = 5, 0.02
@@ -67,11 +67,12 @@ class LevenbergMarquardt(Options):
 
         def iterate(follower: Walk) -> None:
             theta, radius, damping = start.copy(), float(control.memory.get("radius", self.radius)), 0.0
-            exact = False
+            # Where the rows can be fitted exactly, Gauss-Newton's matrix is the Hessian in the end.
+            exact, newton_like = False, self.second_order and objective.n_residuals >= len(theta)
             loss, gradient = objective.value_and_gradient(theta)
             ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
             while not ended and follower.path.n_iter < control.max_iter:
-                exact = exact or (self.second_order and _creeps(follower.path.losses))
+                exact = exact or (newton_like and _creeps(follower.path.losses))
                 system = damped_system(objective, theta, exact)
                 accepted = False
                 while not accepted:
@@ -112,9 +113,12 @@ class DampedSystem:
     ----------
     size : float
         Mean of the diagonal of M.
+    least : float
+        Smallest damping, relative to that.
     """
 
     size: float
+    least: float = _LEAST
 
     def solver(self, damping: float) -> Solve:
         """Return a function that solves with M + λI; raises LinAlgError where that is not positive definite."""
@@ -146,6 +150,8 @@ class _Primal(DampedSystem):
 
 class _Dual(DampedSystem):
     """By the Cholesky factor of ``I + J E⁻¹ Jᵀ``, k × k, with E = d + λI."""
+
+    least = _LEAST_DUAL
 
     def __init__(self, jacobian: Array, penalty: Array) -> None:
         self.jacobian, self.penalty = jacobian, penalty
@@ -187,7 +193,7 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
 
     With ``δ(λ) = −(M + λI)⁻¹g`` Newton's method on 1/radius − 1/‖δ‖, nearly linear in λ, converges from either side.
     """
-    least = _LEAST * max(system.size, 1e-300)
+    least = system.least * max(system.size, 1e-300)
     low, high = 0.0, np.inf
     trial = max(damping, least)
     step = np.zeros_like(gradient)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from mle_regression.solvers.auto import Automatic
 from mle_regression.solvers.base import Options, Solver
 from mle_regression.solvers.gradient_descent import GradientDescent
 from mle_regression.solvers.lbfgs import LBFGS
+from mle_regression.solvers.levenberg_marquardt import LevenbergMarquardt
 from mle_regression.solvers.linear_path import Iterative
 from mle_regression.solvers.lsmr import LSMR
 from mle_regression.solvers.newton import NewtonCG
@@ -45,3 +46,31 @@ def find_solver(solver: object, noise: str) -> Solver | Iterative:
             f"solver={found.name!r} does not serve noise={noise!r}; these do: {', '.join(able) or 'none'}."
         )
     return found
+
+
+#: Those that follow the objective of a network.
+NETWORK_SOLVERS: dict[str, type[Options]] = {
+    "lm": LevenbergMarquardt,
+    "lbfgs": LBFGS,
+    "newton": NewtonCG,
+    "gd": GradientDescent,
+    "sgd": StochasticGradient,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def find_network_solver(solver: object) -> Any:
+    """Return the solver of this name, or the instance itself, if it can train a network."""
+    if isinstance(solver, str) and solver in NETWORK_SOLVERS:
+        return NETWORK_SOLVERS[solver]()
+    if isinstance(solver, tuple(NETWORK_SOLVERS.values())):
+        return solver
+    name = solver if isinstance(solver, str) else getattr(solver, "name", None)
+    known = ", ".join(map(repr, ["auto", *NETWORK_SOLVERS]))
+    if isinstance(name, str) and name in SOLVERS:
+        raise ValueError(
+            f"solver={name!r} solves a linear problem: the mean of a network is not linear in its parameters, and no closed "
+            f"form minimises its squared error. Take one that goes step by step: {known}."
+        )
+    raise ValueError(f"solver={solver!r} is not a solver; the solvers are: {known}.")

@@ -1,0 +1,218 @@
+"""From arrays to the objective of a network, and from where its training ended to what a fitted network knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mle_regression.checks import TrainingData
+from mle_regression.diagnostics import criteria
+from mle_regression.diagnostics.likelihood import new_log_density
+from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.models.network import Network
+from mle_regression.noise.gaussian import Gaussian
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.registry import as_rows
+from mle_regression.rows.standard import StandardRows, Units
+from mle_regression.solvers.base import Status
+from mle_regression.solvers.passes import magnitudes
+from mle_regression.solvers.path import Path
+
+# Columns whose spread is this small beside their size are constant to rounding.
+_CONSTANT = 1e-14
+_ROUNDING = 64.0
+
+
+def measured_units(data: TrainingData, standardize: bool) -> tuple[Units, Units]:
+    """Return the units of X and of y in which weighted means are zero and variances one; raises on NaN and infinity.
+
+    A constant column keeps its spread. Sums are taken of columns divided by powers of two, so that none overflows.
+    """
+    p = data.x.shape[1]
+    rows = as_rows(data.x, data.y, data.weights)
+    exponent = exponents(magnitudes(rows))
+    if not standardize:
+        return tuple(Units(np.zeros(k), np.ones(k)) for k in (p, data.y.shape[1]))  # type: ignore[return-value]
+    total = float(len(data.y)) if data.weights is None else float(data.weights.sum())
+
+    def block_columns(block: Any) -> tuple[Array, Array]:
+        columns = scale(np.hstack([block.x, block.y]), -exponent)
+        return columns, np.ones(len(columns)) if block.weights is None else block.weights
+
+    def sums(block: Any) -> Array:
+        columns, w = block_columns(block)
+        return np.asarray(w @ columns)
+
+    mean = rows.reduce(sums, np.add, dense=True) / total
+
+    def squares(block: Any) -> Array:
+        columns, w = block_columns(block)
+        off = columns - mean
+        return np.array([w @ off, w @ off**2])
+
+    first, second = rows.reduce(squares, np.add, dense=True) / total
+    mean, spread = mean + first, np.sqrt(np.maximum(second - first**2, 0.0))
+    constant = spread <= _CONSTANT * np.abs(mean)
+    spread = np.where(constant, np.where(mean != 0, np.abs(mean), 1.0), spread)
+    center, width = scale(mean, exponent), scale(spread, exponent)
+    return Units(center[:p], width[:p]), Units(center[p:], width[p:])
+
+
+def standard_rows(data: TrainingData, units: tuple[Units, Units], dtype: str) -> StandardRows:
+    """Return checked rows, those of weight zero left out, as a network reads them; weights are at most one."""
+    x, y, weights = data.x, data.y, data.weights
+    if not isinstance(x, np.ndarray):
+        x = x.tocsr()
+    if weights is not None:
+        if not weights.all():
+            keep = weights > 0
+            x, y, weights = x[keep], y[keep], weights[keep]
+        weights = weights / weights.max()
+    return StandardRows(x, y, weights, *units, np.dtype(dtype))
+
+
+def relative_alpha(alpha: float, weights: Array | None) -> float:
+    """Return α for weights that have been divided by the largest."""
+    return alpha if weights is None else alpha / float(weights.max())
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a network's residuals say of the noise, in standard units of y.
+
+    Attributes
+    ----------
+    covariance : Array of shape (m, m)
+        Σ̂ = RᵀWR / n.
+    log_likelihood : float
+        In the units of y.
+    noise_free : bool
+    n : float
+        Number of observations: rows, or the sum of frequency weights.
+    """
+
+    covariance: Array
+    log_likelihood: float
+    noise_free: bool
+    n: float
+
+
+def noise_of(cross: Array, spread: Array, weights: Array | None, n_rows: int, eps: float, frequency: bool) -> Noise:
+    """Return the noise from mean cross-products of residuals (m, m) in units ``spread`` (m,) of y."""
+    total = float(n_rows) if weights is None else float(weights.sum())
+    counted = n_rows if weights is None else int((weights > 0).sum())
+    n = total if frequency else float(counted)
+    log_weights = 0.0 if weights is None or frequency else float(np.log(weights[weights > 0]).sum())
+    whole = cross * total
+    noise_free = bool((np.diagonal(cross) <= (_ROUNDING * eps) ** 2).any())
+    found = Gaussian().max_log_likelihood(whole, np.zeros(len(cross), dtype=np.int64), n, log_weights)
+    likelihood = found - n * float(np.log(spread).sum())
+    return Noise(whole / n, np.inf if noise_free else likelihood, noise_free, n)
+
+
+class HeldOut:
+    """Rows held out, on which the likelihood is watched, and the parameters at which it was best.
+
+    Parameters
+    ----------
+    network : Network
+    rows : StandardRows
+    weights : Array of shape (n,) or None
+        Those of the rows, as given.
+    noise : callable
+        ``noise()`` returns the covariance (m, m) of the noise, in standard units of y, as training has it now.
+    patience : int
+        Iterations without a better likelihood after which to stop.
+    stops : bool
+        Whether to stop at all, and take the best parameters.
+    frequency : bool
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        rows: StandardRows,
+        weights: Array | None,
+        noise: Callable[[], Array],
+        patience: int,
+        stops: bool,
+        frequency: bool,
+    ) -> None:
+        self.objective = NetworkObjective(network, rows, 0.0, np.zeros(network.n_parameters))
+        self.weights, self.noise, self.frequency = weights, noise, frequency
+        self.patience, self.stops = patience, stops
+        self.curve: list[float] = []
+        self.best, self.best_theta, self.since = -np.inf, np.zeros(0), 0
+
+    def look(self, theta: AnyArray) -> bool:
+        """Note the mean log-likelihood of a row, in the units of y; return whether to stop."""
+        rows = self.objective.rows
+        outputs = (rows.y - rows.of_y.center) / rows.of_y.spread
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            covariance = self.noise()
+            density = np.full(1, -np.inf)
+            if np.isfinite(covariance).all():
+                mean = self.objective.outputs(theta)
+                density = new_log_density(
+                    Gaussian(),
+                    outputs,
+                    mean,
+                    covariance,
+                    self.weights,
+                    frequency=self.frequency,
+                    noise_free=False,
+                )
+        score = float(density.mean()) - float(np.log(rows.of_y.spread).sum())
+        self.curve.append(score)
+        if score > self.best or not self.best_theta.size:
+            self.best, self.best_theta, self.since = score, np.array(theta, dtype=np.float64), 0
+        else:
+            self.since += 1
+        return self.stops and self.since >= self.patience
+
+
+def settled(path: Path, held_out: HeldOut | None) -> Path:
+    """Return a path that ends where the rows held out were most likely, if they are to decide."""
+    if held_out is None or not held_out.stops or not held_out.best_theta.size:
+        return path
+    status = path.status if path.status in (Status.STOPPED, Status.INTERRUPTED) else Status.EARLY_STOPPED
+    return replace(path, theta=held_out.best_theta, status=status)
+
+
+def network_attributes(network: Network, theta: AnyArray, units: tuple[Units, Units]) -> dict[str, Any]:
+    """Return ``coefs_`` and ``intercepts_`` as scikit-learn's networks have them, for X and y in their own units."""
+    layers = [np.array(layer, dtype=np.float64) for layer in network.layers(np.asarray(theta, dtype=np.float64))]
+    of_x, of_y = units
+    with np.errstate(over="ignore", invalid="ignore"):
+        layers[0][:, :-1] /= of_x.spread
+        layers[0][:, -1] -= layers[0][:, :-1] @ of_x.center
+        layers[-1] *= of_y.spread[:, None]
+        layers[-1][:, -1] += of_y.center
+    return {
+        "coefs_": [layer[:, :-1].T.copy() for layer in layers],
+        "intercepts_": [layer[:, -1].copy() for layer in layers],
+    }
+
+
+def likelihood_attributes(noise: Noise, spread: Array, n_parameters: int, single_output: bool) -> dict[str, Any]:
+    """Return noise, likelihood and criteria by the names of the estimator's attributes."""
+    m = len(spread)
+    size = float(n_parameters + m * (m + 1) // 2)
+    with np.errstate(over="ignore", under="ignore"):
+        covariance = noise.covariance * spread[:, None] * spread[None, :]
+    variance = np.diagonal(covariance).copy()
+    fitted: dict[str, Any] = {
+        "noise_variance_": float(variance[0]) if single_output else variance,
+        "log_likelihood_": noise.log_likelihood,
+        "n_parameters_": size,
+        "aic_": criteria.aic(noise.log_likelihood, size),
+        "aicc_": criteria.aicc(noise.log_likelihood, size, noise.n),
+        "bic_": criteria.bic(noise.log_likelihood, size, noise.n),
+    }
+    if not single_output:
+        fitted["noise_covariance_"] = covariance
+    return fitted
