@@ -16,10 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 from mle_regression import checks
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
+from mle_regression.evidence import GROUPINGS, Chosen, parameter_groups, train_by_evidence
+from mle_regression.fitted_network import FittedNetwork, posterior_of, refusal
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
+from mle_regression.network_diagnosis import NetworkDiagnosis
 from mle_regression.noise.registry import find_noise
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import Units
@@ -32,6 +35,7 @@ from mle_regression.training import (
     measured_units,
     network_attributes,
     noise_of,
+    observations,
     relative_alpha,
     settled,
     standard_rows,
@@ -41,6 +45,7 @@ from mle_regression.warnings import NoiseFreeWarning, warn_user
 F = TypeVar("F", bound=Callable[..., Any])
 
 WEIGHT_TYPES = ("precision", "frequency")
+_OF_EVIDENCE = ("effective_parameters_", "log_marginal_likelihood_")
 # With fewer rows than this, "auto" holds none out: a tenth of them would tell little.
 _HELD_OUT_FROM = 100
 # What "auto" may spend on one Gauss-Newton step: parameters, and multiplications.
@@ -80,8 +85,13 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         "lm" (Levenberg-Marquardt), "lbfgs", "newton", "gd", and by batches "sgd", "adam", "adamw"; an instance from
         `mle_regression.solvers` holds the options of one algorithm. "auto" takes lm where parameters are few enough for a
         matrix of second derivatives in each step, else adam; `solver_` says why.
-    alpha : float, default=1e-4
-        Penalty on squared weights, as in `sklearn.neural_network.MLPRegressor`; biases are not penalised.
+    alpha : float or "evidence", default=1e-4
+        Penalty on squared weights, as in `sklearn.neural_network.MLPRegressor`; biases are not penalised. "evidence": the
+        penalties that make the data likeliest with the parameters integrated out, found while lm trains (MacKay, 1992); all
+        parameters but biases of outputs are penalised then, and no rows are held out.
+    evidence : {"layer", "single", "input"}, default="layer"
+        What has a penalty of its own under ``alpha="evidence"``: each layer, nothing, or each input besides, so that inputs
+        that say nothing are switched off.
     noise : {"gaussian"}, default="gaussian"
     weight_type : {"precision", "frequency"}, default="precision"
         What ``sample_weight`` means: Var(y) = σ²/w, or repeated rows.
@@ -103,6 +113,9 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         Iterations without a better held-out likelihood, or without a lower loss, after which to stop.
     n_init : int, default=1
         Starts from different random parameters, of which the best is kept: by held-out likelihood, else by loss.
+    curvature : {None, "extremes", "full"}, default=None
+        Whether `fit` works out the Hessian's eigenvalues, the verdict on where training ended, and the uncertainty of the
+        parameters: "full" by the Hessian as a matrix, "extremes" by products with it.
     dtype : {"float64", "float32"}, default="float64"
         Of the numbers that are multiplied.
     warm_start : bool, default=False
@@ -133,6 +146,12 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
     n_iter_ : int
     solver_ : str
         The solver, and why, if it was "auto".
+    hessian_eigenvalues_, condition_number_, verdict_
+        Of the Hessian of J on the training rows in standard units, and what they say of the place; with ``curvature`` only.
+    alpha_ : dict of str to float
+        Penalties that the evidence chose, by group; with ``alpha="evidence"`` only.
+    effective_parameters_, log_marginal_likelihood_ : float
+        How many parameters the data determine, γ, and the log evidence in the units of y; likewise.
     n_features_in_, n_outputs_, n_layers_ : int
 
     References
@@ -155,7 +174,8 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         *,
         activation: str = "tanh",
         solver: Any = "auto",
-        alpha: float = 1e-4,
+        alpha: float | Literal["evidence"] = 1e-4,
+        evidence: Literal["layer", "single", "input"] = "layer",
         noise: str = "gaussian",
         weight_type: Literal["precision", "frequency"] = "precision",
         standardize: bool = True,
@@ -167,6 +187,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 20,
         n_init: int = 1,
+        curvature: Literal["extremes", "full"] | None = None,
         dtype: Literal["float64", "float32"] = "float64",
         warm_start: bool = False,
         random_state: Any = None,
@@ -176,6 +197,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         self.activation = activation
         self.solver = solver
         self.alpha = alpha
+        self.evidence = evidence
         self.noise = noise
         self.weight_type = weight_type
         self.standardize = standardize
@@ -187,6 +209,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.n_init = n_init
+        self.curvature = curvature
         self.dtype = dtype
         self.warm_start = warm_start
         self.random_state = random_state
@@ -239,20 +262,26 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
                 units = Units(*earlier["units"][0]), Units(*earlier["units"][1])
             else:
                 earlier = None
-            best: tuple[float, Path, NetworkObjective, HeldOut | None] | None = None
+            best: tuple[float, Path, NetworkObjective, HeldOut | None, Chosen | None] | None = None
             for child in seeds.spawn(self.n_init):
                 rng = np.random.default_rng(child)
                 start = network.initial(rng) if earlier is None else earlier["theta"]
                 objective, held_out = self._pose(data, watched, units, network, start)
                 memory = {} if earlier is None else earlier["memory"]
-                path = settled(self._train(objective, held_out, task, X, y, rng, memory), held_out)
-                score = -min(path.losses[-1], path.losses[0]) if held_out is None else held_out.best
+                chosen = None
+                if self._by_evidence:
+                    path, objective, chosen = self._train_by_evidence(objective, held_out, task, X, y, rng, data)
+                    score = chosen.log_marginal_likelihood
+                else:
+                    path = settled(self._train(objective, held_out, task, X, y, rng, memory), held_out)
+                    score = -min(path.losses[-1], path.losses[0]) if held_out is None else held_out.best
                 if best is None or score > best[0]:
-                    best = score, path, objective, held_out
+                    best = score, path, objective, held_out, chosen
                 if path.status in (Status.STOPPED, Status.INTERRUPTED) or earlier is not None:
                     break
             assert best is not None
-            self._assign(best[1], best[2], best[3], data, units, data.single_output)
+            self._assign(best[1], best[2], best[3], data, units, data.single_output, best[4])
+            self._look_round(data)
         task.end(X, y, lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_state": self._state})
         return self
 
@@ -314,7 +343,12 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         checks.check_choice("dtype", self.dtype, ("float64", "float32"))
         for name in ("standardize", "warm_start"):
             checks.check_choice(name, getattr(self, name), (True, False))
-        checks.check_non_negative("alpha", self.alpha)
+        checks.check_choice("curvature", self.curvature, (None, "extremes", "full"))
+        checks.check_choice("evidence", self.evidence, GROUPINGS)
+        if self._by_evidence:
+            self._check_evidence()
+        else:
+            checks.check_non_negative("alpha", self.alpha)
         checks.check_non_negative("tol", self.tol)
         checks.check_probability("validation_fraction", self.validation_fraction)
         for name in ("max_iter", "n_iter_no_change", "n_init"):
@@ -324,6 +358,24 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
             checks.check_positive("learning_rate", self.learning_rate)
         return tuple(int(size) for size in hidden)
+
+    @property
+    def _by_evidence(self) -> bool:
+        """Whether the data choose the penalty."""
+        return isinstance(self.alpha, str) and self.alpha == "evidence"
+
+    def _check_evidence(self) -> None:
+        if self.solver != "auto" and find_network_solver(self.solver).name != "lm":
+            raise ValueError(
+                "alpha='evidence' is estimated while lm trains; set solver='lm' or 'auto', or a number as alpha."
+            )
+        if self.early_stopping is True:
+            raise ValueError(
+                "alpha='evidence' needs the optimum under its penalties, and no rows held out; set early_stopping='auto' or "
+                "False."
+            )
+        if self.noise != "gaussian":
+            raise ValueError("alpha='evidence' is defined for noise='gaussian' only; set a number as alpha.")
 
     def _rows_to_watch(
         self, data: checks.TrainingData, x: Any, y: Any, weights: Any, rng: np.random.Generator
@@ -335,7 +387,11 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             given = checks.check_weights(weights, len(outputs))
             return replace(data, x=inner, y=outputs, weights=given), data
         counted = np.arange(len(data.y)) if data.weights is None else np.flatnonzero(data.weights)
-        if self.early_stopping is False or (self.early_stopping == "auto" and len(counted) < _HELD_OUT_FROM):
+        if (
+            self.early_stopping is False
+            or self._by_evidence
+            or (self.early_stopping == "auto" and len(counted) < _HELD_OUT_FROM)
+        ):
             return None, data
         size = int(np.ceil(self.validation_fraction * len(counted)))
         if size >= len(counted):
@@ -365,7 +421,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         network: Network,
         start: Array,
     ) -> tuple[NetworkObjective, HeldOut | None]:
-        alpha = relative_alpha(float(self.alpha), data.weights)
+        alpha = 0.0 if self._by_evidence else relative_alpha(float(self.alpha), data.weights)
         objective = NetworkObjective(network, standard_rows(data, units, self.dtype), alpha, start)
         if watched is None:
             return objective, None
@@ -382,7 +438,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             weights,
             lambda: objective.cross * share,
             self.n_iter_no_change,
-            self.early_stopping is not False,
+            self.early_stopping is not False and not self._by_evidence,
             self.weight_type == "frequency",
         )
         return objective, held_out
@@ -396,6 +452,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         y: Any,
         rng: np.random.Generator,
         memory: dict[str, AnyArray],
+        max_iter: int | None = None,
     ) -> Path:
         """Let the solver minimise; callbacks and rows held out follow it."""
         solver, why = self._choose(objective)
@@ -421,12 +478,40 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             return Status.EARLY_STOPPED if stop else None
 
         with self._threads(objective):
-            path: Path = solver.minimise(objective, replace(self._control(objective, rng, memory), tell=tell))
+            path: Path = solver.minimise(
+                objective, replace(self._control(objective, rng, memory), tell=tell, max_iter=max_iter or self.max_iter)
+            )
         return path
+
+    def _train_by_evidence(
+        self,
+        objective: NetworkObjective,
+        held_out: HeldOut | None,
+        task: FitTask,
+        x: Any,
+        y: Any,
+        rng: np.random.Generator,
+        data: checks.TrainingData,
+    ) -> tuple[Path, NetworkObjective, Chosen]:
+        """Let lm minimise under penalties that the evidence chooses."""
+        memory: dict[str, AnyArray] = {}
+
+        def train(posed: NetworkObjective, max_iter: int) -> Path:
+            path = self._train(posed, held_out, task, x, y, rng, memory, max_iter)
+            memory.update(path.memory)
+            return path
+
+        frequency = self.weight_type == "frequency"
+        n, log_weights = observations(data.weights, len(data.y), frequency)
+        grouping = parameter_groups(objective.network, self.evidence, checks.feature_names(self))
+        with self._threads(objective):
+            return train_by_evidence(objective, train, grouping, self.max_iter, n, log_weights)
 
     def _choose(self, objective: NetworkObjective) -> tuple[Any, str]:
         if self.solver != "auto":
             return find_network_solver(self.solver), ""
+        if self._by_evidence:
+            return find_network_solver("lm"), "penalties by evidence"
         size, work = objective.network.n_parameters, objective.n_residuals * objective.network.n_parameters**2
         said = f"{size:,} parameters, {objective.n_rows:,} rows"
         if size <= _LM_PARAMETERS and work <= _LM_WORK:
@@ -476,6 +561,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         data: checks.TrainingData,
         units: tuple[Units, Units],
         single_output: bool,
+        chosen: Chosen | None = None,
     ) -> None:
         """Warn, and take the fitted attributes from where the path ended."""
         theta = np.array(path.theta, dtype=np.float64)
@@ -485,8 +571,16 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         noise = noise_of(objective.cross, units[1].spread, data.weights, len(data.y), eps, frequency)
         norm = float(np.linalg.norm(gradient))
         self._report(path, noise.noise_free)
-        for name in ("noise_covariance_", "validation_curve_"):
+        for name in ("noise_covariance_", "validation_curve_", "alpha_", *_OF_EVIDENCE):
             self.__dict__.pop(name, None)
+        largest = 1.0 if data.weights is None else float(data.weights.max())
+        shift = noise.n * float(np.log(units[1].spread).sum())
+        by_evidence: dict[str, Any] = {}
+        if chosen is not None:
+            levels = {name: level * largest for name, level in chosen.alpha.items()}
+            density = chosen.log_marginal_likelihood - shift
+            by_evidence = {"alpha_": levels} | dict(zip(_OF_EVIDENCE, (chosen.effective, density), strict=True))
+            self._report_bounds(chosen)
         fitted = {
             **network_attributes(objective.network, theta, units),
             **likelihood_attributes(noise, units[1].spread, objective.network.n_parameters, single_output),
@@ -499,6 +593,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             "n_layers_": len(objective.network.sizes),
             "n_outputs_": objective.network.sizes[-1],
             "solver_": self.__dict__.pop("_solver_said"),
+            **by_evidence,
             "_state": self._predicting(objective, theta, data.y)
             | {
                 "single_output": single_output,
@@ -509,9 +604,107 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
                 "noise_free": noise.noise_free,
                 "frequency": frequency,
                 "residual_dof": np.inf,
+                "alpha": np.asarray(objective.alpha) * largest,
+                "n": noise.n,
+                "posterior": None,
+                "curvature": None,
+                "learning_rate": path.memory.get("learning_rate"),
             },
         }
         self.__dict__.update(fitted)
+
+    def _look_round(self, data: checks.TrainingData) -> None:
+        """Work out the curvature where training ended, and the uncertainty of the parameters, if they are asked for."""
+        if self.curvature is None and not self._by_evidence:
+            return
+        fitted = FittedNetwork(self._state)
+        objective = fitted.objective(data.x, data.y, data.weights)
+        verdict = None
+        if self.curvature is not None:
+            report = self._diagnosis(objective, data).curvature(spectrum=self.curvature)
+            verdict = report.verdict
+            self._state["curvature"] = {
+                "eigenvalues": report.eigenvalues,
+                "error_bounds": report.error_bounds,
+                "condition_number": report.condition_number,
+                "verdict": report.verdict,
+                "reason": report.reason,
+            }
+        posterior = posterior_of(objective, fitted.theta, self._state["n"])
+        posterior["refusal"] = refusal(posterior, verdict)
+        self._state["posterior"] = posterior
+        if not posterior["refusal"]:
+            self._state["residual_dof"] = self._state["n"] - posterior["effective"] / objective.network.sizes[-1]
+
+    def _report_bounds(self, chosen: Chosen) -> None:
+        if chosen.bounded and len(chosen.bounded) == len(chosen.alpha):
+            warn_user(
+                f"The evidence has taken every penalty ({', '.join(chosen.bounded)}) to the end of its range: the data "
+                "show nothing but noise, or none. Give alpha as a number to compare.",
+                ConvergenceWarning,
+            )
+
+    def _diagnosis(self, objective: NetworkObjective, data: checks.TrainingData) -> NetworkDiagnosis:
+        weights = np.ones(len(data.y)) if data.weights is None else data.weights
+        outputs = data.y / objective.rows.of_y.spread
+        center = np.average(outputs, axis=0, weights=weights)
+        variance = float(np.average((outputs - center) ** 2, axis=0, weights=weights).sum())
+        names = ["y"] if data.single_output else [f"y{k}" for k in range(data.y.shape[1])]
+        rate = self._state.get("learning_rate")
+        return NetworkDiagnosis(
+            objective, variance, checks.feature_names(self), names, None if rate is None else float(rate)
+        )
+
+    def diagnose(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkDiagnosis:
+        """Look at the place where training ended through rows, those it was trained on as a rule.
+
+        Of rows that were held out, or others, the objective is another, and its gradient does not vanish there.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in ``fit``.
+
+        Returns
+        -------
+        NetworkDiagnosis
+            Eigenvalues of the Hessian with their error bounds, verdict, trace, log-determinant, spectral density; each worked
+            out when asked for.
+        """
+        check_is_fitted(self)
+        x = checks.new_data(self, X)
+        fitted = FittedNetwork(self._state)
+        outputs = checks.new_outputs(y, x.shape[0], fitted.network.sizes[-1])
+        weights = checks.check_weights(sample_weight, x.shape[0])
+        data = checks.TrainingData(x, outputs, weights, self._state["single_output"], 0.0)
+        return self._diagnosis(fitted.objective(x, outputs, weights), data)
+
+    def _from_curvature(self, name: str) -> Any:
+        check_is_fitted(self)
+        found = self._state.get("curvature")
+        if found is None:
+            raise AttributeError(
+                "The curvature of this network has not been worked out: fit with curvature='full' or 'extremes', or call "
+                "diagnose(X, y).curvature()."
+            )
+        return found[name]
+
+    @property
+    def hessian_eigenvalues_(self) -> Array:
+        """Eigenvalues of the Hessian of J in standard units, ascending: all, or some at each end."""
+        return np.asarray(self._from_curvature("eigenvalues"))
+
+    @property
+    def condition_number_(self) -> float:
+        """λmax/λmin of the Hessian; infinite where λmin is zero to its error bound, NaN where it is negative."""
+        return float(self._from_curvature("condition_number"))
+
+    @property
+    def verdict_(self) -> str:
+        """Where training ended: "minimum", "flat minimum", "saddle point", "not stationary" or "undetermined"."""
+        return str(self._from_curvature("verdict"))
 
     def _report(self, path: Path, noise_free: bool) -> None:
         if path.status in (Status.MAX_ITER, Status.STOPPED, Status.INTERRUPTED):
@@ -529,24 +722,26 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             )
 
     def _mean(self, x: Any) -> Array:
-        state = self._state
-        of_x, of_y = (Units(*pair) for pair in state["units"])
-        network = Network(tuple(state["sizes"]), find_activation(state["activation"]))
-        outputs = np.zeros((x.shape[0], network.sizes[-1]))
-        rows = x if isinstance(x, np.ndarray) else x.tocsr()
-        data = checks.TrainingData(rows, outputs, None, False, 0.0)
-        objective = NetworkObjective(network, standard_rows(data, (of_x, of_y), "float64"), 0.0, state["theta"])
-        mean = of_y.original(objective.outputs(state["theta"]).T)
-        return mean[:, 0] if state["single_output"] else mean
+        mean = FittedNetwork(self._state).mean(x)
+        return mean[:, 0] if self._state["single_output"] else mean
 
     def _deviation(self, x: Any, noise_share: float) -> Array:
-        if not noise_share:
-            raise ValueError(
-                "The uncertainty of a network's mean is not known; ask for kind='observation', which has the noise alone."
-            )
-        spread = np.sqrt(np.diagonal(self._state["noise_covariance"])) * self._state["output_unit"]
-        whole = np.broadcast_to(spread, (x.shape[0], len(spread))).copy()
-        return whole[:, 0] if self._state["single_output"] else whole
+        state, posterior = self._state, self._state["posterior"]
+        variance = noise_share * np.diagonal(state["noise_covariance"]) * state["output_unit"] ** 2
+        if posterior is None:
+            if not noise_share:
+                raise ValueError(
+                    "The uncertainty of this network's mean is not known: fit with curvature='full', 'extremes', or "
+                    "alpha='evidence'; or ask for kind='observation', which has the noise alone."
+                )
+            whole = np.broadcast_to(variance, (x.shape[0], len(variance)))
+        elif posterior["refusal"]:
+            raise ValueError(posterior["refusal"])
+        else:
+            unbiased = variance * state["n"] / max(state["residual_dof"], 0.01 * state["n"])
+            whole = unbiased + FittedNetwork(state).variance(x)
+        spread = np.sqrt(whole)
+        return np.asarray(spread[:, 0] if state["single_output"] else spread)
 
     def summary(self) -> str:
         """Describe the fit in a few lines.

@@ -114,6 +114,16 @@ def noise_of(cross: Array, spread: Array, weights: Array | None, n_rows: int, ep
     return Noise(whole / n, np.inf if noise_free else likelihood, noise_free, n)
 
 
+def observations(weights: Array | None, n_rows: int, frequency: bool) -> tuple[float, float]:
+    """Return the number of observations, and Σ log w of precision weights with mean one."""
+    if weights is None:
+        return float(n_rows), 0.0
+    if frequency:
+        return float(weights.sum()), 0.0
+    counted = weights[weights > 0]
+    return float(len(counted)), float(np.log(counted / counted.mean()).sum())
+
+
 class HeldOut:
     """Rows held out, on which the likelihood is watched, and the parameters at which it was best.
 

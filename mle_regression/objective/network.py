@@ -42,13 +42,14 @@ class Pass:
 
 @dataclass
 class NetworkObjective:
-    """``J(θ) = (Σ wᵢ‖yᵢ − f(xᵢ; θ)‖² + α‖weights‖²) / Σw``, all in standard units; biases are not penalised.
+    """``J(θ) = (Σ wᵢ‖yᵢ − f(xᵢ; θ)‖² + Σ αⱼθⱼ²) / Σw``, all in standard units.
 
     Attributes
     ----------
     network : Network
     rows : StandardRows
-    alpha : float
+    alpha : float or Array of shape (P,)
+        One number for all weights, biases left out, or one for each parameter.
     start : Array of shape (P,)
     cross : Array of shape (m, m)
         Mean cross-products of the residuals where J, or a pass of batches, was last looked at.
@@ -56,7 +57,7 @@ class NetworkObjective:
 
     network: Network
     rows: StandardRows
-    alpha: float
+    alpha: float | Array
     start: Array
     cross: Array = field(init=False)
     spectrum: None = field(init=False, default=None)
@@ -64,8 +65,9 @@ class NetworkObjective:
     def __post_init__(self) -> None:
         m = self.network.sizes[-1]
         self.cross = np.full((m, m), np.nan)
-        self.penalty = np.where(self.network.is_weight, self.alpha / self.rows.total, 0.0)
-        self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if self.alpha else None
+        each = np.where(self.network.is_weight, self.alpha, 0.0) if np.ndim(self.alpha) == 0 else np.asarray(self.alpha)
+        self.penalty = each / self.rows.total
+        self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if each.any() else None
         self._gradient = np.empty(self.network.n_parameters, dtype=self.dtype)
         self._layers = self.network.layers(self._gradient)
         self._spaces: dict[int, Workspace] = {}
@@ -192,6 +194,51 @@ class NetworkObjective:
             return parts
 
         return np.concatenate(self._summed(of_blocks, list.__add__))
+
+    def hidden_moments(self, theta: AnyArray) -> list[tuple[Array, Array]]:
+        """Return the mean outputs (h,) of each hidden layer over the rows, and their covariance (h, h)."""
+        layers = self._views(theta)
+        one = Workspace(self.network, 1, self.dtype)
+        self.network.forward(layers, self.rows.block(slice(0, 1)).x, one)
+        origin = [np.array(inner, dtype=np.float64) for inner in one.inner]
+
+        def of_blocks(blocks: Iterator[StandardBlock]) -> list[Array]:
+            ws, sums = None, [np.zeros((len(a) + 1, len(a) + 1)) for a in origin]
+            for block in blocks:
+                ws = self._space(ws, block)
+                self.network.forward(layers, block.x, ws)
+                for total, inner, center in zip(sums, ws.inner, origin, strict=True):
+                    off = np.vstack([inner - center, np.ones((1, inner.shape[1]))])
+                    total += off @ off.T
+            return sums
+
+        found = self._summed(of_blocks, lambda a, b: [one + other for one, other in zip(a, b, strict=True)])
+        moments = []
+        for total, center in zip(found, origin, strict=True):
+            mean, cross = total[:-1, -1] / self.n_rows, total[:-1, :-1] / self.n_rows
+            moments.append((center[:, 0] + mean, cross - np.outer(mean, mean)))
+        return moments
+
+    def last_features(self, theta: AnyArray) -> Array:
+        """Return what the last layer sees (n, h + 1): outputs of the last hidden layer, and one."""
+        layers = self._views(theta)
+
+        def of_blocks(blocks: Iterator[StandardBlock]) -> list[Array]:
+            ws, parts = None, []
+            for block in blocks:
+                ws = self._space(ws, block)
+                self.network.forward(layers, block.x, ws)
+                parts.append(np.array((ws.a[-1] if ws.a else block.x).T, dtype=np.float64))
+            return parts
+
+        return np.concatenate(self._summed(of_blocks, list.__add__))
+
+    def output_jacobian(self, theta: AnyArray, rows: slice) -> Array:
+        """Return the Jacobian (rows, m, P) of the outputs of some rows."""
+        layers, block = self._views(theta), self.rows.block(rows)
+        ws = self._space(None, block)
+        self.network.forward(layers, block.x, ws)
+        return np.asarray(self.network.jacobian(layers, block.x, ws), dtype=np.float64)
 
     # Batches.
 

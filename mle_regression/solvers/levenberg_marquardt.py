@@ -20,6 +20,9 @@ _AT_EDGE, _TRIES = 0.1, 20
 # Damping, relative to the mean of the diagonal, below which a matrix may be singular; the dual form divides by it.
 _LEAST, _LEAST_DUAL = 1e-14, 1e-8
 
+# Parameters up to which the exact Hessian is made, and Newton's steps at the end.
+_POLISHED, _LAST_STEPS = 3000, 3
+
 # So many steps that gain so little together call for the exact Hessian.
 _LAST, _LITTLE = 5, 0.02
 
@@ -63,16 +66,16 @@ class LevenbergMarquardt(Options):
             raise ValueError("lm chooses its own steps; leave learning_rate='auto'.")
         start = objective.start
         self._check_memory(len(start), objective.n_residuals)
+        small = self.second_order and len(start) <= _POLISHED
         follower = Walk(control, start, 0.0, "It chooses its own steps: look for numbers of extreme size.")
 
         def iterate(follower: Walk) -> None:
             theta, radius, damping = start.copy(), float(control.memory.get("radius", self.radius)), 0.0
-            # Where the rows can be fitted exactly, Gauss-Newton's matrix is the Hessian in the end.
-            exact, newton_like = False, self.second_order and objective.n_residuals >= len(theta)
+            exact = False
             loss, gradient = objective.value_and_gradient(theta)
             ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
             while not ended and follower.path.n_iter < control.max_iter:
-                exact = exact or (newton_like and _creeps(follower.path.losses))
+                exact = exact or (small and _creeps(follower.path.losses))
                 system = damped_system(objective, theta, exact)
                 accepted = False
                 while not accepted:
@@ -94,7 +97,10 @@ class LevenbergMarquardt(Options):
                 follower.path.memory = {"radius": np.array(radius)}
                 ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
 
-        return walk(iterate, follower)
+        path = walk(iterate, follower)
+        if small and path.status in (Status.CONVERGED, Status.PLATEAU):
+            _polish(objective, path)
+        return path
 
     def _check_memory(self, n_parameters: int, n_residuals: int) -> None:
         size = 8e-9 * 3.0 * n_parameters * min(n_parameters, n_residuals)
@@ -170,6 +176,28 @@ class _Dual(DampedSystem):
     def squares(self, step: Array) -> float:
         image = self.jacobian @ step
         return float(image @ image + self.penalty @ step**2)
+
+
+def _polish(objective: SumOfSquares, path: Path) -> None:
+    """Take Newton's own last steps, which square the gradient, while they lower it and the Hessian is positive definite."""
+    theta = np.asarray(path.theta, dtype=np.float64)
+    _, gradient = objective.value_and_gradient(theta)
+    norm = float(np.linalg.norm(gradient))
+    for _ in range(_LAST_STEPS):
+        try:
+            factor = cho_factor(objective.hessian(theta), lower=True, overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            return
+        moved = theta - cho_solve(factor, gradient, check_finite=False)
+        loss, gradient = objective.value_and_gradient(moved)
+        new_norm = float(np.linalg.norm(gradient))
+        near = loss <= path.losses[-1] * (1.0 + 16.0 * EPS)
+        if not (near and new_norm < 0.1 * norm):
+            return
+        theta, norm = moved, new_norm
+        path.theta = theta
+        path.losses.append(loss)
+        path.gradient_norms.append(norm)
 
 
 def _creeps(losses: list[float]) -> bool:

@@ -8,11 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.lanczos import extreme_eigenpairs
 from mle_regression.objective.base import Objective
-from mle_regression.solvers.base import Options
+from mle_regression.solvers.base import Options, Status
 from mle_regression.solvers.path import Control, Path, Walk, walk
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
+# Looking for a way down from a stationary point: residual to reach, products to spend, and what is rounding.
+_LOOKED_TO, _PRODUCTS, _ROUNDING = 1e-5, 300, 1e-12
 
 
 @dataclass
@@ -20,7 +23,8 @@ class NewtonCG(Options):
     """Trust-region Newton: each step minimises the quadratic model by conjugate gradients (Steihaug, 1983).
 
     Products with the Hessian are exact. Where conjugate gradients meet negative curvature they follow it to the edge of the
-    region, so that saddle points are left; one where the gradient is zero is left along a direction drawn at random.
+    region. Where the gradient vanishes, Lanczos' method looks for the smallest eigenvalue; if it is negative, the place is a
+    saddle point, and is left along its direction.
 
     Parameters
     ----------
@@ -48,7 +52,19 @@ class NewtonCG(Options):
             theta, radius = follower.path.theta.copy(), self.radius
             loss, gradient = objective.value_and_gradient(theta)
             ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
-            while not ended and follower.path.n_iter < control.max_iter:
+            while follower.path.n_iter < control.max_iter:
+                if ended:
+                    # Where the curvature changes from place to place, a gradient of zero may be that of a saddle point.
+                    down = None
+                    if follower.path.status is Status.CONVERGED and spectrum is None:
+                        down = way_down(objective, theta, loss, radius, control.rng)
+                    if down is None:
+                        return
+                    follower.path.status = Status.MAX_ITER
+                    theta = theta + down
+                    loss, gradient = objective.value_and_gradient(theta)
+                    ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+                    continue
                 step, model = trust_region_step(objective, theta, gradient, radius, control.rng)
                 length = float(np.linalg.norm(step))
                 if not length > 0:
@@ -65,6 +81,22 @@ class NewtonCG(Options):
                 ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
 
         return walk(iterate, follower)
+
+
+def way_down(objective: Objective, theta: Array, loss: float, radius: float, rng: np.random.Generator) -> Array | None:
+    """Return a step that leads down from a saddle point, along the lowest curvature; None where that is not negative."""
+    found = extreme_eigenpairs(
+        lambda v: objective.hessian_vector(theta, v), len(theta), 1, 0, rng, _LOOKED_TO, _PRODUCTS
+    )
+    if not found.values[0] < -found.bounds[0] - _ROUNDING * found.largest:
+        return None
+    length = radius
+    while length > EPS * max(1.0, float(np.linalg.norm(theta))):
+        for step in (length * found.vectors[:, 0], -length * found.vectors[:, 0]):
+            if objective.value_and_gradient(theta + step)[0] < loss:
+                return np.asarray(step)
+        length *= 0.25
+    return None
 
 
 def trust_region_step(

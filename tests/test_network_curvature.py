@@ -1,0 +1,320 @@
+"""Where a network's training ended: eigenvalues, verdicts, uncertainty, penalties by evidence, against exact formulas."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+from scipy.stats import t as student
+from sklearn.datasets import load_diabetes
+
+from mle_regression import MLPGradientRegressor
+from mle_regression.diagnostics.stationary import way_down
+from mle_regression.linalg.lanczos import extreme_eigenpairs, spectral_density, trace
+from mle_regression.models.activations import find_activation
+from mle_regression.models.network import Network
+from mle_regression.network_diagnosis import NetworkDiagnosis
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.standard import StandardRows, Units
+from mle_regression.solvers import LevenbergMarquardt, NewtonCG
+from mle_regression.solvers.path import Control
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture
+def diabetes():
+    return load_diabetes(return_X_y=True, scaled=False)
+
+
+def pose(X, y, hidden, activation="tanh", alpha=0.0, theta=None, rng=None, outputs=1):
+    network = Network((X.shape[1], *hidden, outputs), find_activation(activation))
+    rows = StandardRows(
+        X,
+        y.reshape(len(y), -1),
+        None,
+        Units(np.zeros(X.shape[1]), np.ones(X.shape[1])),
+        Units(np.zeros(outputs), np.ones(outputs)),
+        np.dtype(np.float64),
+    )
+    return NetworkObjective(network, rows, alpha, network.initial(rng) if theta is None else theta)
+
+
+def controls(rng, **options):
+    defaults = {"learning_rate": "auto", "batch_size": None, "max_iter": 500, "tol": 1e-9, "rng": rng}
+    return Control(**defaults | options)
+
+
+def diagnosed(objective, theta=None):
+    if theta is not None:
+        objective.start = theta
+    d = objective.network.sizes[0]
+    return NetworkDiagnosis(objective, float(objective.rows.y.var()), [f"x{j}" for j in range(d)], ["y"])
+
+
+# -- eigenvalues from products ---------------------------------------------------------------------------------------
+
+
+def test_extreme_eigenpairs_are_as_near_as_they_say(rng):
+    basis, _ = np.linalg.qr(rng.standard_normal((300, 300)))
+    values = np.sort(np.concatenate([-np.logspace(-6, 0, 20), np.zeros(30), np.logspace(-8, 3, 250)]))
+    matrix = (basis * values) @ basis.T
+    found = extreme_eigenpairs(lambda v: matrix @ v, 300, 3, 4, rng)
+    np.testing.assert_allclose(found.values[:3], values[:3], atol=2e-5)
+    np.testing.assert_allclose(found.values[3:], values[-4:], rtol=1e-8)
+    for value, bound in zip(found.values, found.bounds, strict=True):
+        assert np.abs(values - value).min() <= bound
+    residual = np.linalg.norm(matrix @ found.vectors - found.vectors * found.values, axis=0)
+    assert (residual <= found.bounds * 1.01).all()
+
+
+@pytest.mark.parametrize("diagonal", [np.ones(40), np.zeros(40), np.r_[np.ones(39), -1.0], np.array([2.0])])
+def test_extreme_eigenpairs_of_few_distinct_values(rng, diagonal):
+    found = extreme_eigenpairs(lambda v: diagonal * v, len(diagonal), 1, 1, rng)
+    assert found.values[0] == pytest.approx(diagonal.min(), abs=1e-12)
+    assert found.values[-1] == pytest.approx(diagonal.max(), abs=1e-12)
+
+
+def test_trace_and_log_determinant_by_products(rng):
+    diagonal = np.logspace(-2, 2, 2000)
+    value, error = trace(lambda v: diagonal * v, 2000, rng)
+    assert abs(value - diagonal.sum()) < 5 * error + 1e-9 * diagonal.sum()
+    basis = rng.standard_normal((2000, 3))
+    low = basis @ basis.T / 2000
+    value, error = spectral_density(lambda v: diagonal * v + low @ v, 2000, rng).trace_of(np.log)
+    exact = np.linalg.slogdet(np.diag(diagonal) + low)[1]
+    assert abs(value - exact) < 5 * error
+    assert error < 0.02 * 2000
+
+
+def test_eigenvalues_are_those_of_complex_step_differences(diabetes):
+    X, y = diabetes
+    model = MLPGradientRegressor((4,), alpha=1.0, early_stopping=False, curvature="full", random_state=0).fit(X, y)
+    Z, t = (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
+    n, size = len(y), len(model._state["theta"])
+
+    def gradient(theta):
+        first, last = theta[:44].reshape(4, 11), theta[44:]
+        a = np.tanh(Z @ first[:, :-1].T + first[:, -1])
+        r = a @ last[:-1] + last[-1] - t
+        below = (r[:, None] * last[:-1]) * (1 - a**2)
+        of_first = np.column_stack([below.T @ Z + first[:, :-1], below.sum(axis=0)])
+        of_last = np.r_[a.T @ r + last[:-1], r.sum()]
+        return 2.0 / n * np.r_[of_first.ravel(), of_last]
+
+    hessian = np.empty((size, size))
+    for j in range(size):
+        step = np.zeros(size, dtype=complex)
+        step[j] = 1e-30j
+        hessian[:, j] = gradient(model._state["theta"] + step).imag / 1e-30
+    np.testing.assert_allclose(model.hessian_eigenvalues_, np.linalg.eigvalsh(hessian), rtol=1e-7)
+    assert model.verdict_ == "minimum"
+    assert model.condition_number_ == pytest.approx(np.linalg.cond(hessian), rel=1e-6)
+
+
+def test_extremes_agree_with_the_matrix(diabetes):
+    X, y = diabetes
+    model = MLPGradientRegressor((30,), alpha=1.0, early_stopping=False, random_state=0, max_iter=30).fit(X, y)
+    diagnosis = model.diagnose(X, y)
+    full, ends = diagnosis.curvature(spectrum="full"), diagnosis.curvature(k=3, spectrum="extremes")
+    assert full.complete
+    assert not ends.complete
+    np.testing.assert_allclose(ends.eigenvalues[-3:], full.eigenvalues[-3:], rtol=1e-7)
+    assert (np.abs(ends.eigenvalues[:3] - full.eigenvalues[:3]) <= 1e-6 * full.eigenvalues[-1]).all()
+    assert diagnosis.sharpness() == pytest.approx(full.eigenvalues[-1], rel=1e-4)
+    assert diagnosis.trace()[0] == pytest.approx(full.eigenvalues.sum(), rel=1e-9)
+    whole = full.gauss_newton_eigenvalues.sum() + full.rest_eigenvalues.sum()
+    bare = diagnosis.curvature(penalised=False)
+    assert whole == pytest.approx(bare.eigenvalues.sum(), rel=1e-9)
+
+
+# -- verdicts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def smooth_problem(rng):
+    X = rng.standard_normal((300, 2))
+    return X, np.tanh(1.5 * X[:, 0] - X[:, 1]) + 0.5 * X[:, 1] + 0.3 * rng.standard_normal(300)
+
+
+@pytest.mark.parametrize("spectrum", ["full", "extremes"])
+def test_a_network_of_zeros_is_at_a_saddle_that_newton_leaves(smooth_problem, rng, spectrum):
+    X, y = smooth_problem
+    y = y - y.mean()
+    objective = pose(X, y, (4,), theta=np.zeros(17), alpha=1.0)
+    report = diagnosed(objective).curvature(spectrum=spectrum)
+    assert report.verdict == "saddle point"
+    assert report.escape.gain > 0
+    theta = report.escape.direction * report.escape.step
+    assert objective.value_and_gradient(theta)[0] == pytest.approx(report.escape.loss)
+    path = NewtonCG().minimise(objective, controls(rng))
+    assert path.losses[-1] < 0.7 * path.losses[0]
+    assert diagnosed(objective, path.theta).curvature().verdict in ("minimum", "flat minimum")
+
+
+def test_splitting_a_unit_leaves_a_flat_direction_or_a_saddle(smooth_problem, rng):
+    """Fukumizu and Amari (2000): a minimum of a smaller network, embedded by copying a unit, is stationary in the larger."""
+    X, y = smooth_problem
+    small = pose(X, y, (1,), rng=rng)
+    theta = LevenbergMarquardt().minimise(small, controls(rng, tol=1e-13)).theta
+    assert diagnosed(small, theta).curvature().verdict == "minimum"
+    first, last = (layer.copy() for layer in small.network.layers(theta))
+    for share in (0.5, 2.0):
+        last_of_two = np.column_stack([share * last[:, :1], (1 - share) * last[:, :1], last[:, 1:]])
+        both = np.concatenate([np.vstack([first, first]).ravel(), last_of_two.ravel()])
+        report = diagnosed(pose(X, y, (2,), theta=both)).curvature()
+        assert np.abs(report.eigenvalues).min() <= 1e-9 * report.eigenvalues[-1]
+        assert report.verdict in ("flat minimum", "saddle point")
+        if report.verdict == "flat minimum":
+            assert {unit.kind for unit in report.flat_units} == {"duplicated"}
+        else:
+            assert report.escape.gain > 0
+
+
+def test_relu_has_flat_rescalings_and_dead_units(rng):
+    X = rng.uniform(0, 1, (200, 2))
+    y = np.maximum(X @ [1.0, 2.0] - 0.7, 0) + 0.05 * rng.standard_normal(200)
+    first = np.array([[1.0, 2.0, -0.7], [-1.0, -1.0, -0.5]])  # the second unit is never on
+    theta = np.r_[first.ravel(), 1.0, 0.3, 0.01]
+    objective = pose(X, y, (2,), "relu", theta=theta)
+    theta = LevenbergMarquardt().minimise(objective, controls(rng, tol=1e-13)).theta
+    report = diagnosed(objective, theta).curvature()
+    assert report.verdict == "flat minimum"
+    assert report.inertia == (0, 5, 4)  # one rescaling, and the dead unit's three weights in and one out
+    assert {(unit.unit, unit.kind) for unit in report.flat_units} == {(0, "rescaling"), (1, "dead")}
+    assert "kinks" in str(report)
+
+
+def test_an_unfinished_fit_is_not_stationary(diabetes):
+    X, y = diabetes
+    model = MLPGradientRegressor((5,), solver="adam", max_iter=5, curvature="extremes", random_state=0).fit(X, y)
+    assert model.verdict_ == "not stationary"
+    with pytest.raises(ValueError, match="not at an optimum"):
+        model.predict(X, return_std=True)
+
+
+def test_without_curvature_an_error_tells_how(diabetes):
+    X, y = diabetes
+    model = MLPGradientRegressor((3,), max_iter=5, random_state=0).fit(X, y)
+    for name in ("hessian_eigenvalues_", "condition_number_", "verdict_"):
+        with pytest.raises(AttributeError, match="curvature='full'"):
+            getattr(model, name)
+    with pytest.raises(ValueError, match="curvature='full'"):
+        model.predict_interval(X, kind="mean")
+    with pytest.raises(ValueError, match="features"):
+        model.diagnose(X[:, :3], y)
+    with pytest.raises(ValueError, match="gd and sgd"):
+        model.diagnose(X, y).edge_of_stability()
+    wide = MLPGradientRegressor((1000, 30), max_iter=1, solver="adam", random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="GB.*spectrum='extremes'"):
+        wide.diagnose(X, y).curvature(spectrum="full")
+
+
+def test_way_down_looks_to_both_sides():
+    class Saddle:
+        def value_and_gradient(self, theta):
+            return float(theta[0] ** 4 - theta[0] ** 2 + 0.1 * theta[0]), np.zeros(1)
+
+    found = way_down(Saddle(), np.zeros(1), np.ones(1))
+    assert found.direction[0] == -1.0
+    assert found.gain == pytest.approx(0.32, abs=0.05)
+
+
+# -- uncertainty and evidence ----------------------------------------------------------------------------------------
+
+
+def test_a_network_without_hidden_layers_has_the_exact_posterior(rng):
+    X = rng.standard_normal((60, 3)) * [1.0, 5.0, 0.1] + 2.0
+    y = X @ [1.0, 0.2, -3.0] + rng.standard_normal(60)
+    model = MLPGradientRegressor((), alpha=4.0, early_stopping=False, curvature="full", random_state=0).fit(X, y)
+    assert model.verdict_ == "minimum"
+    Z = np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(60)])
+    A = Z.T @ Z + np.diag([4.0, 4.0, 4.0, 0.0])
+    theta = np.linalg.solve(A, Z.T @ y)
+    gamma = np.trace(np.linalg.solve(A, Z.T @ Z))
+    s2 = ((y - Z @ theta) ** 2).sum() / (60 - gamma)
+    variance = s2 * np.einsum("ij,ij->i", Z, np.linalg.solve(A, Z.T).T)
+    mean, std = model.predict(X, return_std=True)
+    np.testing.assert_allclose(mean, Z @ theta, rtol=1e-9)
+    np.testing.assert_allclose(std, np.sqrt(s2 + variance), rtol=1e-9)
+    lower, upper = model.predict_interval(X, kind="mean")
+    np.testing.assert_allclose(upper - lower, 2 * student.ppf(0.975, 60 - gamma) * np.sqrt(variance), rtol=1e-9)
+
+
+def test_evidence_of_a_linear_model_is_exact_and_at_its_maximum(rng):
+    X = rng.standard_normal((80, 6))
+    y = X @ [1.0, 0.5, 0.0, 0.0, -0.3, 0.1] + 1.5 * rng.standard_normal(80)
+    model = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0, max_iter=2000).fit(X, y)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    # The intercept's flat prior leaves 79 contrasts of y; its density of one gives the factor between the two.
+    contrasts = np.linalg.svd(np.eye(80) - 1 / 80)[0][:, :79].T
+
+    def log_evidence(alpha, noise):
+        covariance = noise * (np.eye(79) + contrasts @ Z @ Z.T @ contrasts.T / alpha)
+        return multivariate_normal.logpdf(contrasts @ y, np.zeros(79), covariance) - 0.5 * np.log(80)
+
+    (alpha,) = model.alpha_.values()
+    A = Z.T @ Z + alpha * np.eye(6)
+    theta = np.linalg.solve(A, Z.T @ (y - y.mean()))
+    gamma = 1 + np.trace(np.linalg.solve(A, Z.T @ Z))
+    noise = ((y - y.mean() - Z @ theta) ** 2).sum() / (80 - gamma)
+    assert model.effective_parameters_ == pytest.approx(gamma, rel=1e-9)
+    # The intercept's density of one is per standard unit of y.
+    exact = log_evidence(alpha, noise) - np.log(y.std())
+    assert model.log_marginal_likelihood_ == pytest.approx(exact, rel=1e-9)
+    best = max(log_evidence(a, s) for a in alpha * np.logspace(-1, 1, 21) for s in noise * np.linspace(0.7, 1.4, 15))
+    assert log_evidence(alpha, noise) >= best - 1e-2
+
+
+def test_evidence_on_real_data(diabetes):
+    X, y = diabetes
+    model = MLPGradientRegressor((10,), alpha="evidence", random_state=0, n_init=2).fit(X, y)
+    assert list(model.alpha_) == ["layer 1", "layer 2"]
+    assert 5 < model.effective_parameters_ < 40
+    mean, std = model.predict(X, return_std=True)
+    assert (std >= np.sqrt(model.noise_variance_)).all()
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), mean)
+    far = X[:1] + 20 * X.std(axis=0)
+    assert model.predict(far, return_std=True)[1][0] > std[0]
+
+
+def test_evidence_of_rows_counted_twice_is_that_of_rows_repeated(rng):
+    X = rng.standard_normal((50, 2))
+    y = np.sin(X[:, 0]) + 0.2 * rng.standard_normal(50)
+    counts = rng.integers(1, 4, 50)
+    one = MLPGradientRegressor((), alpha="evidence", weight_type="frequency", random_state=0).fit(X, y, counts)
+    two = MLPGradientRegressor((), alpha="evidence", random_state=0).fit(np.repeat(X, counts, 0), np.repeat(y, counts))
+    assert one.log_marginal_likelihood_ == pytest.approx(two.log_marginal_likelihood_, rel=1e-6)
+    assert one.alpha_["layer 1"] == pytest.approx(two.alpha_["layer 1"], rel=1e-3)
+    np.testing.assert_allclose(one.predict(X, return_std=True)[1], two.predict(X, return_std=True)[1], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"solver": "adam"}, "solver='lm'"),
+        ({"early_stopping": True}, "early_stopping"),
+        ({"evidence": "unit"}, "evidence"),
+        ({"curvature": "some"}, "curvature"),
+    ],
+)
+def test_options_that_do_not_go_together(diabetes, options, message):
+    with pytest.raises(ValueError, match=message):
+        MLPGradientRegressor((3,), alpha="evidence", **options).fit(*diabetes) if "curvature" not in options else (
+            MLPGradientRegressor((3,), **options).fit(*diabetes)
+        )
+
+
+def test_last_layer_where_there_are_many_parameters(rng):
+    X = rng.standard_normal((400, 60))
+    y = X[:, 0] + 0.1 * rng.standard_normal(400)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MLPGradientRegressor(
+            (60,), solver="lbfgs", alpha=40.0, early_stopping=False, curvature="extremes", random_state=0, max_iter=3000
+        ).fit(X, y)
+    assert len(model._state["theta"]) > 3000
+    assert model._state["posterior"]["kind"] == "last layer"
+    _, std = model.predict(X[:5], return_std=True)
+    assert (std > np.sqrt(model.noise_variance_)).all()
