@@ -72,7 +72,7 @@ def parameter_groups(network: Network, grouping: str, features: list[str]) -> tu
 
 def train_by_evidence(
     objective: NetworkObjective,
-    train: Callable[[NetworkObjective, int], Path],
+    train: Callable[[NetworkObjective, int, bool], Path],
     grouping: tuple[IntArray, list[str]],
     max_iter: int,
     n: float,
@@ -84,7 +84,7 @@ def train_by_evidence(
     ----------
     objective : NetworkObjective
     train : callable
-        ``train(objective, max_iter)`` lets a solver go on from the objective's start.
+        ``train(objective, max_iter, last)`` lets a solver go on from the objective's start, the last time to the end.
     grouping : (IntArray of shape (P,), list of str)
     max_iter : int
         Of all steps together.
@@ -109,7 +109,7 @@ def train_by_evidence(
     for turn in range(_TURNS):
         penalty = np.where(group >= 0, levels[group], 0.0)
         objective = NetworkObjective(network, rows, penalty * rows.total, theta)
-        path = train(objective, max(1, min(_STEPS, max_iter - whole.n_iter)))
+        path = train(objective, max(1, min(_STEPS, max_iter - whole.n_iter)), False)
         _append(whole, path)
         theta = np.asarray(path.theta, dtype=np.float64)
         if path.status in (Status.STOPPED, Status.INTERRUPTED) or whole.n_iter >= max_iter:
@@ -117,7 +117,7 @@ def train_by_evidence(
         density, _, found = _look(objective, theta, grouping, n, log_weights)
         if abs(density - before) <= _SETTLED or turn == _TURNS - 1:
             objective.start = theta
-            path = train(objective, max_iter - whole.n_iter)
+            path = train(objective, max_iter - whole.n_iter, True)
             _append(whole, path)
             theta = np.asarray(path.theta, dtype=np.float64)
             break

@@ -25,6 +25,7 @@ from mle_regression.models.network import Network
 from mle_regression.network_diagnosis import NetworkDiagnosis
 from mle_regression.noise.registry import find_noise
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.rows.standard import Units
 from mle_regression.solvers.base import NonFiniteRowsError, Status
 from mle_regression.solvers.path import Control, Path
@@ -142,7 +143,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
     loss_, gradient_norm_ : float
         J and the norm of its gradient, in standard units, at the parameters kept.
     converged_ : bool
-        Whether that norm is no more than ``tol``.
+        Whether that norm is no more than ``tol``, in the units that the solver walks in.
     n_iter_ : int
     solver_ : str
         The solver, and why, if it was "auto".
@@ -453,13 +454,16 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         rng: np.random.Generator,
         memory: dict[str, AnyArray],
         max_iter: int | None = None,
+        scale: Any = None,
     ) -> Path:
-        """Let the solver minimise; callbacks and rows held out follow it."""
+        """Let the solver minimise, in units ``scale`` of the parameters; callbacks and rows held out follow it."""
         solver, why = self._choose(objective)
+        scale = 1.0 if scale is None else scale
         self._solver_said = f"{solver.name} ({why})" if why else solver.name
         units = objective.rows.of_x, objective.rows.of_y
 
         def tell(iteration: int, theta: AnyArray, loss: float, norm: float) -> Status | None:
+            theta = scale * theta
             stop = held_out is not None and held_out.look(theta)
             if self.verbose and (iteration < 10 or iteration % max(1, self.max_iter // 20) == 0):
                 watched = "" if held_out is None else f", held-out log-likelihood {held_out.curve[-1]:.6g}"
@@ -477,10 +481,13 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
                     return Status.STOPPED
             return Status.EARLY_STOPPED if stop else None
 
+        control = replace(self._control(objective, rng, memory), tell=tell, max_iter=max_iter or self.max_iter)
+        posed: Any = objective
+        if np.ndim(scale):
+            posed, control = ScaledSumOfSquares(objective, scale), replace(control, patience=None)
         with self._threads(objective):
-            path: Path = solver.minimise(
-                objective, replace(self._control(objective, rng, memory), tell=tell, max_iter=max_iter or self.max_iter)
-            )
+            path: Path = solver.minimise(posed, control)
+        path.theta = scale * path.theta
         return path
 
     def _train_by_evidence(
@@ -496,10 +503,14 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         """Let lm minimise under penalties that the evidence chooses."""
         memory: dict[str, AnyArray] = {}
 
-        def train(posed: NetworkObjective, max_iter: int) -> Path:
-            path = self._train(posed, held_out, task, x, y, rng, memory, max_iter)
-            memory.update(path.memory)
-            return path
+        def train(posed: NetworkObjective, max_iter: int, last: bool) -> Path:
+            if not last:
+                path = self._train(posed, held_out, task, x, y, rng, memory, max_iter)
+                memory.update(path.memory)
+                return path
+            # In units of the prior's spread no group of parameters is steep where another is flat.
+            spread = (n * np.where(posed.penalty > 0, posed.penalty, 1.0 / n)) ** -0.5
+            return self._train(posed, held_out, task, x, y, rng, {}, max_iter, spread)
 
         frequency = self.weight_type == "frequency"
         n, log_weights = observations(data.weights, len(data.y), frequency)
@@ -588,7 +599,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             "loss_curve_": [float(value) for value in path.losses],
             "validation_curve_": [] if held_out is None else held_out.curve,
             "gradient_norm_": norm,
-            "converged_": norm <= self.tol,
+            "converged_": norm <= self.tol or path.status is Status.CONVERGED,
             "n_iter_": max(1, path.n_iter),
             "n_layers_": len(objective.network.sizes),
             "n_outputs_": objective.network.sizes[-1],
