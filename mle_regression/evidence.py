@@ -18,9 +18,12 @@ GROUPINGS = ("single", "layer", "input")
 
 # Steps of the solver between estimates; a gain in evidence too small to go on for; turns at most.
 _STEPS, _SETTLED, _TURNS = 5, 1e-2, 200
-# α to begin with, and its most as a share of the rows: what training learns under a strong prior it need not unlearn, and
-# under too strong a one all weights go to zero and stay there.
-_FIRST_ALPHA, _FIRST_SHARE = 100.0, 0.1
+# α to begin with. What training learns under a strong prior it need not unlearn; but one too strong switches units off for
+# good, so that a second walk begins with a weak one, where walks are short.
+_STRONG, _STRONG_SHARE, _WEAK = 100.0, 0.1, 0.3
+_SHORT = 3_000_000
+# Turns before a walk is compared with its rival, and times that its last gain is hoped for again.
+_PATIENT, _HOPE = 6, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,21 @@ def parameter_groups(network: Network, grouping: str, features: list[str]) -> tu
     return group, [names[k] for k in used]
 
 
+def first_penalties(n: float, n_parameters: int) -> list[float]:
+    """Return the α to begin with, each for a walk of its own; the evidence decides between where they end."""
+    strong = min(_STRONG, _STRONG_SHARE * n)
+    return [strong, _WEAK] if n * n_parameters <= _SHORT else [strong]
+
+
 def train_by_evidence(
     objective: NetworkObjective,
     train: Callable[[NetworkObjective, int, bool], Path],
     grouping: tuple[IntArray, list[str]],
+    first: float,
     max_iter: int,
     n: float,
     log_weights: float,
+    rival: float = -np.inf,
 ) -> tuple[Path, NetworkObjective, Chosen]:
     """Train and estimate the penalties in turn while the evidence grows; then train to the end with those.
 
@@ -86,12 +97,16 @@ def train_by_evidence(
     train : callable
         ``train(objective, max_iter, last)`` lets a solver go on from the objective's start, the last time to the end.
     grouping : (IntArray of shape (P,), list of str)
+    first : float
+        α to begin with.
     max_iter : int
         Of all steps together.
     n : float
         Number of observations.
     log_weights : float
         Σ log w of weights with mean one.
+    rival : float
+        Log evidence where another walk has ended; one that will hardly get there is given up.
 
     Returns
     -------
@@ -103,7 +118,7 @@ def train_by_evidence(
     """
     group, names = grouping
     network, rows = objective.network, objective.rows
-    levels = np.full(len(names), min(_FIRST_ALPHA, _FIRST_SHARE * n) / n)
+    levels = np.full(len(names), first / n)
     whole = Path(objective.start)
     theta, before = objective.start, -np.inf
     for turn in range(_TURNS):
@@ -120,6 +135,8 @@ def train_by_evidence(
             path = train(objective, max_iter - whole.n_iter, True)
             _append(whole, path)
             theta = np.asarray(path.theta, dtype=np.float64)
+            break
+        if turn >= _PATIENT and density + _HOPE * (density - before) < rival:
             break
         levels, before = found.penalty, density
     density, levels, found = _look(objective, theta, grouping, n, log_weights)

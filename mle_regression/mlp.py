@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from mle_regression import checks
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
-from mle_regression.evidence import GROUPINGS, Chosen, parameter_groups, train_by_evidence
+from mle_regression.evidence import GROUPINGS, Chosen, first_penalties, parameter_groups, train_by_evidence
 from mle_regression.fitted_network import FittedNetwork, posterior_of, refusal
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
@@ -515,8 +515,18 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         frequency = self.weight_type == "frequency"
         n, log_weights = observations(data.weights, len(data.y), frequency)
         grouping = parameter_groups(objective.network, self.evidence, checks.feature_names(self))
+        best: tuple[Path, NetworkObjective, Chosen] | None = None
         with self._threads(objective):
-            return train_by_evidence(objective, train, grouping, self.max_iter, n, log_weights)
+            for first in first_penalties(n, objective.network.n_parameters):
+                memory.clear()
+                rival = -np.inf if best is None else best[2].log_marginal_likelihood
+                found = train_by_evidence(objective, train, grouping, first, self.max_iter, n, log_weights, rival)
+                if best is None or found[2].log_marginal_likelihood > best[2].log_marginal_likelihood:
+                    best = found
+                if found[0].status in (Status.STOPPED, Status.INTERRUPTED):
+                    break
+        assert best is not None
+        return best
 
     def _choose(self, objective: NetworkObjective) -> tuple[Any, str]:
         if self.solver != "auto":

@@ -279,6 +279,17 @@ def test_evidence_on_real_data(diabetes):
     assert model.predict(far, return_std=True)[1][0] > std[0]
 
 
+def test_error_bars_widen_between_and_beyond_the_data():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-4, -1, 60), rng.uniform(1, 4, 60)])
+    y = np.sin(1.5 * x) + 0.1 * rng.standard_normal(120)
+    net = MLPGradientRegressor((12,), alpha="evidence", random_state=0).fit(x[:, None], y)
+    assert net.noise_variance_**0.5 == pytest.approx(0.1, abs=0.03)
+    _, std = net.predict([[-2.0], [2.0], [0.0], [6.0]], return_std=True)
+    assert std[2] > 1.2 * std[:2].max()
+    assert std[3] > 3 * std[2]
+
+
 def test_evidence_of_rows_counted_twice_is_that_of_rows_repeated(rng):
     X = rng.standard_normal((50, 2))
     y = np.sin(X[:, 0]) + 0.2 * rng.standard_normal(50)

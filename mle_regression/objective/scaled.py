@@ -12,7 +12,7 @@ from mle_regression.linalg.arrays import AnyArray, Array
 
 @dataclass
 class ScaledSumOfSquares:
-    """A sum of squares as a function of φ, θ = scale·φ: what is steep in one group of parameters and flat in another evens out.
+    """A sum of squares as a function of φ, θ = scale·φ: steep and flat groups of parameters even out.
 
     Attributes
     ----------
