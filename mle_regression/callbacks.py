@@ -64,3 +64,50 @@ class FitTask:
         """Say that the fit has ended."""
         if self.context is not None:
             self.context.call_on_fit_task_end(estimator=self.estimator, X=x, y=y, reconstruction_attributes=fitted)
+
+
+class SharpnessMonitor:
+    """Callback that records the largest eigenvalue of the Hessian while a network is trained.
+
+    ``MLPGradientRegressor(solver="gd").set_callbacks(monitor)``; scikit-learn 1.9 or later. Sample weights are not known to
+    callbacks, and workers of ``n_jobs`` keep their records to themselves.
+
+    Parameters
+    ----------
+    every : int, default=1
+        Iterations from one record to the next; each costs some tens of gradients.
+
+    Attributes
+    ----------
+    iterations, sharpness : list
+        The iteration, counted from one, and λmax after it.
+    """
+
+    def __init__(self, every: int = 1) -> None:
+        if not every >= 1:
+            raise ValueError(f"every={every!r} must be a positive integer.")
+        self.every = every
+        self.iterations: list[int] = []
+        self.sharpness: list[float] = []
+        self._count = 0
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Begin anew."""
+        self.iterations, self.sharpness, self._count = [], [], 0
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Keep what was recorded."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any, **_: Any) -> None:
+        """Nothing to do yet."""
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, X: Any = None, y: Any = None, fitted_estimator: Any = None, **_: Any
+    ) -> bool:
+        """Record the sharpness after an iteration."""
+        if context.task_name == "iteration" and fitted_estimator is not None:
+            self._count += 1
+            if self._count % self.every == 0:
+                self.iterations.append(self._count)
+                self.sharpness.append(fitted_estimator.diagnose(X, y).sharpness())
+        return False

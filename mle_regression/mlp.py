@@ -572,6 +572,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             "activation": objective.network.activation.name,
             "units": ((of_x.center, of_x.spread), (of_y.center, of_y.spread)),
             "single_output": np.ndim(y) == 1,
+            "alpha": np.asarray(objective.alpha),
         }
 
     def _assign(
@@ -629,7 +630,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
                 "n": noise.n,
                 "posterior": None,
                 "curvature": None,
-                "learning_rate": path.memory.get("learning_rate"),
+                "edge": path.edge,
             },
         }
         self.__dict__.update(fitted)
@@ -671,10 +672,8 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         center = np.average(outputs, axis=0, weights=weights)
         variance = float(np.average((outputs - center) ** 2, axis=0, weights=weights).sum())
         names = ["y"] if data.single_output else [f"y{k}" for k in range(data.y.shape[1])]
-        rate = self._state.get("learning_rate")
-        return NetworkDiagnosis(
-            objective, variance, checks.feature_names(self), names, None if rate is None else float(rate)
-        )
+        edge = float(self._state.get("edge", np.nan))
+        return NetworkDiagnosis(objective, variance, checks.feature_names(self), names, edge)
 
     def diagnose(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkDiagnosis:
         """Look at the place where training ended through rows, those it was trained on as a rule.

@@ -47,6 +47,8 @@ class NetworkDiagnosis:
     variance : float
         J of the best constant prediction.
     features, outputs : sequence of str
+    edge : float
+        Curvature above which the solver's steps grow.
     seed : int
         Of the random vectors.
     """
@@ -57,13 +59,13 @@ class NetworkDiagnosis:
         variance: float,
         features: Sequence[str],
         outputs: Sequence[str],
-        learning_rate: float | None = None,
+        edge: float = np.nan,
         seed: int = 0,
     ) -> None:
         self._objective, self._variance, self._seed = objective, variance, seed
         self._theta = objective.start
         self._names = parameter_names(objective.network, features, outputs)
-        self._learning_rate = learning_rate
+        self._edge = edge
 
     def curvature(
         self,
@@ -177,15 +179,16 @@ class NetworkDiagnosis:
         return spectral_density(self._product(penalised), len(self._theta), rng, probes, steps)
 
     def edge_of_stability(self) -> tuple[float, float]:
-        """Return the sharpness λmax, and the 2/η above which gradient descent with step η cannot stay.
+        """Return the sharpness λmax, and the curvature above which the steps of gd or sgd grow: 2/η without momentum.
 
-        Full-batch gradient descent tends to raise λmax until it hovers about 2/η (Cohen et al., 2021).
+        Full-batch gradient descent tends to raise λmax until it hovers about there (Cohen et al., 2021). With momentum β
+        it is 2(1 + β)/η, with Nesterov's 2(1 + β)/((1 + 2β)η).
         """
-        if self._learning_rate is None:
+        if np.isnan(self._edge):
             raise ValueError(
                 "Only gd and sgd have a step to compare the curvature with; this network was trained otherwise."
             )
-        return self.sharpness(), 2.0 / self._learning_rate
+        return self.sharpness(), self._edge
 
     def _without_penalty(self) -> NetworkObjective:
         return NetworkObjective(self._objective.network, self._objective.rows, 0.0, self._theta)

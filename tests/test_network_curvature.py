@@ -5,11 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.stats import multivariate_normal
 from scipy.stats import t as student
 from sklearn.datasets import load_diabetes
 
 from mle_regression import MLPGradientRegressor
+from mle_regression.callbacks import SharpnessMonitor
 from mle_regression.diagnostics.stationary import way_down
 from mle_regression.linalg.lanczos import extreme_eigenpairs, spectral_density, trace
 from mle_regression.models.activations import find_activation
@@ -18,6 +20,7 @@ from mle_regression.network_diagnosis import NetworkDiagnosis
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import LevenbergMarquardt, NewtonCG
+from mle_regression.solvers.gradient_descent import stable_curvature
 from mle_regression.solvers.path import Control
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -209,6 +212,40 @@ def test_without_curvature_an_error_tells_how(diabetes):
     wide = MLPGradientRegressor((1000, 30), max_iter=1, solver="adam", random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="GB.*spectrum='extremes'"):
         wide.diagnose(X, y).curvature(spectrum="full")
+
+
+@pytest.mark.skipif(
+    tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9), reason="scikit-learn has callbacks from 1.9 on"
+)
+@pytest.mark.parametrize("solver", ["gd", "sgd"])
+def test_sharpness_along_training_and_the_edge_of_stability(smooth_problem, solver):
+    X, y = smooth_problem
+    monitor = SharpnessMonitor(every=5)
+    model = MLPGradientRegressor(
+        (4,), solver=solver, learning_rate=0.05, early_stopping=False, max_iter=20, random_state=0
+    )
+    model.set_callbacks(monitor).fit(X, y)
+    assert monitor.iterations == [5, 10, 15, 20]
+    sharpness, edge = model.diagnose(X, y).edge_of_stability()
+    assert monitor.sharpness[-1] == pytest.approx(sharpness, rel=1e-3)
+    assert sharpness == pytest.approx(model.diagnose(X, y).curvature().eigenvalues[-1], rel=1e-3)
+    if solver == "gd":
+        assert edge == pytest.approx(2 * 1.9 / 2.8 / 0.05)
+
+
+def test_plain_descent_cannot_stay_where_it_is_too_sharp(smooth_problem, rng):
+    """Steps 2/η below the sharpness of a minimum are thrown out of it: the edge says which."""
+    X, y = smooth_problem
+    objective = pose(X, y, (3,), alpha=1.0, rng=rng)
+    theta = LevenbergMarquardt().minimise(objective, controls(rng, tol=1e-12)).theta
+    sharpness = diagnosed(objective, theta).sharpness()
+    for factor, stays in ((0.9, True), (1.1, False)):
+        step = factor * 2.0 / sharpness
+        assert stable_curvature("none", 0.0, step) == pytest.approx(sharpness / factor)
+        here = theta + 1e-9 * rng.standard_normal(len(theta))
+        for _ in range(60):
+            here = here - step * objective.value_and_gradient(here)[1]
+        assert (np.linalg.norm(here - theta) < 1e-8) == stays
 
 
 def test_way_down_looks_to_both_sides():

@@ -103,7 +103,16 @@ class GradientDescent(Options):
                 theta, loss, gradient = theta + move, new_loss, new_gradient
                 ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
 
-        return walk(descend, follower)
+        path = walk(descend, follower)
+        path.edge = stable_curvature(self.acceleration, share, step)
+        return path
+
+
+def stable_curvature(acceleration: str, momentum: float, step: float) -> float:
+    """Return the largest curvature at which steps of a size do not grow: 2/η without acceleration."""
+    if acceleration == "nesterov":
+        return 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum) / step
+    return 2.0 * (1.0 + momentum) / step
 
 
 def largest_curvature(objective: Objective, theta: Array, rng: np.random.Generator, steps: int = 20) -> float:
@@ -131,9 +140,7 @@ def constants(acceleration: str, low: float, high: float) -> tuple[float, float,
 
 def stable_bound(acceleration: str, momentum: float, high: float) -> float:
     """Return the step from which on the largest eigenvalue's direction grows, 2/λmax without acceleration."""
-    if acceleration == "nesterov":
-        return 2.0 * (1.0 + momentum) / (1.0 + 2.0 * momentum) / high
-    return 2.0 / high
+    return stable_curvature(acceleration, momentum if acceleration == "nesterov" else 0.0, high)
 
 
 def linear_rate(acceleration: str, step: float, momentum: float, low: float, high: float) -> float:

@@ -66,6 +66,8 @@ class Path:
         By how much a step shrinks the error according to theory; NaN where there is none.
     memory : dict of str to array
         What the solver remembers: moments of the gradient, a damping.
+    edge : float
+        Largest curvature at which the solver's last step is stable; NaN where it has no step of its own.
     """
 
     theta: Array
@@ -74,6 +76,7 @@ class Path:
     status: Status = Status.MAX_ITER
     rate: float = np.nan
     memory: dict[str, AnyArray] = field(default_factory=dict)
+    edge: float = np.nan
 
     @property
     def n_iter(self) -> int:

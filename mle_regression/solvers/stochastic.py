@@ -13,6 +13,7 @@ import numpy as np
 from mle_regression.linalg.arrays import AnyArray
 from mle_regression.objective.base import BatchObjective
 from mle_regression.solvers.base import Options
+from mle_regression.solvers.gradient_descent import stable_curvature
 from mle_regression.solvers.path import Control, Path, Walk, walk
 
 _BATCHES = 256
@@ -122,7 +123,10 @@ class StochasticGradient(Options):
         theta = objective.start.astype(objective.dtype)
         rule = _Momentum(theta, control.memory, self.momentum, self.nesterov)
         rate = step if control.learning_rate == "auto" else float(control.learning_rate)
-        return _passes(objective, control, theta, rule, rate, self.schedule, self.average, stable)
+        path = _passes(objective, control, theta, rule, rate, self.schedule, self.average, stable)
+        last = rate * _share(self.schedule, max(0, path.n_iter - 1), control.max_iter)
+        path.edge = stable_curvature("nesterov" if self.nesterov else "polyak", self.momentum, last)
+        return path
 
 
 @dataclass
