@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mle_regression.diagnostics.curvature import NOT_STATIONARY, verdict
 from mle_regression.diagnostics.likelihood import likelihood_at
-from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.diagnostics.ridge_evidence import RidgeEvidence, largest_evidence
+from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import BITS, Fixed
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import default_tolerance
@@ -195,3 +197,18 @@ def objective_at(solution: Solution) -> float:
     penalty = geometry.alpha * float(np.sum(solution.coef**2)) if geometry.alpha else 0.0
     squares = scale(np.diagonal(solution.residual_cross), 2 * solution.output_exponent)
     return float((squares.sum() + penalty) / geometry.total)
+
+
+def evidence_of(problem: LeastSquares, solution: Solution, k: int, frequency: bool) -> RidgeEvidence:
+    """Return the penalty that the data choose, from the solution without one."""
+    geometry, totals = solution.geometry, problem.totals
+    factor = scale(geometry.factor, geometry.exponent)
+    left, values, _ = np.linalg.svd(factor, full_matrices=False)
+    keep = values > len(values) * EPS * values.max(initial=0.0)
+    projections = left.T[keep] @ (factor @ solution.coef)
+    n = float(scale(totals.sum_weights, 2 * k)) if frequency else float(totals.n_rows)
+    squares = scale(np.diagonal(solution.residual_cross).copy(), 2 * solution.output_exponent)
+    # Weights divided by 4**k divide squares, and with them the penalty, by as much.
+    log_weights = 0.0 if frequency else totals.sum_log_weights
+    found = largest_evidence(values[keep], projections, squares, n, problem.centred, totals.sum_weights, log_weights)
+    return replace(found, alpha=float(scale(found.alpha, 2 * k)))

@@ -63,7 +63,7 @@ class IncrementalFit:
     _sums: dict[str, Any]
     solver: Any
     noise: str
-    alpha: float
+    alpha: Any
     fit_intercept: bool
     refine: Any
     rank_tol: float | None
@@ -120,6 +120,8 @@ class IncrementalFit:
         >>> bool(np.allclose(parts.coef_, whole.coef_, rtol=1e-14)), parts.rank_
         (True, 3)
         """
+        if isinstance(self.alpha, str):
+            raise ValueError("alpha='evidence' is chosen from all rows together: call fit, or give a number as alpha.")
         more = "_sums" in self.__dict__
         with checks.all_or_nothing(self):
             self._check_options()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,7 +13,8 @@ from mle_regression import checks
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.diagnostics import covariance
-from mle_regression.fitting import fitted_linear, linear_attributes, pose_problem
+from mle_regression.diagnostics.ridge_evidence import RidgeEvidence
+from mle_regression.fitting import evidence_of, fitted_linear, linear_attributes, pose_problem
 from mle_regression.incremental import IncrementalFit
 from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import Array
@@ -49,8 +51,9 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         `mle_regression.solvers`, such as ``GradientDescent(acceleration="polyak")``, has options of its own.
     fit_intercept : bool, default=True
         Whether to fit the constant b. It is never penalised.
-    alpha : float, default=0.0
-        Ridge penalty, as in `sklearn.linear_model.Ridge`: a Gaussian prior of variance σ²/α on each coefficient.
+    alpha : float or "evidence", default=0.0
+        Ridge penalty, as in `sklearn.linear_model.Ridge`: a Gaussian prior of variance σ²/α on each coefficient. "evidence":
+        that which makes the data likeliest with the coefficients integrated out (MacKay, 1992), in `alpha_`.
     noise : {"gaussian"}, default="gaussian"
         Noise family.
     weight_type : {"precision", "frequency"}, default="precision"
@@ -98,6 +101,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
     n_parameters_ : float
         Parameters that the criteria count: rank, or effective degrees of freedom under a penalty, for each output, and the
         variances and covariances of the noise.
+    alpha_, log_marginal_likelihood_ : float
+        With ``alpha="evidence"``: the penalty chosen, and the log density of y with the coefficients integrated out.
     effective_dof_ : float
         tr(XᵀWX (XᵀWX + αI₀)⁻¹), intercept included; the rank without penalty.
     rank_ : int
@@ -146,7 +151,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         *,
         solver: Any = "auto",
         fit_intercept: bool = True,
-        alpha: float = 0.0,
+        alpha: float | Literal["evidence"] = 0.0,
         noise: str = "gaussian",
         weight_type: Literal["precision", "frequency"] = "precision",
         rank_tol: float | None = None,
@@ -204,26 +209,58 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         task.begin(X, y)
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)
-            problem, k = pose_problem(
-                data.x,
-                data.y,
-                data.weights,
-                eps=data.eps,
-                fit_intercept=bool(self.fit_intercept),
-                alpha=float(self.alpha),
-                rank_tol=None if self.rank_tol is None else float(self.rank_tol),
-                deficiency=self.on_rank_deficiency,
-                refine=self.refine,
-            )
+            chosen: RidgeEvidence | None = None
             try:
+                if self._by_evidence:
+                    bare, k = self._pose(data, 0.0)
+                    bare = replace(bare, refine=False, deficiency="min_norm")
+                    direct = find_solver("auto", self.noise)
+                    assert not isinstance(direct, Iterative)
+                    with suitable_threads(*bare.rows.shape[:2]):
+                        chosen = evidence_of(bare, direct.solve(bare), k, self.weight_type == "frequency")
+                problem, k = self._pose(data, float(self.alpha) if chosen is None else chosen.alpha)
                 with suitable_threads(*problem.rows.shape[:2]):
                     solution = self._solve(problem, solver, task, X, y, data.single_output)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             self._assign(problem, solution, k, single_output=data.single_output, eps=data.eps)
             self.__dict__.pop("_sums", None)
+            self._assign_evidence(chosen)
         task.end(X, y, lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
+
+    @property
+    def _by_evidence(self) -> bool:
+        """Whether the data choose the penalty."""
+        return isinstance(self.alpha, str) and self.alpha == "evidence"
+
+    def _pose(self, data: checks.TrainingData, alpha: float) -> tuple[LeastSquares, int]:
+        return pose_problem(
+            data.x,
+            data.y,
+            data.weights,
+            eps=data.eps,
+            fit_intercept=bool(self.fit_intercept),
+            alpha=alpha,
+            rank_tol=None if self.rank_tol is None else float(self.rank_tol),
+            deficiency=self.on_rank_deficiency,
+            refine=self.refine,
+        )
+
+    def _assign_evidence(self, chosen: RidgeEvidence | None) -> None:
+        for name in ("alpha_", "log_marginal_likelihood_"):
+            self.__dict__.pop(name, None)
+        if chosen is None:
+            return
+        self.alpha_, self.log_marginal_likelihood_ = chosen.alpha, chosen.log_marginal_likelihood
+        if chosen.bounded:
+            small = chosen.effective > 0.5
+            warn_user(
+                "The evidence grows to the end of its range: the data "
+                + ("ask for no penalty" if small else "show no effect of any column")
+                + f", and alpha_={chosen.alpha:.3g} stands for {'zero' if small else 'infinity'}.",
+                ConvergenceWarning,
+            )
 
     def _solve(
         self, problem: LeastSquares, solver: Solver | Iterative, task: FitTask, x: Any, y: Any, single_output: bool
@@ -283,7 +320,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         checks.check_choice("weight_type", self.weight_type, WEIGHT_TYPES)
         checks.check_choice("on_rank_deficiency", self.on_rank_deficiency, ON_RANK_DEFICIENCY)
         checks.check_choice("refine", self.refine, ("auto", True, False))
-        checks.check_non_negative("alpha", self.alpha)
+        if not self._by_evidence:
+            checks.check_non_negative("alpha", self.alpha)
         checks.check_non_negative("rank_tol", self.rank_tol or 0.0)
         checks.check_choice("warm_start", self.warm_start, (True, False))
         checks.check_non_negative("tol", self.tol)

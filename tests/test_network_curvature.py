@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from scipy.stats import t as student
 from sklearn.datasets import load_diabetes
 
-from mle_regression import MLPGradientRegressor
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.callbacks import SharpnessMonitor
 from mle_regression.diagnostics.stationary import way_down
 from mle_regression.linalg.lanczos import extreme_eigenpairs, spectral_density, trace
@@ -366,3 +366,76 @@ def test_last_layer_where_there_are_many_parameters(rng):
     assert model._state["posterior"]["kind"] == "last layer"
     _, std = model.predict(X[:5], return_std=True)
     assert (std > np.sqrt(model.noise_variance_)).all()
+
+
+# -- the linear model's evidence -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_linear_evidence_is_the_density_of_the_data_at_its_maximum(rng, fit_intercept):
+    X = rng.standard_normal((40, 5)) * [1.0, 2.0, 0.5, 1.0, 3.0] + fit_intercept
+    y = X @ [0.5, 0.0, 0.3, -0.2, 0.0] + rng.standard_normal(40) + 3.0 * fit_intercept
+    model = MLELinearRegressor(alpha="evidence", fit_intercept=fit_intercept).fit(X, y)
+    reference = MLELinearRegressor(alpha=model.alpha_, fit_intercept=fit_intercept).fit(X, y)
+    np.testing.assert_array_equal(model.coef_, reference.coef_)
+    left = np.linalg.svd(np.eye(40) - fit_intercept / 40)[0][:, : 40 - fit_intercept].T
+    t, Z = left @ y, left @ X
+    size = len(t)
+
+    def log_evidence(alpha, noise):
+        covariance = noise * (np.eye(size) + Z @ Z.T / alpha)
+        return multivariate_normal.logpdf(t, np.zeros(size), covariance) - 0.5 * fit_intercept * np.log(40)
+
+    noise = t @ np.linalg.solve(np.eye(size) + Z @ Z.T / model.alpha_, t) / size
+    assert model.log_marginal_likelihood_ == pytest.approx(log_evidence(model.alpha_, noise), rel=1e-9)
+    for alpha in model.alpha_ * np.array([0.5, 0.99, 1.01, 2.0]):
+        at_best = t @ np.linalg.solve(np.eye(size) + Z @ Z.T / alpha, t) / size
+        assert log_evidence(alpha, at_best) < model.log_marginal_likelihood_
+    # MacKay's fixed point: ‖β‖² = γ σ²/α.
+    gamma = model.effective_dof_ - fit_intercept
+    assert model.coef_ @ model.coef_ == pytest.approx(gamma * noise / model.alpha_, rel=1e-5)
+
+
+def test_linear_evidence_and_the_network_without_hidden_layers_agree(rng):
+    X = rng.standard_normal((100, 4))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    y = X @ [1.0, 0.4, 0.0, 0.0] + rng.standard_normal(100)
+    y = (y - y.mean()) / y.std()
+    linear = MLELinearRegressor(alpha="evidence").fit(X, y)
+    network = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0, max_iter=5000).fit(X, y)
+    assert network.log_marginal_likelihood_ == pytest.approx(linear.log_marginal_likelihood_, abs=1e-2)
+    np.testing.assert_allclose(network.predict(X), linear.predict(X), atol=1e-2)
+
+
+@pytest.mark.parametrize("weight_type", ["precision", "frequency"])
+def test_linear_evidence_and_weights(rng, weight_type):
+    X = rng.standard_normal((60, 3))
+    Y = np.column_stack([X @ [1.0, 0.0, 0.3], X @ [0.0, 2.0, 0.1]]) + rng.standard_normal((60, 2))
+    w = rng.integers(1, 4, 60).astype(float)
+    model = MLELinearRegressor(alpha="evidence", weight_type=weight_type).fit(X, Y, w)
+    if weight_type == "frequency":
+        repeated = w.astype(int)
+        other = MLELinearRegressor(alpha="evidence").fit(np.repeat(X, repeated, 0), np.repeat(Y, repeated, 0))
+        assert other.alpha_ == pytest.approx(model.alpha_, rel=1e-6)
+    else:
+        other = MLELinearRegressor(alpha="evidence", weight_type=weight_type).fit(X, Y, 1e-200 * w)
+        assert other.alpha_ == pytest.approx(1e-200 * model.alpha_, rel=1e-6)
+    assert other.log_marginal_likelihood_ == pytest.approx(model.log_marginal_likelihood_, rel=1e-9)
+
+
+def test_linear_evidence_of_hard_data(rng):
+    X = rng.standard_normal((20, 50))  # more columns than rows
+    y = X[:, 0] + 0.1 * rng.standard_normal(20)
+    model = MLELinearRegressor(alpha="evidence").fit(X, y)
+    assert np.isfinite(model.alpha_)
+    assert model.alpha_ > 0
+    no_effect, signs = np.tile([1.0, 1.0, -1.0, -1.0], 25)[:, None], np.tile([1.0, -1.0, -1.0, 1.0], 25)
+    with pytest.warns(sklearn.exceptions.ConvergenceWarning, match="no effect"):
+        MLELinearRegressor(alpha="evidence").fit(no_effect, signs)
+    with pytest.raises(ValueError, match="call fit"):
+        MLELinearRegressor(alpha="evidence").partial_fit(X, y)
+    with pytest.raises(ValueError, match="alpha"):
+        MLELinearRegressor(alpha="auto").fit(X, y)
+    for solver in ("gd", "svd"):
+        same = MLELinearRegressor(alpha="evidence", solver=solver).fit(X[:, :5], y)
+        assert same.alpha_ == MLELinearRegressor(alpha="evidence").fit(X[:, :5], y).alpha_

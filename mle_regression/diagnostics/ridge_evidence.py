@@ -1,0 +1,81 @@
+"""The penalty of a linear model that makes the data likeliest, its coefficients integrated out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from mle_regression.linalg.arrays import Array
+
+# Penalties that are tried, relative to the smallest and to the largest squared singular value.
+_FROM, _TO, _GRID = 1e-10, 1e10, 400
+
+
+@dataclass(frozen=True, slots=True)
+class RidgeEvidence:
+    """Where the evidence of a Gaussian prior is largest.
+
+    Attributes
+    ----------
+    alpha : float
+        σ² over the prior's variance.
+    effective : float
+        γ = Σ s²/(s² + α): coefficients that the data determine.
+    log_marginal_likelihood : float
+        Of y, the intercept's flat prior of density one.
+    bounded : bool
+        Whether it grows to the end of the range that was looked at.
+    """
+
+    alpha: float
+    effective: float
+    log_marginal_likelihood: float
+    bounded: bool
+
+
+def largest_evidence(
+    values: Array, projections: Array, squares: Array, n: float, centred: bool, total: float, sum_log_weights: float
+) -> RidgeEvidence:
+    """Maximise the log evidence over α, the noise of each output at its own maximum Q/(n − c) (MacKay, 1992).
+
+    With y = Xβ + noise and β ~ N(0, σ²/α), along the singular directions of the centred X ::
+
+        −2 log p(y) = (n − c) log(2πσ²) + Σ log(1 + s²/α) + Q/σ²,   Q = RSS + Σ u² α/(s² + α)
+
+    Parameters
+    ----------
+    values : Array of shape (r,)
+        Singular values s of X, centred where there is an intercept, rows times √w; those that are not zero.
+    projections : Array of shape (r, m)
+        Of y on the left singular vectors, u.
+    squares : Array of shape (m,)
+        RSS of least squares.
+    n, total, sum_log_weights : float
+        Number of observations, Σ w, and Σ log w of precision weights.
+    centred : bool
+    """
+    dof, outputs = n - float(centred), projections.shape[1]
+    if not values.size or dof <= 0:
+        return RidgeEvidence(0.0, 0.0, np.nan, True)
+
+    def doubled(log_alpha: float) -> float:
+        """Return −2 log p but for what does not depend on α."""
+        alpha = np.exp(log_alpha)
+        q = squares + (alpha / (values**2 + alpha)) @ projections**2
+        return float(dof * np.log(np.maximum(q, 1e-300)).sum() + outputs * np.log1p(values**2 / alpha).sum())
+
+    grid = np.linspace(np.log(_FROM * values.min() ** 2), np.log(_TO * values.max() ** 2), _GRID)
+    k = int(np.argmin([doubled(at) for at in grid]))
+    bounded = k in (0, _GRID - 1)
+    best = grid[k]
+    if not bounded:
+        best = minimize_scalar(doubled, bounds=(grid[k - 1], grid[k + 1]), method="bounded", options={"xatol": 1e-10}).x
+    alpha = float(np.exp(best))
+    q = squares + (alpha / (values**2 + alpha)) @ projections**2
+    with np.errstate(divide="ignore"):
+        constant = outputs * dof * (1.0 + np.log(2.0 * np.pi / dof)) + outputs * float(centred) * np.log(total)
+    log_evidence = -0.5 * (doubled(best) + constant) + 0.5 * outputs * sum_log_weights
+    effective = float((values**2 / (values**2 + alpha)).sum())
+    return RidgeEvidence(alpha, effective, log_evidence if (q > 0).all() else np.inf, bounded)
