@@ -131,10 +131,7 @@ class Network:
 
     def _descend(self, layer: AnyArray, above: AnyArray, index: int, ws: Workspace) -> None:
         """Write into d the derivative with respect to a hidden layer's outputs, into s its slopes."""
-        if len(above) == 1:  # an outer product: eight times as fast as BLAS, which packs both factors for nothing
-            np.multiply(layer[0, :-1, None], above, out=ws.d[index])
-        else:
-            np.matmul(layer[:, :-1].T, above, out=ws.d[index])
+        _below(layer, above, ws.d[index])
         self.activation.slope(ws.z[index], ws.inner[index], ws.s[index])
 
     def directional(self, layers: list[AnyArray], moves: list[AnyArray], x: AnyArray, ws: Workspace) -> AnyArray:
@@ -178,17 +175,18 @@ class Network:
             Layers of the Hessian-vector product, to be written.
         """
         changed_z, changed_a, bend = ws.more("changed z"), ws.more("changed a"), ws.more("bend")
+        changed_d, spare = ws.more("changed d"), ws.more("spare")
         above, change = of_output, change_of_output
         for index in range(len(layers) - 1, 0, -1):
             layer, hidden = layers[index], index - 1
             np.matmul(change, ws.a[hidden].T, out=product[index])
             product[index][:, :-1] += above @ changed_a[hidden].T
-            np.matmul(layer[:, :-1].T, above, out=ws.d[hidden])
+            _below(layer, above, ws.d[hidden])
             self.activation.bend(ws.z[hidden], ws.inner[hidden], ws.s[hidden], bend[hidden])
             bend[hidden] *= changed_z[hidden]
             bend[hidden] *= ws.d[hidden]
-            change = layer[:, :-1].T @ change
-            change += moves[index][:, :-1].T @ above
+            change = _below(layer, change, changed_d[hidden])
+            change += _below(moves[index], above, spare[hidden])
             change *= ws.s[hidden]
             change += bend[hidden]
             ws.d[hidden] *= ws.s[hidden]
@@ -212,3 +210,10 @@ class Network:
                     ws.d[index - 1] *= ws.s[index - 1]
                     above = ws.d[index - 1]
         return result
+
+
+def _below(layer: AnyArray, above: AnyArray, out: AnyArray) -> AnyArray:
+    """Write ``Wᵀ·above`` (units below, rows), biases left out, for a layer's matrix ``[W | b]``."""
+    if len(above) == 1:  # an outer product: eight times as fast as BLAS, which packs both factors for nothing
+        return np.asarray(np.multiply(layer[0, :-1, None], above, out=out))
+    return np.asarray(np.matmul(layer[:, :-1].T, above, out=out))
