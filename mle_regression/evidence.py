@@ -120,7 +120,7 @@ def train_by_evidence(
     network, rows = objective.network, objective.rows
     levels = np.full(len(names), first / n)
     whole = Path(objective.start)
-    theta, before = objective.start, -np.inf
+    theta, before, given_up = objective.start, -np.inf, False
     for turn in range(_TURNS):
         penalty = np.where(group >= 0, levels[group], 0.0)
         objective = NetworkObjective(network, rows, penalty * rows.total, theta)
@@ -136,10 +136,13 @@ def train_by_evidence(
             _append(whole, path)
             theta = np.asarray(path.theta, dtype=np.float64)
             break
-        if turn >= _PATIENT and density + _HOPE * (density - before) < rival:
+        given_up = turn >= _PATIENT and density + _HOPE * (density - before) < rival
+        if given_up:
             break
         levels, before = found.penalty, density
     density, levels, found = _look(objective, theta, grouping, n, log_weights)
+    # One that is given up has reached no optimum, and is no match for one that has.
+    density = -np.inf if given_up else density
     alpha = {name: float(level) * rows.total for name, level in zip(names, levels, strict=True)}
     bounded = [name for name, at in zip(names, found.bounded, strict=True) if at]
     return whole, objective, Chosen(alpha, found.effective, found.noise, density, bounded)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -113,7 +114,11 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
     n_iter_no_change : int, default=20
         Iterations without a better held-out likelihood, or without a lower loss, after which to stop.
     n_init : int, default=1
-        Starts from different random parameters, of which the best is kept: by held-out likelihood, else by loss.
+        Starts from different random parameters, of which the best is kept: by evidence where that is known, by held-out
+        likelihood, else by loss.
+    ensemble : bool, default=False
+        Whether predictions are the mean over all ``n_init`` networks, and their variance that of the mixture; coefficients
+        and curvature remain those of the best.
     curvature : {None, "extremes", "full"}, default=None
         Whether `fit` works out the Hessian's eigenvalues, the verdict on where training ended, and the uncertainty of the
         parameters: "full" by the Hessian as a matrix, "extremes" by products with it.
@@ -188,6 +193,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 20,
         n_init: int = 1,
+        ensemble: bool = False,
         curvature: Literal["extremes", "full"] | None = None,
         dtype: Literal["float64", "float32"] = "float64",
         warm_start: bool = False,
@@ -210,6 +216,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.n_init = n_init
+        self.ensemble = ensemble
         self.curvature = curvature
         self.dtype = dtype
         self.warm_start = warm_start
@@ -264,6 +271,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             else:
                 earlier = None
             best: tuple[float, Path, NetworkObjective, HeldOut | None, Chosen | None] | None = None
+            trained: list[tuple[Array, NetworkObjective]] = []
             for child in seeds.spawn(self.n_init):
                 rng = np.random.default_rng(child)
                 start = network.initial(rng) if earlier is None else earlier["theta"]
@@ -276,6 +284,7 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
                 else:
                     path = settled(self._train(objective, held_out, task, X, y, rng, memory), held_out)
                     score = -min(path.losses[-1], path.losses[0]) if held_out is None else held_out.best
+                trained.append((np.array(path.theta, dtype=np.float64), objective))
                 if best is None or score > best[0]:
                     best = score, path, objective, held_out, chosen
                 if path.status in (Status.STOPPED, Status.INTERRUPTED) or earlier is not None:
@@ -283,6 +292,8 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             assert best is not None
             self._assign(best[1], best[2], best[3], data, units, data.single_output, best[4])
             self._look_round(data)
+            if self.ensemble and len(trained) > 1:
+                self._average([one for one in trained if one[1] is not best[2]], data)
         task.end(X, y, lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_state": self._state})
         return self
 
@@ -342,7 +353,9 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         checks.check_choice("weight_type", self.weight_type, WEIGHT_TYPES)
         checks.check_choice("early_stopping", self.early_stopping, ("auto", True, False))
         checks.check_choice("dtype", self.dtype, ("float64", "float32"))
-        for name in ("standardize", "warm_start"):
+        if self.ensemble is True and (self.n_init == 1 or self.warm_start is True):
+            raise ValueError("ensemble=True averages several networks: set n_init to 2 or more, and warm_start=False.")
+        for name in ("standardize", "warm_start", "ensemble"):
             checks.check_choice(name, getattr(self, name), (True, False))
         checks.check_choice("curvature", self.curvature, (None, "extremes", "full"))
         checks.check_choice("evidence", self.evidence, GROUPINGS)
@@ -658,6 +671,42 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         if not posterior["refusal"]:
             self._state["residual_dof"] = self._state["n"] - posterior["effective"] / objective.network.sizes[-1]
 
+    def _average(self, others: list[tuple[Array, NetworkObjective]], data: checks.TrainingData) -> None:
+        """Let predictions be the mean over all networks, and noise and likelihood those of their mean."""
+        state, frequency = self._state, self.weight_type == "frequency"
+        spread, eps = state["output_unit"], float(np.finfo(self.dtype).eps)
+        shared = {name: state[name] for name in ("sizes", "activation", "units", "single_output", "n", "output_unit")}
+        members = []
+        for theta, objective in others:
+            objective.value_and_gradient(theta)
+            noise = noise_of(objective.cross, spread, data.weights, len(data.y), eps, frequency)
+            alpha = np.asarray(objective.alpha) * (1.0 if data.weights is None else float(data.weights.max()))
+            member = shared | {"theta": theta, "alpha": alpha, "noise_covariance": noise.covariance, "posterior": None}
+            if state["posterior"] is not None:
+                posed = FittedNetwork(member).objective(data.x, data.y, data.weights)
+                member["posterior"] = posterior_of(posed, theta, state["n"])
+                member["posterior"]["refusal"] = refusal(member["posterior"], None)
+                if member["posterior"]["refusal"]:
+                    continue
+            members.append(member)
+        if len(members) < len(others):
+            warn_user(
+                f"{len(others) - len(members)} of {self.n_init} networks have not reached an optimum, and are not part of "
+                "the average; raise max_iter.",
+                ConvergenceWarning,
+            )
+        first = shared | {name: state[name] for name in ("theta", "alpha", "noise_covariance", "posterior")}
+        state["members"] = (first, *members)
+        residual = (
+            data.y - np.mean([FittedNetwork(member).mean(data.x) for member in state["members"]], axis=0)
+        ) / spread
+        weights = np.ones(len(residual)) if data.weights is None else data.weights
+        cross = residual.T @ (residual * weights[:, None]) / weights.sum()
+        noise = noise_of(cross, spread, data.weights, len(data.y), eps, frequency)
+        n_parameters = len(state["theta"]) * len(state["members"])
+        self.__dict__.update(likelihood_attributes(noise, spread, n_parameters, state["single_output"]))
+        state.update(noise_covariance=noise.covariance, noise_free=noise.noise_free)
+
     def _report_bounds(self, chosen: Chosen) -> None:
         if chosen.bounded and len(chosen.bounded) == len(chosen.alpha):
             warn_user(
@@ -742,11 +791,23 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             )
 
     def _mean(self, x: Any) -> Array:
-        mean = FittedNetwork(self._state).mean(x)
-        return mean[:, 0] if self._state["single_output"] else mean
+        mean = np.mean([FittedNetwork(member).mean(x) for member in self._members], axis=0)
+        return np.asarray(mean[:, 0] if self._state["single_output"] else mean)
+
+    @property
+    def _members(self) -> tuple[dict[str, Any], ...]:
+        """States of the networks that predictions are averaged over."""
+        return tuple(self._state.get("members") or (self._state,))
 
     def _deviation(self, x: Any, noise_share: float) -> Array:
-        state, posterior = self._state, self._state["posterior"]
+        means, variances = zip(*(self._moments(member, x, noise_share) for member in self._members), strict=True)
+        spread = np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0))
+        return np.asarray(spread[:, 0] if self._state["single_output"] else spread)
+
+    def _moments(self, state: dict[str, Any], x: Any, noise_share: float) -> tuple[Array, Array]:
+        """Return mean and variance (n, m) of what one network predicts."""
+        fitted, posterior = FittedNetwork(state), state["posterior"]
+        mean = fitted.mean(x)
         variance = noise_share * np.diagonal(state["noise_covariance"]) * state["output_unit"] ** 2
         if posterior is None:
             if not noise_share:
@@ -754,14 +815,40 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
                     "The uncertainty of this network's mean is not known: fit with curvature='full', 'extremes', or "
                     "alpha='evidence'; or ask for kind='observation', which has the noise alone."
                 )
-            whole = np.broadcast_to(variance, (x.shape[0], len(variance)))
-        elif posterior["refusal"]:
+            return mean, np.broadcast_to(variance, mean.shape)
+        if posterior["refusal"]:
             raise ValueError(posterior["refusal"])
-        else:
-            unbiased = variance * state["n"] / max(state["residual_dof"], 0.01 * state["n"])
-            whole = unbiased + FittedNetwork(state).variance(x)
-        spread = np.sqrt(whole)
-        return np.asarray(spread[:, 0] if state["single_output"] else spread)
+        left = state["n"] - posterior["effective"] / mean.shape[1]
+        return mean, variance * state["n"] / max(left, 0.01 * state["n"]) + fitted.variance(x)
+
+    def log_predictive_density(self, X: Any, y: Any, pointwise: bool = False) -> Any:
+        """Log density of new rows with the parameters' uncertainty: a Gaussian, or the mixture of an ensemble's.
+
+        Where the parameters' uncertainty is not known (see ``curvature``), of the noise alone. Outputs are taken as
+        independent given the inputs. Compare models by this on rows that they were not fitted on.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        pointwise : bool, default=False
+            Whether to return one value a row instead of their sum.
+
+        Returns
+        -------
+        float or ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        x = checks.new_data(self, X)
+        outputs = checks.new_outputs(y, x.shape[0], len(self._state["noise_covariance"]))
+        each = []
+        for member in self._members:
+            mean, variance = self._moments(member, x, 1.0)
+            with np.errstate(divide="ignore", over="ignore"):
+                density = -0.5 * (np.log(2.0 * np.pi * variance) + (outputs - mean) ** 2 / variance)
+            each.append(density.sum(axis=1))
+        whole = logsumexp(each, axis=0) - np.log(len(each))
+        return whole if pointwise else float(whole.sum())
 
     def summary(self) -> str:
         """Describe the fit in a few lines.

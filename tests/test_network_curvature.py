@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import sklearn
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 from sklearn.datasets import load_diabetes
 
@@ -366,6 +366,30 @@ def test_last_layer_where_there_are_many_parameters(rng):
     assert model._state["posterior"]["kind"] == "last layer"
     _, std = model.predict(X[:5], return_std=True)
     assert (std > np.sqrt(model.noise_variance_)).all()
+
+
+def test_an_ensemble_is_the_mixture_of_its_networks(diabetes):
+    X, y = diabetes
+    options = {"alpha": "evidence", "random_state": 3, "n_init": 3}
+    one = MLPGradientRegressor((4,), **options).fit(X, y)
+    model = MLPGradientRegressor((4,), ensemble=True, **options).fit(X, y)
+    members = model._state["members"]
+    assert 2 <= len(members) <= 3
+    np.testing.assert_array_equal(members[0]["theta"], one._state["theta"])
+    np.testing.assert_array_equal(model.coefs_[0], one.coefs_[0])
+    assert model.log_likelihood(X, y) == pytest.approx(model.log_likelihood_, rel=1e-9)
+    assert model.noise_variance_ == pytest.approx(np.mean((y - model.predict(X)) ** 2), rel=1e-9)
+    parts = [model._moments(member, X, 1.0) for member in members]
+    mean, std = model.predict(X, return_std=True)
+    np.testing.assert_allclose(mean, np.mean([part[0][:, 0] for part in parts], axis=0))
+    second = np.mean([part[1][:, 0] + part[0][:, 0] ** 2 for part in parts], axis=0)
+    np.testing.assert_allclose(std**2, second - mean**2, rtol=1e-8)
+    each = [norm.pdf(y, part[0][:, 0], np.sqrt(part[1][:, 0])) for part in parts]
+    np.testing.assert_allclose(model.log_predictive_density(X, y, pointwise=True), np.log(np.mean(each, axis=0)))
+    assert one.log_predictive_density(X, y) == pytest.approx(norm.logpdf(y, *one.predict(X, return_std=True)).sum())
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), mean)
+    with pytest.raises(ValueError, match="n_init"):
+        MLPGradientRegressor((4,), ensemble=True).fit(X, y)
 
 
 # -- the linear model's evidence -------------------------------------------------------------------------------------
