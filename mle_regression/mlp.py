@@ -314,6 +314,8 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         self : MLPGradientRegressor
         """
         hidden = self._check_options()
+        if self._by_evidence:
+            raise ValueError("alpha='evidence' is chosen from all rows together: call fit, or give a number as alpha.")
         with checks.all_or_nothing(self):
             earlier = self.__dict__.get("_state")
             data = checks.training_data(self, X, y, sample_weight, more=earlier is not None)
@@ -472,6 +474,9 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         """Let the solver minimise, in units ``scale`` of the parameters; callbacks and rows held out follow it."""
         solver, why = self._choose(objective)
         scale = 1.0 if scale is None else scale
+        if held_out is not None:
+            share = 1.0 if self.weight_type == "frequency" else objective.rows.total / objective.n_rows
+            held_out.noise = lambda: objective.cross * share
         self._solver_said = f"{solver.name} ({why})" if why else solver.name
         units = objective.rows.of_x, objective.rows.of_y
 
@@ -666,7 +671,8 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
                 "reason": report.reason,
             }
         posterior = posterior_of(objective, fitted.theta, self._state["n"])
-        posterior["refusal"] = refusal(posterior, verdict)
+        # Without noise there are no standard deviations to be away by.
+        posterior["refusal"] = "" if self._state["noise_free"] else refusal(posterior, verdict)
         self._state["posterior"] = posterior
         if not posterior["refusal"]:
             self._state["residual_dof"] = self._state["n"] - posterior["effective"] / objective.network.sizes[-1]

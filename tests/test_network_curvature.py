@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 from sklearn.datasets import load_diabetes
 
-from mle_regression import MLELinearRegressor, MLPGradientRegressor
+from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning
 from mle_regression.callbacks import SharpnessMonitor
 from mle_regression.diagnostics.stationary import way_down
 from mle_regression.linalg.lanczos import extreme_eigenpairs, spectral_density, trace
@@ -366,6 +366,20 @@ def test_last_layer_where_there_are_many_parameters(rng):
     assert model._state["posterior"]["kind"] == "last layer"
     _, std = model.predict(X[:5], return_std=True)
     assert (std > np.sqrt(model.noise_variance_)).all()
+
+
+def test_evidence_where_little_is_to_be_learnt(rng):
+    X, y = rng.standard_normal((80, 4)), rng.standard_normal(80)
+    model = MLPGradientRegressor((5,), alpha="evidence", random_state=0)
+    assert model.fit(X, y).effective_parameters_ < 10
+    with pytest.warns(NoiseFreeWarning):
+        model.fit(X, np.ones(80))
+    np.testing.assert_allclose(model.predict(X, return_std=True), [np.ones(80), np.zeros(80)], atol=1e-6)
+    smooth = np.sin(X[:, 0]) + 0.1 * y
+    model.fit(X[:60], smooth[:60], X_val=X[60:], y_val=smooth[60:])
+    assert np.isfinite(model.validation_curve_).all()
+    with pytest.raises(ValueError, match="call fit"):
+        model.partial_fit(X, y)
 
 
 def test_an_ensemble_is_the_mixture_of_its_networks(diabetes):
