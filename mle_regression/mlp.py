@@ -441,8 +441,6 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         objective = NetworkObjective(network, standard_rows(data, units, self.dtype), alpha, start)
         if watched is None:
             return objective, None
-        n = len(objective.rows.y)
-        share = 1.0 if self.weight_type == "frequency" else objective.rows.total / n
         weights = watched.weights
         if weights is not None:
             weights = weights[weights > 0]
@@ -452,7 +450,6 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
             network,
             standard_rows(watched, units, self.dtype),
             weights,
-            lambda: objective.cross * share,
             self.n_iter_no_change,
             self.early_stopping is not False and not self._by_evidence,
             self.weight_type == "frequency",
@@ -474,15 +471,13 @@ class MLPGradientRegressor(CallbackSupport, LikelihoodRegressor):
         """Let the solver minimise, in units ``scale`` of the parameters; callbacks and rows held out follow it."""
         solver, why = self._choose(objective)
         scale = 1.0 if scale is None else scale
-        if held_out is not None:
-            share = 1.0 if self.weight_type == "frequency" else objective.rows.total / objective.n_rows
-            held_out.noise = lambda: objective.cross * share
+        share = 1.0 if self.weight_type == "frequency" else objective.rows.total / objective.n_rows
         self._solver_said = f"{solver.name} ({why})" if why else solver.name
         units = objective.rows.of_x, objective.rows.of_y
 
         def tell(iteration: int, theta: AnyArray, loss: float, norm: float) -> Status | None:
             theta = scale * theta
-            stop = held_out is not None and held_out.look(theta)
+            stop = held_out is not None and held_out.look(theta, objective.cross * share)
             if self.verbose and (iteration < 10 or iteration % max(1, self.max_iter // 20) == 0):
                 watched = "" if held_out is None else f", held-out log-likelihood {held_out.curve[-1]:.6g}"
                 print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}{watched}")

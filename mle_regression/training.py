@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,8 +132,6 @@ class HeldOut:
     rows : StandardRows
     weights : Array of shape (n,) or None
         Those of the rows, as given.
-    noise : callable
-        ``noise()`` returns the covariance (m, m) of the noise, in standard units of y, as training has it now.
     patience : int
         Iterations without a better likelihood after which to stop.
     stops : bool
@@ -147,23 +144,24 @@ class HeldOut:
         network: Network,
         rows: StandardRows,
         weights: Array | None,
-        noise: Callable[[], Array],
         patience: int,
         stops: bool,
         frequency: bool,
     ) -> None:
         self.objective = NetworkObjective(network, rows, 0.0, np.zeros(network.n_parameters))
-        self.weights, self.noise, self.frequency = weights, noise, frequency
+        self.weights, self.frequency = weights, frequency
         self.patience, self.stops = patience, stops
         self.curve: list[float] = []
         self.best, self.best_theta, self.since = -np.inf, np.zeros(0), 0
 
-    def look(self, theta: AnyArray) -> bool:
-        """Note the mean log-likelihood of a row, in the units of y; return whether to stop."""
+    def look(self, theta: AnyArray, covariance: Array) -> bool:
+        """Note the mean log-likelihood of a row, in the units of y; return whether to stop.
+
+        The covariance (m, m) is that of the noise, in standard units of y, as training has it now.
+        """
         rows = self.objective.rows
         outputs = (rows.y - rows.of_y.center) / rows.of_y.spread
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            covariance = self.noise()
             density = np.full(1, -np.inf)
             if np.isfinite(covariance).all():
                 mean = self.objective.outputs(theta)
