@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -93,6 +93,13 @@ def new_outputs(y: Any, n_rows: int, n_outputs: int) -> Array:
     if matrix.shape != (n_rows, n_outputs):
         raise ValueError(f"y has shape {matrix.shape}; X and the fit call for ({n_rows}, {n_outputs}).")
     return matrix
+
+
+def more_data(estimator: BaseEstimator, data: TrainingData, x: Any, y: Any, sample_weight: Any) -> TrainingData:
+    """Check rows that go with those of ``data``."""
+    inner = new_data(estimator, x)
+    outputs = new_outputs(y, inner.shape[0], data.y.shape[1])
+    return replace(data, x=inner, y=outputs, weights=check_weights(sample_weight, len(outputs)))
 
 
 def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False) -> Array | None:

@@ -66,6 +66,23 @@ class FittedNetwork:
                 squares[lo : lo + width] = np.einsum("ij,ij->i", image, image).reshape(-1, m)
         return np.asarray(squares * self.of_y.spread**2)
 
+    def moments(self, x: Any, noise_share: float) -> tuple[Array, Array]:
+        """Return mean and variance (n, m) of a prediction, in units of y, with so much of the noise variance in it."""
+        state, mean = self.state, self.mean(x)
+        posterior = state["posterior"]
+        variance = noise_share * np.diagonal(state["noise_covariance"]) * state["output_unit"] ** 2
+        if posterior is None:
+            if not noise_share:
+                raise ValueError(
+                    "The uncertainty of this network's mean is not known: fit with curvature='full', 'extremes', or "
+                    "alpha='evidence'; or ask for kind='observation', which has the noise alone."
+                )
+            return mean, np.broadcast_to(variance, mean.shape)
+        if posterior["refusal"]:
+            raise ValueError(posterior["refusal"])
+        left = state["n"] - posterior["effective"] / mean.shape[1]
+        return mean, variance * state["n"] / max(left, 0.01 * state["n"]) + self.variance(x)
+
 
 def posterior_of(objective: NetworkObjective, theta: Array, n: float) -> dict[str, Any]:
     """Return the Gaussian round the optimum: of all parameters or, where they are too many, of the last layer.

@@ -227,3 +227,15 @@ def _log_sum(values: Array) -> float:
     if values[0] < -rounding:
         return float(np.nan)
     return float(np.log(values).sum()) if values[0] > rounding else -np.inf
+
+
+def diagnosis_of(
+    objective: NetworkObjective, data: checks.TrainingData, features: Sequence[str], edge: float
+) -> NetworkDiagnosis:
+    """Return the diagnosis of a network at its objective's start, through the rows that this is made of."""
+    weights = np.ones(len(data.y)) if data.weights is None else data.weights
+    outputs = data.y / objective.rows.of_y.spread
+    center = np.average(outputs, axis=0, weights=weights)
+    variance = float(np.average((outputs - center) ** 2, axis=0, weights=weights).sum())
+    names = ["y"] if data.single_output else [f"y{k}" for k in range(data.y.shape[1])]
+    return NetworkDiagnosis(objective, variance, features, names, edge)

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import sklearn
 from designs import conditioned
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
+from watching import Watcher, needs_callbacks
 
 from mle_regression import MLELinearRegressor
 from mle_regression.solvers import LBFGS, Adam, GradientDescent, NewtonCG, StochasticGradient
@@ -305,39 +305,6 @@ def test_newton_leaves_a_saddle():
             assert path.losses[-1] < 1e-12
 
 
-class Watcher:
-    """A callback that counts, and stops or interrupts if asked to."""
-
-    def __init__(self, stop_at=None, interrupt_at=None):
-        self.stop_at, self.interrupt_at = stop_at, interrupt_at
-        self.iterations, self.ended, self.torn_down, self.coefs = 0, False, False, []
-
-    def setup(self, estimator, context):
-        self.torn_down = False
-
-    def teardown(self, estimator, context):
-        self.torn_down = True
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None, X=None):
-        if context.task_name != "iteration":
-            self.ended = True
-            return False
-        self.iterations += 1
-        self.coefs.append(fitted_estimator.coef_.copy())
-        assert fitted_estimator.predict(X).shape == (len(X),)
-        if self.iterations == self.interrupt_at:
-            raise KeyboardInterrupt
-        return self.iterations == self.stop_at
-
-
-needs_callbacks = pytest.mark.skipif(
-    tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9), reason="scikit-learn has callbacks from 1.9 on"
-)
-
-
 @needs_callbacks
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_callbacks_follow_and_stop(iterative, rng):
@@ -347,7 +314,7 @@ def test_callbacks_follow_and_stop(iterative, rng):
     assert watcher.iterations == model.n_iter_
     assert watcher.ended
     assert watcher.torn_down
-    np.testing.assert_allclose(watcher.coefs[-1], model.coef_, rtol=1e-9)
+    np.testing.assert_allclose(watcher.seen[-1].coef_, model.coef_, rtol=1e-9)
     stopper = Watcher(stop_at=2)
     with pytest.warns(ConvergenceWarning, match="a callback asked to stop"):
         model = MLELinearRegressor(solver=iterative, random_state=0).set_callbacks(stopper).fit(X, y)

@@ -13,8 +13,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
+from watching import Watcher, needs_callbacks
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, compare_models, log_likelihood_scorer
+from mle_regression.objective.network import NetworkObjective
 from mle_regression.solvers import Adam, LevenbergMarquardt
 from mle_regression.solvers.path import DivergenceError
 from mle_regression.solvers.registry import NETWORK_SOLVERS
@@ -247,3 +249,73 @@ def test_no_hidden_layer_is_linear_least_squares():
 def test_a_fit_that_has_not_converged_warns(curve):
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
         MLPGradientRegressor((5,), solver="adam", max_iter=2, early_stopping=False).fit(*curve)
+
+
+@pytest.mark.parametrize("options", [{}, {"alpha": "evidence"}, {"curvature": "full"}, {"n_init": 2, "ensemble": True}])
+def test_summary_tells_what_the_fit_knows(options, curve):
+    X, y = curve
+    model = MLPGradientRegressor((3,), random_state=0, max_iter=100, **options).fit(X, y)
+    report = model.summary()
+    text = str(report)
+    for told in ("3 - 3 - 1, tanh", model.solver_.split()[0], "Watanabe"):
+        assert told in text
+    assert ("log marginal likelihood" in text) == ("alpha" in options)
+    assert model.verdict_ in text if "curvature" in options else "verdict" not in text
+    assert ("mean of 2 networks" in text) == ("ensemble" in options)
+    assert report._repr_html_().startswith("<div>")
+    assert max(map(len, report.to_text(60).splitlines())) <= 60
+
+
+@needs_callbacks
+def test_callbacks_follow_and_stop(network_solver, curve):
+    X, y = curve
+    options = {"solver": network_solver, "max_iter": 8, "early_stopping": False, "random_state": 0}
+    watcher = Watcher()
+    model = MLPGradientRegressor((4,), **options).set_callbacks(watcher).fit(X, y)
+    assert watcher.iterations == model.n_iter_ == 8
+    assert watcher.ended
+    assert watcher.torn_down
+    assert watcher.seen[0].score(X, y) < watcher.seen[-1].score(X, y)
+    np.testing.assert_allclose(watcher.seen[-1].coefs_[0], model.coefs_[0], rtol=1e-9)
+    with pytest.warns(ConvergenceWarning, match="a callback asked to stop"):
+        model = MLPGradientRegressor((4,), **options).set_callbacks(Watcher(stop_at=2)).fit(X, y)
+    assert (model.n_iter_, model.converged_) == (2, False)
+
+
+@needs_callbacks
+@pytest.mark.parametrize("stopping", [True, False])
+def test_interrupted_fits_are_usable_and_marked(network_solver, curve, stopping):
+    X, y = curve
+    watcher = Watcher(interrupt_at=3)
+    model = MLPGradientRegressor((4,), solver=network_solver, early_stopping=stopping, n_init=3, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.set_callbacks(watcher).fit(X, y)
+    assert watcher.torn_down
+    assert watcher.iterations == 3
+    assert not model.converged_
+    assert np.isfinite(model.predict(X)).all()
+
+
+@needs_callbacks
+def test_callbacks_follow_the_walk_by_evidence(curve):
+    X, y = curve
+    with pytest.warns(ConvergenceWarning, match="a callback asked to stop"):
+        model = MLPGradientRegressor((4,), alpha="evidence", random_state=0).set_callbacks(Watcher(stop_at=3)).fit(X, y)
+    assert model.n_iter_ == 3
+    assert np.isfinite(model.predict(X)).all()
+
+
+@needs_callbacks
+def test_an_interrupt_before_the_first_step_keeps_the_earlier_fit(network_solver, curve, monkeypatch):
+    X, y = curve
+    model = MLPGradientRegressor((4,), solver=network_solver, max_iter=5, random_state=0).fit(X, y)
+    before = model.predict(X)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NetworkObjective, "value_and_gradient", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, 2 * y)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(model.predict(X), before)

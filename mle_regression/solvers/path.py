@@ -158,10 +158,12 @@ class Walk:
 
 
 def walk(step: Callable[[Walk], None], follower: Walk) -> Path:
-    """Run a solver's loop; Ctrl-C ends it where it is."""
+    """Run a solver's loop; Ctrl-C ends it where it is, once it has been anywhere."""
     try:
         step(follower)
     except KeyboardInterrupt:
+        if not follower.path.losses:
+            raise
         follower.path.status = Status.INTERRUPTED
     return follower.path
 

@@ -1,0 +1,129 @@
+"""What a fitted network tells: how surely it predicts, where its training ended, and a summary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils.validation import check_is_fitted
+
+from mle_regression import checks
+from mle_regression.fitted_network import FittedNetwork
+from mle_regression.linalg.arrays import Array
+from mle_regression.network_diagnosis import NetworkDiagnosis, diagnosis_of
+from mle_regression.reports.document import Document
+from mle_regression.reports.network_summary import network_summary
+
+
+class NetworkInference:
+    """What an estimator with a network for its mean knows once it is fitted; ``_state`` may hold several networks."""
+
+    _state: dict[str, Any]
+
+    def diagnose(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkDiagnosis:
+        """Look at the place where training ended through rows, those it was trained on as a rule.
+
+        Of rows that were held out, or others, the objective is another, and its gradient does not vanish there.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in ``fit``.
+
+        Returns
+        -------
+        NetworkDiagnosis
+            Eigenvalues of the Hessian with their error bounds, verdict, trace, log-determinant, spectral density; each worked
+            out when asked for.
+        """
+        check_is_fitted(self)
+        x = checks.new_data(self, X)
+        fitted = FittedNetwork(self._state)
+        outputs = checks.new_outputs(y, x.shape[0], fitted.network.sizes[-1])
+        weights = checks.check_weights(sample_weight, x.shape[0])
+        data = checks.TrainingData(x, outputs, weights, self._state["single_output"], 0.0)
+        objective = fitted.objective(x, outputs, weights)
+        return diagnosis_of(objective, data, checks.feature_names(self), float(self._state["edge"]))
+
+    def log_predictive_density(self, X: Any, y: Any, pointwise: bool = False) -> Any:
+        """Log density of new rows with the parameters' uncertainty: a Gaussian, or the mixture of an ensemble's.
+
+        Where the parameters' uncertainty is not known (see ``curvature``), of the noise alone. Outputs are taken as
+        independent given the inputs. Compare models by this on rows that they were not fitted on.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        pointwise : bool, default=False
+            Whether to return one value a row instead of their sum.
+
+        Returns
+        -------
+        float or ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self)
+        x = checks.new_data(self, X)
+        outputs = checks.new_outputs(y, x.shape[0], len(self._state["noise_covariance"]))
+        each = []
+        for network in self._networks:
+            mean, variance = network.moments(x, 1.0)
+            with np.errstate(divide="ignore", over="ignore"):
+                density = -0.5 * (np.log(2.0 * np.pi * variance) + (outputs - mean) ** 2 / variance)
+            each.append(density.sum(axis=1))
+        whole = logsumexp(each, axis=0) - np.log(len(each))
+        return whole if pointwise else float(whole.sum())
+
+    def summary(self) -> Document:
+        """Report on the fit: the network, how it was trained, how likely it is, and what to be wary of.
+
+        Returns
+        -------
+        Document
+            Text when printed, HTML in a notebook.
+        """
+        check_is_fitted(self)
+        return network_summary(vars(self), self._state)
+
+    @property
+    def hessian_eigenvalues_(self) -> Array:
+        """Eigenvalues of the Hessian of J in standard units, ascending: all, or some at each end."""
+        return np.asarray(self._from_curvature("eigenvalues"))
+
+    @property
+    def condition_number_(self) -> float:
+        """λmax/λmin of the Hessian; infinite where λmin is zero to its error bound, NaN where it is negative."""
+        return float(self._from_curvature("condition_number"))
+
+    @property
+    def verdict_(self) -> str:
+        """Where training ended: "minimum", "flat minimum", "saddle point", "not stationary" or "undetermined"."""
+        return str(self._from_curvature("verdict"))
+
+    def _from_curvature(self, name: str) -> Any:
+        check_is_fitted(self)
+        found = self._state["curvature"]
+        if found is None:
+            raise AttributeError(
+                "The curvature of this network has not been worked out: fit with curvature='full' or 'extremes', or call "
+                "diagnose(X, y).curvature()."
+            )
+        return found[name]
+
+    @property
+    def _networks(self) -> list[FittedNetwork]:
+        """Networks that predictions are averaged over."""
+        return [FittedNetwork(state) for state in self._state.get("members") or (self._state,)]
+
+    def _mean(self, x: Any) -> Array:
+        return self._shaped(np.mean([network.mean(x) for network in self._networks], axis=0))
+
+    def _deviation(self, x: Any, noise_share: float) -> Array:
+        means, variances = zip(*(network.moments(x, noise_share) for network in self._networks), strict=True)
+        return self._shaped(np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0)))
+
+    def _shaped(self, outputs: Array) -> Array:
+        return np.asarray(outputs[:, 0] if self._state["single_output"] else outputs)

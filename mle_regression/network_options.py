@@ -1,0 +1,126 @@
+"""The parameters of a network's estimator, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+from mle_regression import checks
+from mle_regression.evidence import GROUPINGS
+from mle_regression.models.activations import find_activation
+from mle_regression.models.network import Network
+from mle_regression.noise.registry import find_noise
+from mle_regression.solvers.registry import find_network_solver
+
+WEIGHT_TYPES = ("precision", "frequency")
+_BATCH = 200
+# With fewer rows than this, "auto" holds none out: a tenth of them would tell little.
+_HELD_OUT_FROM = 100
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The parameters of `MLPGradientRegressor` that say how to fit, by their names there."""
+
+    hidden_layer_sizes: Any
+    activation: str
+    solver: Any
+    alpha: Any
+    evidence: str
+    noise: str
+    weight_type: str
+    standardize: bool
+    learning_rate: Any
+    batch_size: Any
+    max_iter: int
+    tol: float
+    early_stopping: Any
+    validation_fraction: float
+    n_iter_no_change: int
+    n_init: int
+    ensemble: bool
+    curvature: Literal["extremes", "full"] | None
+    dtype: str
+    warm_start: bool
+    verbose: bool
+
+    @classmethod
+    def of(cls, estimator: Any) -> Self:
+        """Take the parameters of an estimator; raises ValueError on one that makes no sense."""
+        options = cls(**{field.name: getattr(estimator, field.name) for field in fields(cls)})
+        options._check()
+        return options
+
+    @property
+    def by_evidence(self) -> bool:
+        """Whether the data choose the penalty."""
+        return isinstance(self.alpha, str) and self.alpha == "evidence"
+
+    @property
+    def frequency(self) -> bool:
+        """Whether a weight says how often a row is there."""
+        return self.weight_type == "frequency"
+
+    def network(self, n_features: int, n_outputs: int) -> Network:
+        """Return the network for data of so many columns."""
+        hidden = (int(size) for size in self._hidden())
+        return Network((n_features, *hidden, n_outputs), find_activation(self.activation))
+
+    def holds_out(self, n_rows: int) -> bool:
+        """Whether some of so many rows are held out."""
+        if self.early_stopping == "auto":
+            return not self.by_evidence and n_rows >= _HELD_OUT_FROM
+        return bool(self.early_stopping)
+
+    def batch(self, n_rows: int) -> int:
+        """Return how many rows a batch has, of so many."""
+        return min(_BATCH if self.batch_size == "auto" else int(self.batch_size), n_rows)
+
+    def _hidden(self) -> list[Any]:
+        sizes = self.hidden_layer_sizes
+        try:
+            return list(sizes)
+        except TypeError:
+            return [sizes]
+
+    def _check(self) -> None:
+        for size in self._hidden():
+            checks.check_positive_integer("hidden_layer_sizes", size)
+        find_activation(self.activation)
+        find_noise(self.noise)
+        if self.solver != "auto":
+            find_network_solver(self.solver)
+        checks.check_choice("weight_type", self.weight_type, WEIGHT_TYPES)
+        checks.check_choice("early_stopping", self.early_stopping, ("auto", True, False))
+        checks.check_choice("dtype", self.dtype, ("float64", "float32"))
+        for name in ("standardize", "warm_start", "ensemble"):
+            checks.check_choice(name, getattr(self, name), (True, False))
+        checks.check_choice("curvature", self.curvature, (None, "extremes", "full"))
+        checks.check_choice("evidence", self.evidence, GROUPINGS)
+        checks.check_non_negative("tol", self.tol)
+        checks.check_probability("validation_fraction", self.validation_fraction)
+        for name in ("max_iter", "n_iter_no_change", "n_init"):
+            checks.check_positive_integer(name, getattr(self, name))
+        if self.batch_size != "auto":
+            checks.check_positive_integer("batch_size", self.batch_size)
+        if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
+            checks.check_positive("learning_rate", self.learning_rate)
+        if self.ensemble and (self.n_init == 1 or self.warm_start):
+            raise ValueError("ensemble=True averages several networks: set n_init to 2 or more, and warm_start=False.")
+        if self.by_evidence:
+            self._check_evidence()
+        else:
+            checks.check_non_negative("alpha", self.alpha)
+
+    def _check_evidence(self) -> None:
+        if self.solver != "auto" and find_network_solver(self.solver).name != "lm":
+            raise ValueError(
+                "alpha='evidence' is estimated while lm trains; set solver='lm' or 'auto', or a number as alpha."
+            )
+        if self.early_stopping is True:
+            raise ValueError(
+                "alpha='evidence' needs the optimum under its penalties, and no rows held out; set early_stopping='auto' or "
+                "False."
+            )
+        if self.noise != "gaussian":
+            raise ValueError("alpha='evidence' is defined for noise='gaussian' only; set a number as alpha.")

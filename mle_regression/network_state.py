@@ -1,0 +1,105 @@
+"""What a fitted network keeps, and the rows that it is not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mle_regression.checks import TrainingData
+from mle_regression.linalg.arrays import AnyArray, IntArray
+from mle_regression.network_options import NetworkOptions
+from mle_regression.network_training import Trained
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.solvers.base import Status
+from mle_regression.training import likelihood_attributes, network_attributes, noise_of
+
+# Attributes that not every fit has.
+OPTIONAL = ("noise_covariance_", "alpha_", "effective_parameters_", "log_marginal_likelihood_")
+
+
+def rows_to_watch(
+    options: NetworkOptions, data: TrainingData, rng: np.random.Generator
+) -> tuple[TrainingData | None, TrainingData]:
+    """Return rows held out, if any, and those to train on; rows of weight zero are not drawn."""
+    counted = np.arange(len(data.y)) if data.weights is None else np.flatnonzero(data.weights)
+    if not options.holds_out(len(counted)):
+        return None, data
+    size = int(np.ceil(options.validation_fraction * len(counted)))
+    if size >= len(counted):
+        raise ValueError(
+            f"early_stopping would hold out {size} of {len(counted)} rows; lower validation_fraction, give more rows, or "
+            "set early_stopping=False."
+        )
+    order = rng.permutation(counted)
+    return _rows(data, np.sort(order[:size])), _rows(data, np.sort(order[size:]))
+
+
+def _rows(data: TrainingData, pick: IntArray) -> TrainingData:
+    x = data.x if isinstance(data.x, np.ndarray) else data.x.tocsr()
+    weights = None if data.weights is None else data.weights[pick]
+    return replace(data, x=x[pick], y=data.y[pick], weights=weights)
+
+
+def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOptions) -> dict[str, Any]:
+    """Return the estimator's attributes, by their names, for a network trained on some rows."""
+    path, objective, theta, chosen = trained.path, trained.objective, trained.theta, trained.chosen
+    of_y = objective.rows.of_y
+    loss, gradient = objective.value_and_gradient(theta)
+    norm = float(np.linalg.norm(gradient))
+    eps = float(np.finfo(objective.dtype).eps)
+    noise = noise_of(objective.cross, of_y.spread, data.weights, len(data.y), eps, options.frequency)
+    largest = 1.0 if data.weights is None else float(data.weights.max())
+    by_evidence = {}
+    if chosen is not None:
+        by_evidence = {
+            "alpha_": {name: level * largest for name, level in chosen.alpha.items()},
+            "effective_parameters_": chosen.effective,
+            "log_marginal_likelihood_": chosen.log_marginal_likelihood - noise.n * float(np.log(of_y.spread).sum()),
+        }
+    needed = predicting(objective, theta, data.single_output)
+    state = needed.pop("_state") | {
+        "memory": path.memory,
+        "noise": options.noise,
+        "noise_covariance": noise.covariance,
+        "output_unit": of_y.spread,
+        "noise_free": noise.noise_free,
+        "frequency": options.frequency,
+        "residual_dof": np.inf,
+        "alpha": np.asarray(objective.alpha) * largest,
+        "n": noise.n,
+        "edge": path.edge,
+    }
+    return {
+        **needed,
+        **likelihood_attributes(noise, of_y.spread, objective.network.n_parameters, data.single_output),
+        **by_evidence,
+        "loss_": loss,
+        "loss_curve_": [float(value) for value in path.losses],
+        "validation_curve_": trained.validation_curve,
+        "gradient_norm_": norm,
+        "converged_": norm <= options.tol or path.status is Status.CONVERGED,
+        "n_iter_": max(1, path.n_iter),
+        "n_layers_": len(objective.network.sizes),
+        "n_outputs_": objective.network.sizes[-1],
+        "solver_": trained.solver,
+        "_state": state,
+    }
+
+
+def predicting(objective: NetworkObjective, theta: AnyArray, single_output: bool) -> dict[str, Any]:
+    """Return the attributes that predictions from some parameters need."""
+    of_x, of_y = objective.rows.of_x, objective.rows.of_y
+    state = {
+        "theta": np.array(theta, dtype=np.float64),
+        "sizes": objective.network.sizes,
+        "activation": objective.network.activation.name,
+        "units": ((of_x.center, of_x.spread), (of_y.center, of_y.spread)),
+        "single_output": single_output,
+        "alpha": np.asarray(objective.alpha),
+        "curvature": None,
+        "posterior": None,
+        "edge": np.nan,
+    }
+    return network_attributes(objective.network, theta, (of_x, of_y)) | {"_state": state}

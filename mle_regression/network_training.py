@@ -1,0 +1,241 @@
+"""How a network is trained: from which start, by which solver, watched by whom, and which of several starts is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mle_regression.checks import TrainingData
+from mle_regression.evidence import Chosen, first_penalties, parameter_groups, train_by_evidence
+from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.threads import one_blas_thread
+from mle_regression.models.network import Network
+from mle_regression.network_options import NetworkOptions
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.objective.scaled import ScaledSumOfSquares
+from mle_regression.rows.standard import Units
+from mle_regression.solvers.base import Status
+from mle_regression.solvers.path import Control, Path
+from mle_regression.solvers.registry import find_network_solver
+from mle_regression.training import HeldOut, observations, relative_alpha, settled, standard_rows
+from mle_regression.warnings import warn_user
+
+# What "auto" may spend on one Gauss-Newton step: parameters, and multiplications.
+_LM_PARAMETERS, _LM_WORK = 1500, 3e10
+# Multiplications in one product of a batch from which on two threads are faster than one.
+_THREADED_PRODUCT = 4_000_000
+_ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
+
+# Called after an iteration with what tells the parameters there; returns whether to stop.
+Watch = Callable[[Callable[[], tuple[NetworkObjective, AnyArray]]], bool]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network that training has left somewhere.
+
+    Attributes
+    ----------
+    path : Path
+        Where it ended, the parameters to keep, and how it got there.
+    objective : NetworkObjective
+        What was minimised, with the penalties at the end.
+    solver : str
+        Its name and, where it was chosen for the user, why.
+    score : float
+        By which restarts are ranked: log evidence, held-out log-likelihood, or minus the loss.
+    validation_curve : list of float
+        Log-likelihood of a row held out after each iteration, in the units of y; empty if none are.
+    chosen : Chosen or None
+        Penalties by evidence.
+    """
+
+    path: Path
+    objective: NetworkObjective
+    solver: str
+    score: float
+    validation_curve: list[float]
+    chosen: Chosen | None = None
+
+    @property
+    def theta(self) -> Array:
+        """Parameters (P,) in standard units."""
+        return np.array(self.path.theta, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Trains one network architecture on some rows, from any start.
+
+    Attributes
+    ----------
+    options : NetworkOptions
+    data : TrainingData
+    held_out : TrainingData or None
+        Rows to watch the likelihood on.
+    units : pair of Units
+        Of X and y.
+    network : Network
+    features : list of str
+    watch : callable or None
+    """
+
+    options: NetworkOptions
+    data: TrainingData
+    held_out: TrainingData | None
+    units: tuple[Units, Units]
+    network: Network
+    features: list[str]
+    watch: Watch | None = None
+
+    def best_of(self, seeds: np.random.SeedSequence) -> tuple[Trained, list[Trained]]:
+        """Train from ``n_init`` random starts; return the best and the others."""
+        found: list[Trained] = []
+        for seed in seeds.spawn(self.options.n_init):
+            rng = np.random.default_rng(seed)
+            found.append(self.from_start(self.network.initial(rng), rng, {}))
+            if found[-1].path.status in _ENDED_FROM_OUTSIDE:
+                break
+        best = int(np.argmax([trained.score for trained in found]))
+        return found[best], found[:best] + found[best + 1 :]
+
+    def from_start(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Trained:
+        """Train from one start, and a solver's memory."""
+        objective, held_out = self._posed(start)
+        solver, said = self._solver(objective)
+        if self.options.by_evidence:
+            path, objective, chosen = self._by_evidence(objective, held_out, solver, rng)
+            curve = [] if held_out is None else held_out.curve
+            return Trained(path, objective, said, chosen.log_marginal_likelihood, curve, chosen)
+        path = settled(self._minimise(objective, held_out, solver, self._control(objective, rng, memory)), held_out)
+        if held_out is None:
+            return Trained(path, objective, said, -min(path.losses[-1], path.losses[0]), [])
+        return Trained(path, objective, said, held_out.best, held_out.curve)
+
+    def one_pass(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Trained:
+        """Go once through the rows by batches."""
+        objective, _ = self._posed(start)
+        solver = find_network_solver("adam" if self.options.solver == "auto" else self.options.solver)
+        control = replace(self._control(objective, rng, memory), max_iter=1, patience=None)
+        with self._threads(objective):
+            path = solver.minimise(objective, control)
+        path.memory = path.memory | {"passes": np.array(int(memory.get("passes", 0)) + 1)}
+        path.status = path.status if path.status is Status.CONVERGED else Status.CONTINUING
+        return Trained(path, objective, solver.name, -path.losses[-1], [])
+
+    def _posed(self, start: Array) -> tuple[NetworkObjective, HeldOut | None]:
+        options, data, rows = self.options, self.data, self.held_out
+        alpha = 0.0 if options.by_evidence else relative_alpha(float(options.alpha), data.weights)
+        objective = NetworkObjective(self.network, standard_rows(data, self.units, options.dtype), alpha, start)
+        if rows is None:
+            return objective, None
+        weights = rows.weights
+        if weights is not None:
+            weights = weights[weights > 0]
+            largest = 1.0 if data.weights is None or options.frequency else float(data.weights.max())
+            weights = weights / largest
+        stops = options.early_stopping is not False and not options.by_evidence
+        inner = standard_rows(rows, self.units, options.dtype)
+        return objective, HeldOut(self.network, inner, weights, options.n_iter_no_change, stops, options.frequency)
+
+    def _solver(self, objective: NetworkObjective) -> tuple[Any, str]:
+        """Return the solver, and what `solver_` says of it."""
+        if self.options.solver != "auto":
+            solver = find_network_solver(self.options.solver)
+            return solver, solver.name
+        if self.options.by_evidence:
+            return find_network_solver("lm"), "lm (penalties by evidence)"
+        size, work = self.network.n_parameters, objective.n_residuals * self.network.n_parameters**2
+        said = f"{size:,} parameters, {objective.n_rows:,} rows"
+        if size <= _LM_PARAMETERS and work <= _LM_WORK:
+            return find_network_solver("lm"), f"lm ({said}: few enough for second derivatives in each step)"
+        return find_network_solver("adam"), f"adam ({said}: too many for a matrix of second derivatives in each step)"
+
+    def _minimise(
+        self,
+        objective: NetworkObjective,
+        held_out: HeldOut | None,
+        solver: Any,
+        control: Control,
+        scale: Array | None = None,
+    ) -> Path:
+        """Let the solver minimise, in units ``scale`` of the parameters; callbacks and rows held out follow it."""
+        options, factor = self.options, 1.0 if scale is None else scale
+        share = 1.0 if options.frequency else objective.rows.total / objective.n_rows
+
+        def tell(iteration: int, theta: AnyArray, loss: float, norm: float) -> Status | None:
+            theta = factor * theta
+            stop = held_out is not None and held_out.look(theta, objective.cross * share)
+            if options.verbose and (iteration < 10 or iteration % max(1, options.max_iter // 20) == 0):
+                likelihood = "" if held_out is None else f", held-out log-likelihood {held_out.curve[-1]:.6g}"
+                print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}{likelihood}")
+            if self.watch is not None and self.watch(lambda: (objective, theta)):
+                return Status.STOPPED
+            return Status.EARLY_STOPPED if stop else None
+
+        posed: Any = objective
+        control = replace(control, tell=tell)
+        if scale is not None:
+            posed, control = ScaledSumOfSquares(objective, scale), replace(control, patience=None)
+        with self._threads(objective):
+            path: Path = solver.minimise(posed, control)
+        path.theta = factor * path.theta
+        return path
+
+    def _by_evidence(
+        self, objective: NetworkObjective, held_out: HeldOut | None, solver: Any, rng: np.random.Generator
+    ) -> tuple[Path, NetworkObjective, Chosen]:
+        """Let the solver minimise under penalties that the evidence chooses."""
+        memory: dict[str, AnyArray] = {}
+
+        def train(posed: NetworkObjective, max_iter: int, last: bool) -> Path:
+            control = replace(self._control(posed, rng, {} if last else memory), max_iter=max_iter)
+            if not last:
+                path = self._minimise(posed, held_out, solver, control)
+                memory.update(path.memory)
+                return path
+            # In units of the prior's spread no group of parameters is steep where another is flat.
+            spread = (n * np.where(posed.penalty > 0, posed.penalty, 1.0 / n)) ** -0.5
+            return self._minimise(posed, held_out, solver, control, spread)
+
+        options, data = self.options, self.data
+        n, log_weights = observations(data.weights, len(data.y), options.frequency)
+        grouping = parameter_groups(self.network, options.evidence, self.features)
+        best: tuple[Path, NetworkObjective, Chosen] | None = None
+        with self._threads(objective):
+            for first in first_penalties(n, self.network.n_parameters):
+                memory.clear()
+                rival = -np.inf if best is None else best[2].log_marginal_likelihood
+                found = train_by_evidence(objective, train, grouping, first, options.max_iter, n, log_weights, rival)
+                if best is None or found[2].log_marginal_likelihood > best[2].log_marginal_likelihood:
+                    best = found
+                if found[0].status in _ENDED_FROM_OUTSIDE:
+                    break
+        assert best is not None
+        return best
+
+    def _control(self, objective: NetworkObjective, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Control:
+        options, n_rows = self.options, objective.n_rows
+        if options.batch_size != "auto" and options.batch_size > n_rows:
+            warn_user(
+                f"batch_size={options.batch_size} is more than the {n_rows} rows, all of which are taken.", UserWarning
+            )
+        return Control(
+            learning_rate=options.learning_rate,
+            batch_size=options.batch(n_rows),
+            max_iter=options.max_iter,
+            tol=float(options.tol),
+            rng=rng,
+            patience=options.n_iter_no_change,
+            memory=memory,
+        )
+
+    def _threads(self, objective: NetworkObjective) -> AbstractContextManager[None]:
+        """Return the context to train in: one BLAS thread where products are small."""
+        widest = max(units * inputs for units, inputs in self.network.shapes)
+        product = self.options.batch(objective.n_rows) * widest
+        return nullcontext() if product >= _THREADED_PRODUCT else one_blas_thread()

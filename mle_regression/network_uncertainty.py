@@ -1,0 +1,98 @@
+"""How sure a trained network is: curvature where training ended, the Gaussian round it, and the mean over several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mle_regression.checks import TrainingData
+from mle_regression.fitted_network import FittedNetwork, posterior_of, refusal
+from mle_regression.linalg.arrays import Array
+from mle_regression.network_diagnosis import diagnosis_of
+from mle_regression.network_options import NetworkOptions
+from mle_regression.network_training import Trained
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.training import likelihood_attributes, noise_of
+
+# What networks that are averaged have in common.
+_SHARED = ("sizes", "activation", "units", "single_output", "n", "output_unit")
+
+
+def looked_round(
+    state: dict[str, Any], data: TrainingData, options: NetworkOptions, features: list[str]
+) -> dict[str, Any]:
+    """Return what to add to a fitted state: curvature and posterior, as far as the options ask for them."""
+    if options.curvature is None and not options.by_evidence:
+        return {}
+    fitted, found, verdict = FittedNetwork(state), {}, None
+    objective = fitted.objective(data.x, data.y, data.weights)
+    if options.curvature is not None:
+        report = diagnosis_of(objective, data, features, state["edge"]).curvature(spectrum=options.curvature)
+        verdict = report.verdict
+        names = ("eigenvalues", "error_bounds", "condition_number", "verdict", "reason")
+        found["curvature"] = {name: getattr(report, name) for name in names}
+    posterior = _posterior(objective, fitted.theta, state["n"], verdict)
+    if state["noise_free"]:  # there are no standard deviations to be away by
+        posterior["refusal"] = ""
+    found["posterior"] = posterior
+    if not posterior["refusal"]:
+        found["residual_dof"] = state["n"] - posterior["effective"] / fitted.network.sizes[-1]
+    return found
+
+
+def averaged(
+    state: dict[str, Any], others: Iterable[Trained], data: TrainingData, options: NetworkOptions
+) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Let a fitted network and others predict together, by their mean.
+
+    Returns
+    -------
+    attributes : dict
+        Likelihood and noise of the mean, by the names of the estimator's attributes.
+    state : dict
+        What to add to the fitted state.
+    left_out : int
+        Networks that have reached no optimum, where one is called for, and are no part of the mean.
+    """
+    known = ("theta", "alpha", "noise_covariance", "posterior")
+    members, left_out = [{name: state[name] for name in (*_SHARED, *known)}], 0
+    for trained in others:
+        member = _member(state, trained, data, options)
+        if member["posterior"] is not None and member["posterior"]["refusal"]:
+            left_out += 1
+        else:
+            members.append(member)
+    mean = np.mean([FittedNetwork(member).mean(data.x) for member in members], axis=0)
+    spread = state["output_unit"]
+    residual = (data.y - mean) / spread
+    weights = np.ones(len(residual)) if data.weights is None else data.weights
+    cross = residual.T @ (residual * weights[:, None]) / weights.sum()
+    noise = noise_of(cross, spread, data.weights, len(data.y), _eps(options), options.frequency)
+    size = len(state["theta"]) * len(members)
+    added = {"members": tuple(members), "noise_covariance": noise.covariance, "noise_free": noise.noise_free}
+    return likelihood_attributes(noise, spread, size, state["single_output"]), added, left_out
+
+
+def _member(state: dict[str, Any], trained: Trained, data: TrainingData, options: NetworkOptions) -> dict[str, Any]:
+    theta, objective = trained.theta, trained.objective
+    objective.value_and_gradient(theta)
+    noise = noise_of(objective.cross, state["output_unit"], data.weights, len(data.y), _eps(options), options.frequency)
+    alpha = np.asarray(objective.alpha) * (1.0 if data.weights is None else float(data.weights.max()))
+    shared = {name: state[name] for name in _SHARED}
+    member = shared | {"theta": theta, "alpha": alpha, "noise_covariance": noise.covariance, "posterior": None}
+    if state["posterior"] is not None:
+        posed = FittedNetwork(member).objective(data.x, data.y, data.weights)
+        member["posterior"] = _posterior(posed, theta, state["n"], None)
+    return member
+
+
+def _posterior(objective: NetworkObjective, theta: Array, n: float, verdict: str | None) -> dict[str, Any]:
+    posterior = posterior_of(objective, theta, n)
+    posterior["refusal"] = refusal(posterior, verdict)
+    return posterior
+
+
+def _eps(options: NetworkOptions) -> float:
+    return float(np.finfo(np.dtype(options.dtype)).eps)
