@@ -12,21 +12,16 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from real import sets
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.datasets import load_diabetes
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mle_regression import MLPGradientRegressor
-
-TARGETS = {"ames_housing.csv": "SalePrice", "bike_hour.csv": "cnt", "california_housing.csv": "median_house_value"}
-LEFT_OUT = ["casual", "registered", "instant", "Id"]
 
 
 def coverage(repeat):
@@ -49,16 +44,6 @@ def coverage(repeat):
             continue
         found.append(inside)
     return np.mean(found, axis=0), len(found)
-
-
-def sets(folder, rows):
-    yield "diabetes", *load_diabetes(return_X_y=True, scaled=False)
-    for path in sorted(Path(folder).glob("*.csv")) if folder else []:
-        if path.name in TARGETS:
-            frame = pd.read_csv(path).sample(rows, random_state=0)
-            y = frame.pop(TARGETS[path.name]).to_numpy(float)
-            x = frame.drop(columns=LEFT_OUT, errors="ignore").select_dtypes("number").dropna(axis=1).to_numpy(float)
-            yield path.stem, x, y
 
 
 def peer(seed):

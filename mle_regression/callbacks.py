@@ -33,11 +33,11 @@ class FitTask:
     Parameters
     ----------
     estimator : estimator
-    max_iter : int
-        Of its iterations; 0 for a solver that arrives in one step.
+    max_iter : int or None
+        Of its iterations; 0 for a solver that arrives in one step, None if that is not known yet.
     """
 
-    def __init__(self, estimator: Any, max_iter: int) -> None:
+    def __init__(self, estimator: Any, max_iter: int | None) -> None:
         self.estimator = estimator
         start = getattr(estimator, "_init_callback_context", None)
         self.context = None if start is None else start(max_subtasks=max_iter)

@@ -57,8 +57,9 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     activation : {"tanh", "relu", "leaky_relu", "logistic", "softplus", "silu", "gelu", "identity"}, default="tanh"
     solver : str or solver instance, default="auto"
         "lm" (Levenberg-Marquardt), "lbfgs", "newton", "gd", and by batches "sgd", "adam", "adamw"; an instance from
-        `mle_regression.solvers` holds the options of one algorithm. "auto" takes lm where parameters are few enough for a
-        matrix of second derivatives in each step, else adam; `solver_` says why.
+        `mle_regression.solvers` holds the options of one algorithm. "auto" takes lm where parameters and rows are few enough
+        for a matrix of second derivatives in each step, lbfgs where they are few enough for all rows in each step, else, or
+        where ``learning_rate`` or ``batch_size`` is set, adam; `solver_` says why.
     alpha : float or "evidence", default=1e-4
         Penalty on squared weights, as in `sklearn.neural_network.MLPRegressor`; biases are not penalised. "evidence": the
         penalties that make the data likeliest with the parameters integrated out, found while lm trains (MacKay, 1992); all
@@ -75,16 +76,18 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         Step of gd, sgd and adam, in standard units. "auto": 0.002 for adam, 0.02 for sgd, from the curvature for gd.
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" takes 200.
-    max_iter : int, default=500
-        Iterations, or passes over the rows of solvers that draw batches.
+    max_iter : int or "auto", default="auto"
+        Iterations, or passes over the rows of solvers that draw batches. "auto": 2,000 for lbfgs and gd, whose iterations
+        are cheap, else 500.
     tol : float, default=1e-6
         Norm of the gradient (in standard units) at which the fit has converged, and part of the loss that counts as a gain.
     early_stopping : bool or "auto", default="auto"
         Whether to hold out rows and keep the parameters at which their likelihood is best. "auto": with 100 rows or more.
     validation_fraction : float, default=0.1
         Share of the rows held out.
-    n_iter_no_change : int, default=20
-        Iterations without a better held-out likelihood, or without a lower loss, after which to stop.
+    n_iter_no_change : int or "auto", default="auto"
+        Iterations without a better held-out likelihood, or without a lower loss, after which to stop. "auto": 20 and, for the
+        likelihood, which may stand still for long and rise again, half as many more as have led to the best.
     n_init : int, default=1
         Starts from different random parameters, of which the best is kept: by evidence where that is known, by held-out
         likelihood, else by loss.
@@ -159,11 +162,11 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         standardize: bool = True,
         learning_rate: float | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
-        max_iter: int = 500,
+        max_iter: int | Literal["auto"] = "auto",
         tol: float = 1e-6,
         early_stopping: bool | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int | Literal["auto"] = "auto",
         n_init: int = 1,
         ensemble: bool = False,
         curvature: Literal["extremes", "full"] | None = None,
@@ -229,7 +232,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         options = NetworkOptions.of(self)
         if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
             raise ValueError("X_val and y_val (and weights for them) go together; pass both or none.")
-        task = FitTask(self, options.max_iter)
+        task = FitTask(self, None if options.max_iter == "auto" else options.max_iter)
         task.begin(X, y)
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)

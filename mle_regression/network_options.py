@@ -14,6 +14,7 @@ from mle_regression.solvers.registry import find_network_solver
 
 WEIGHT_TYPES = ("precision", "frequency")
 _BATCH = 200
+_PATIENCE, _MORE_PATIENCE = 20, 0.5
 # With fewer rows than this, "auto" holds none out: a tenth of them would tell little.
 _HELD_OUT_FROM = 100
 
@@ -32,11 +33,11 @@ class NetworkOptions:
     standardize: bool
     learning_rate: Any
     batch_size: Any
-    max_iter: int
+    max_iter: Any
     tol: float
     early_stopping: Any
     validation_fraction: float
-    n_iter_no_change: int
+    n_iter_no_change: Any
     n_init: int
     ensemble: bool
     curvature: Literal["extremes", "full"] | None
@@ -68,13 +69,27 @@ class NetworkOptions:
 
     def holds_out(self, n_rows: int) -> bool:
         """Whether some of so many rows are held out."""
-        if self.early_stopping == "auto":
+        if _is_auto(self.early_stopping):
             return not self.by_evidence and n_rows >= _HELD_OUT_FROM
         return bool(self.early_stopping)
 
     def batch(self, n_rows: int) -> int:
         """Return how many rows a batch has, of so many."""
-        return min(_BATCH if self.batch_size == "auto" else int(self.batch_size), n_rows)
+        return min(_BATCH if _is_auto(self.batch_size) else int(self.batch_size), n_rows)
+
+    def iterations(self, solver: Any) -> int:
+        """Return how many iterations a solver has."""
+        return solver.iterations if _is_auto(self.max_iter) else int(self.max_iter)
+
+    @property
+    def patience(self) -> tuple[int, float]:
+        """How many iterations to go on without a gain, and how many more for each that has led to the best place."""
+        return (_PATIENCE, _MORE_PATIENCE) if _is_auto(self.n_iter_no_change) else (int(self.n_iter_no_change), 0.0)
+
+    @property
+    def calls_for_batches(self) -> bool:
+        """Whether the user has set what only solvers that draw batches have."""
+        return not (_is_auto(self.learning_rate) and _is_auto(self.batch_size))
 
     def _hidden(self) -> list[Any]:
         sizes = self.hidden_layer_sizes
@@ -88,7 +103,7 @@ class NetworkOptions:
             checks.check_positive_integer("hidden_layer_sizes", size)
         find_activation(self.activation)
         find_noise(self.noise)
-        if self.solver != "auto":
+        if not _is_auto(self.solver):
             find_network_solver(self.solver)
         checks.check_choice("weight_type", self.weight_type, WEIGHT_TYPES)
         checks.check_choice("early_stopping", self.early_stopping, ("auto", True, False))
@@ -99,11 +114,11 @@ class NetworkOptions:
         checks.check_choice("evidence", self.evidence, GROUPINGS)
         checks.check_non_negative("tol", self.tol)
         checks.check_probability("validation_fraction", self.validation_fraction)
-        for name in ("max_iter", "n_iter_no_change", "n_init"):
-            checks.check_positive_integer(name, getattr(self, name))
-        if self.batch_size != "auto":
-            checks.check_positive_integer("batch_size", self.batch_size)
-        if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
+        checks.check_positive_integer("n_init", self.n_init)
+        for name in ("max_iter", "n_iter_no_change", "batch_size"):
+            if not _is_auto(getattr(self, name)):
+                checks.check_positive_integer(name, getattr(self, name))
+        if not _is_auto(self.learning_rate):
             checks.check_positive("learning_rate", self.learning_rate)
         if self.ensemble and (self.n_init == 1 or self.warm_start):
             raise ValueError("ensemble=True averages several networks: set n_init to 2 or more, and warm_start=False.")
@@ -113,7 +128,7 @@ class NetworkOptions:
             checks.check_non_negative("alpha", self.alpha)
 
     def _check_evidence(self) -> None:
-        if self.solver != "auto" and find_network_solver(self.solver).name != "lm":
+        if not _is_auto(self.solver) and find_network_solver(self.solver).name != "lm":
             raise ValueError(
                 "alpha='evidence' is estimated while lm trains; set solver='lm' or 'auto', or a number as alpha."
             )
@@ -124,3 +139,7 @@ class NetworkOptions:
             )
         if self.noise != "gaussian":
             raise ValueError("alpha='evidence' is defined for noise='gaussian' only; set a number as alpha.")
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"

@@ -24,8 +24,8 @@ from mle_regression.solvers.registry import find_network_solver
 from mle_regression.training import HeldOut, observations, relative_alpha, settled, standard_rows
 from mle_regression.warnings import warn_user
 
-# What "auto" may spend on one Gauss-Newton step: parameters, and multiplications.
-_LM_PARAMETERS, _LM_WORK = 1500, 3e10
+# What "auto" may spend on one Gauss-Newton step, and on one gradient of all rows: multiplications.
+_LM_WORK, _GRADIENT_WORK = 5e8, 5e7
 # Multiplications in one product of a batch from which on two threads are faster than one.
 _THREADED_PRODUCT = 4_000_000
 _ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
@@ -111,7 +111,9 @@ class Training:
             path, objective, chosen = self._by_evidence(objective, held_out, solver, rng)
             curve = [] if held_out is None else held_out.curve
             return Trained(path, objective, said, chosen.log_marginal_likelihood, curve, chosen)
-        path = settled(self._minimise(objective, held_out, solver, self._control(objective, rng, memory)), held_out)
+        path = settled(
+            self._minimise(objective, held_out, solver, self._control(objective, solver, rng, memory)), held_out
+        )
         if held_out is None:
             return Trained(path, objective, said, -min(path.losses[-1], path.losses[0]), [])
         return Trained(path, objective, said, held_out.best, held_out.curve)
@@ -120,7 +122,7 @@ class Training:
         """Go once through the rows by batches."""
         objective, _ = self._posed(start)
         solver = find_network_solver("adam" if self.options.solver == "auto" else self.options.solver)
-        control = replace(self._control(objective, rng, memory), max_iter=1, patience=None)
+        control = replace(self._control(objective, solver, rng, memory), max_iter=1, patience=None)
         with self._threads(objective):
             path = solver.minimise(objective, control)
         path.memory = path.memory | {"passes": np.array(int(memory.get("passes", 0)) + 1)}
@@ -140,7 +142,7 @@ class Training:
             weights = weights / largest
         stops = options.early_stopping is not False and not options.by_evidence
         inner = standard_rows(rows, self.units, options.dtype)
-        return objective, HeldOut(self.network, inner, weights, options.n_iter_no_change, stops, options.frequency)
+        return objective, HeldOut(self.network, inner, weights, options.patience, stops, options.frequency)
 
     def _solver(self, objective: NetworkObjective) -> tuple[Any, str]:
         """Return the solver, and what `solver_` says of it."""
@@ -149,11 +151,15 @@ class Training:
             return solver, solver.name
         if self.options.by_evidence:
             return find_network_solver("lm"), "lm (penalties by evidence)"
-        size, work = self.network.n_parameters, objective.n_residuals * self.network.n_parameters**2
+        if self.options.calls_for_batches:
+            return find_network_solver("adam"), "adam (for the learning_rate or batch_size that is set)"
+        size, residuals = self.network.n_parameters, objective.n_residuals
         said = f"{size:,} parameters, {objective.n_rows:,} rows"
-        if size <= _LM_PARAMETERS and work <= _LM_WORK:
+        if residuals * size * min(residuals, size) <= _LM_WORK:
             return find_network_solver("lm"), f"lm ({said}: few enough for second derivatives in each step)"
-        return find_network_solver("adam"), f"adam ({said}: too many for a matrix of second derivatives in each step)"
+        if objective.n_rows * size <= _GRADIENT_WORK:
+            return find_network_solver("lbfgs"), f"lbfgs ({said}: few enough for all rows in each step)"
+        return find_network_solver("adam"), f"adam ({said}: too many for all rows in each step)"
 
     def _minimise(
         self,
@@ -170,7 +176,7 @@ class Training:
         def tell(iteration: int, theta: AnyArray, loss: float, norm: float) -> Status | None:
             theta = factor * theta
             stop = held_out is not None and held_out.look(theta, objective.cross * share)
-            if options.verbose and (iteration < 10 or iteration % max(1, options.max_iter // 20) == 0):
+            if options.verbose and (iteration < 10 or iteration % max(1, control.max_iter // 20) == 0):
                 likelihood = "" if held_out is None else f", held-out log-likelihood {held_out.curve[-1]:.6g}"
                 print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}{likelihood}")
             if self.watch is not None and self.watch(lambda: (objective, theta)):
@@ -193,7 +199,7 @@ class Training:
         memory: dict[str, AnyArray] = {}
 
         def train(posed: NetworkObjective, max_iter: int, last: bool) -> Path:
-            control = replace(self._control(posed, rng, {} if last else memory), max_iter=max_iter)
+            control = replace(self._control(posed, solver, rng, {} if last else memory), max_iter=max_iter)
             if not last:
                 path = self._minimise(posed, held_out, solver, control)
                 memory.update(path.memory)
@@ -202,7 +208,7 @@ class Training:
             spread = (n * np.where(posed.penalty > 0, posed.penalty, 1.0 / n)) ** -0.5
             return self._minimise(posed, held_out, solver, control, spread)
 
-        options, data = self.options, self.data
+        options, data, max_iter = self.options, self.data, self.options.iterations(solver)
         n, log_weights = observations(data.weights, len(data.y), options.frequency)
         grouping = parameter_groups(self.network, options.evidence, self.features)
         best: tuple[Path, NetworkObjective, Chosen] | None = None
@@ -210,7 +216,7 @@ class Training:
             for first in first_penalties(n, self.network.n_parameters):
                 memory.clear()
                 rival = -np.inf if best is None else best[2].log_marginal_likelihood
-                found = train_by_evidence(objective, train, grouping, first, options.max_iter, n, log_weights, rival)
+                found = train_by_evidence(objective, train, grouping, first, max_iter, n, log_weights, rival)
                 if best is None or found[2].log_marginal_likelihood > best[2].log_marginal_likelihood:
                     best = found
                 if found[0].status in _ENDED_FROM_OUTSIDE:
@@ -218,7 +224,9 @@ class Training:
         assert best is not None
         return best
 
-    def _control(self, objective: NetworkObjective, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Control:
+    def _control(
+        self, objective: NetworkObjective, solver: Any, rng: np.random.Generator, memory: dict[str, AnyArray]
+    ) -> Control:
         options, n_rows = self.options, objective.n_rows
         if options.batch_size != "auto" and options.batch_size > n_rows:
             warn_user(
@@ -227,10 +235,10 @@ class Training:
         return Control(
             learning_rate=options.learning_rate,
             batch_size=options.batch(n_rows),
-            max_iter=options.max_iter,
+            max_iter=options.iterations(solver),
             tol=float(options.tol),
             rng=rng,
-            patience=options.n_iter_no_change,
+            patience=options.patience[0],
             memory=memory,
         )
 

@@ -132,8 +132,8 @@ class HeldOut:
     rows : StandardRows
     weights : Array of shape (n,) or None
         Those of the rows, as given.
-    patience : int
-        Iterations without a better likelihood after which to stop.
+    patience : (int, float)
+        Iterations without a better likelihood after which to stop, and how many more for each that led to the best.
     stops : bool
         Whether to stop at all, and take the best parameters.
     frequency : bool
@@ -144,7 +144,7 @@ class HeldOut:
         network: Network,
         rows: StandardRows,
         weights: Array | None,
-        patience: int,
+        patience: tuple[int, float],
         stops: bool,
         frequency: bool,
     ) -> None:
@@ -152,7 +152,7 @@ class HeldOut:
         self.weights, self.frequency = weights, frequency
         self.patience, self.stops = patience, stops
         self.curve: list[float] = []
-        self.best, self.best_theta, self.since = -np.inf, np.zeros(0), 0
+        self.best, self.best_theta, self.at = -np.inf, np.zeros(0), 0
 
     def look(self, theta: AnyArray, covariance: Array) -> bool:
         """Note the mean log-likelihood of a row, in the units of y; return whether to stop.
@@ -177,10 +177,9 @@ class HeldOut:
         score = float(density.mean()) - float(np.log(rows.of_y.spread).sum())
         self.curve.append(score)
         if score > self.best or not self.best_theta.size:
-            self.best, self.best_theta, self.since = score, np.array(theta, dtype=np.float64), 0
-        else:
-            self.since += 1
-        return self.stops and self.since >= self.patience
+            self.best, self.best_theta, self.at = score, np.array(theta, dtype=np.float64), len(self.curve)
+        least, share = self.patience
+        return self.stops and len(self.curve) - self.at >= least + share * self.at
 
 
 def settled(path: Path, held_out: HeldOut | None) -> Path:

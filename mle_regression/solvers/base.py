@@ -137,7 +137,12 @@ class Solver(Protocol):
 
 @dataclass
 class Options:
-    """Get and set the fields of a solver as scikit-learn does those of an estimator."""
+    """Get and set the fields of a solver as scikit-learn does those of an estimator.
+
+    ``iterations`` are those that a network is given if the user does not say.
+    """
+
+    iterations: ClassVar[int] = 500
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the options by name."""

@@ -36,6 +36,7 @@ class GradientDescent(Options):
     from_sums: ClassVar[bool] = True
     draws_batches: ClassVar[bool] = False
     goes_on: ClassVar[bool] = False
+    iterations: ClassVar[int] = 2000
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow the gradient from the objective's start."""

@@ -30,6 +30,7 @@ class LBFGS(Options):
     from_sums: ClassVar[bool] = True
     draws_batches: ClassVar[bool] = False
     goes_on: ClassVar[bool] = False
+    iterations: ClassVar[int] = 2000
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow quasi-Newton steps; restarted where the line search gives up above the tolerance."""

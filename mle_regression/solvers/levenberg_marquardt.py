@@ -66,7 +66,8 @@ class LevenbergMarquardt(Options):
             raise ValueError("lm chooses its own steps; leave learning_rate='auto'.")
         start = objective.start
         self._check_memory(len(start), objective.n_residuals)
-        small = self.second_order and len(start) <= _POLISHED
+        # Where parameters outnumber residuals these become small, and Gauss-Newton is all but exact.
+        small = self.second_order and len(start) <= min(_POLISHED, objective.n_residuals)
         follower = Walk(control, start, 0.0, "It chooses its own steps: look for numbers of extreme size.")
 
         def iterate(follower: Walk) -> None:
@@ -165,13 +166,16 @@ class _Dual(DampedSystem):
 
     def solver(self, damping: float) -> Solve:
         inverse = 1.0 / (self.penalty + damping)
-        scaled = self.jacobian * inverse
-        inner = scaled @ self.jacobian.T
+        scaled = self.jacobian * np.sqrt(inverse)
+        inner = scaled @ scaled.T  # one and the same factor: half the work, by symmetry
         inner[np.diag_indices_from(inner)] += 1.0
         factor = cho_factor(inner, lower=True, overwrite_a=True, check_finite=False)
-        return lambda v: np.asarray(
-            inverse * v - scaled.T @ cho_solve(factor, self.jacobian @ (inverse * v), check_finite=False)
-        )
+
+        def solve(v: Array) -> Array:
+            image = cho_solve(factor, self.jacobian @ (inverse * v), check_finite=False)
+            return np.asarray(inverse * (v - image @ self.jacobian))
+
+        return solve
 
     def squares(self, step: Array) -> float:
         image = self.jacobian @ step
