@@ -319,3 +319,32 @@ def test_an_interrupt_before_the_first_step_keeps_the_earlier_fit(network_solver
         model.fit(X, 2 * y)
     monkeypatch.undo()
     np.testing.assert_array_equal(model.predict(X), before)
+
+
+@pytest.mark.parametrize(
+    ("n", "hidden", "options", "chosen"),
+    [
+        (150, (5,), {}, "lm"),
+        (3000, (60, 60), {}, "lbfgs"),
+        (15_000, (60, 60), {}, "adam"),
+        (150, (5,), {"batch_size": 30}, "adam"),
+        (150, (5,), {"learning_rate": 0.01}, "adam"),
+        (3000, (10,), {"alpha": "evidence"}, "lm"),
+    ],
+)
+def test_auto_takes_the_solver_that_the_size_calls_for(rng, n, hidden, options, chosen):
+    X = rng.standard_normal((n, 3))
+    model = MLPGradientRegressor(hidden, max_iter=2, random_state=0, **options).fit(X, X[:, 0] + rng.standard_normal(n))
+    assert model.solver_.split()[0] == chosen
+    assert "(" in model.solver_
+
+
+@pytest.mark.parametrize("n_iter_no_change", ["auto", 7])
+def test_patience_of_auto_grows_with_the_walk(curve, n_iter_no_change):
+    X, y = curve
+    model = MLPGradientRegressor((20,), solver="lbfgs", alpha=0.0, n_iter_no_change=n_iter_no_change, random_state=0)
+    model.fit(X, y)
+    best = int(np.argmax(model.validation_curve_)) + 1
+    patience = 7 if n_iter_no_change == 7 else 20 + best / 2
+    assert model.n_iter_ < 2000
+    assert model.n_iter_ == best + int(np.ceil(patience))

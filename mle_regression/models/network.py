@@ -124,6 +124,12 @@ class Network:
         above = of_output
         for index in range(len(layers) - 1, 0, -1):
             np.matmul(above, ws.a[index - 1].T, out=gradient[index])
+            if index == 1 and len(above) == 1:
+                # diag(w)·(s·diag(above))·xᵀ: what goes along the rows goes to x, which has fewer of them.
+                self.activation.slope(ws.z[0], ws.inner[0], ws.s[0])
+                np.matmul(ws.s[0], (x * above).T, out=gradient[0])
+                gradient[0] *= layers[1][0, :-1, None]
+                return
             self._descend(layers[index], above, index - 1, ws)
             ws.d[index - 1] *= ws.s[index - 1]
             above = ws.d[index - 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, TypeVar
@@ -24,8 +24,8 @@ _BLOCK_UNITS = 1 << 16
 _BLOCK_ROWS = (64, 4096)
 # Second derivatives of a block: about this many numbers.
 _SECOND_ORDER_SIZE = 1 << 18
-# Multiplications below which handing rows to a second thread costs more than it saves.
-_THREADED_FROM = 20_000_000
+# Multiplications (rows × parameters) below which handing rows to a second thread costs more than it saves.
+_THREADED_FROM = 4_000_000
 
 
 @dataclass
@@ -68,10 +68,10 @@ class NetworkObjective:
         each = np.where(self.network.is_weight, self.alpha, 0.0) if np.ndim(self.alpha) == 0 else np.asarray(self.alpha)
         self.penalty = each / self.rows.total
         self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if each.any() else None
-        self._gradient = np.empty(self.network.n_parameters, dtype=self.dtype)
-        self._layers = self.network.layers(self._gradient)
-        self._spaces: dict[int, Workspace] = {}
-        self._of_pass = (np.zeros((m, m)), 0.0)
+        self._desk = _Desk(self.network, self.dtype)
+        self._workers: ThreadPoolExecutor | None = None
+        self._of_pass, self._pass_weight = np.zeros((m, m)), 0.0
+        self._viewed: tuple[AnyArray, list[AnyArray]] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -244,40 +244,29 @@ class NetworkObjective:
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[StandardBlock]:
         """Return batches of nearly ``size`` rows, drawn without replacement, that together are all rows."""
-        self._of_pass = (np.zeros_like(self.cross), 0.0)
+        self._of_pass, self._pass_weight = np.zeros_like(self.cross), 0.0
         return self.rows.batches(rng, size)
 
     def batch_gradient(self, theta: AnyArray, batch: StandardBlock) -> tuple[float, AnyArray]:
         """Return J and its gradient as a batch has them; the array is good until the next call."""
-        n = batch.y.shape[1]
-        ws = self._spaces.get(n)
-        if ws is None:
-            if len(self._spaces) > 1:  # batches of a pass have two sizes at most
-                self._spaces.clear()
-            ws = self._spaces[n] = Workspace(self.network, n, self.dtype)
-        layers = self.network.layers(theta)
-        residual = self.network.forward(layers, batch.x, ws)
-        residual -= batch.y
-        weight = float(n)
-        weighted = residual
-        if batch.weights is not None:
-            weight, weighted = float(batch.weights.sum()), residual * batch.weights
-        cross = residual @ weighted.T
-        before, total = self._of_pass
-        before += cross
-        self._of_pass = (before, total + weight)
-        self.cross = before / (total + weight)
-        weighted *= 2.0 / weight
-        self.network.backward(layers, batch.x, weighted, ws, self._layers)
-        loss = float(np.trace(cross)) / weight
+        if self._viewed is None or self._viewed[0] is not theta:  # steps write into one array, batch after batch
+            self._viewed = theta, self.network.layers(theta)
+        layers, n = self._viewed[1], batch.y.shape[1]
+        weight = float(n) if batch.weights is None else float(batch.weights.sum())
+        cross = self._desk.gradient_of(layers, batch, 2.0 / weight)
+        gradient = self._desk.gradient
+        self._of_pass += cross
+        self._pass_weight += weight
+        loss = float(cross.trace()) / weight
         if self._batch_penalty is not None:
             shrink = self._batch_penalty * theta
-            self._gradient += shrink
+            gradient += shrink
             loss += 0.5 * float(shrink @ theta)
-        return loss, self._gradient
+        return loss, gradient
 
     def after_pass(self, theta: AnyArray) -> None:
-        """Return nothing: looking at J costs a third of a pass."""
+        """Note the residuals' cross-products over the pass; return nothing, as looking at J costs a third of a pass."""
+        self.cross = self._of_pass / self._pass_weight
 
     # How sums over rows are taken.
 
@@ -312,6 +301,44 @@ class NetworkObjective:
 
         if len(parts) == 1:
             return of_part(parts[0])
-        with one_blas_thread(), ThreadPoolExecutor(len(parts) - 1) as pool:
-            others = [pool.submit(of_part, part) for part in parts[1:]]
+        with one_blas_thread():
+            others = [self._hand_out(of_part, part) for part in parts[1:]]
             return reduce(combine, [of_part(parts[0]), *(other.result() for other in others)])
+
+    def _hand_out(self, task: Callable[..., T], *given: Any) -> Future[T]:
+        """Let another thread work; threads live as long as the objective, as starting one takes as long as a small batch."""
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(max(1, row_workers() - 1))
+        return self._workers.submit(task, *given)
+
+
+class _Desk:
+    """Where batches are worked at, without allocating anything.
+
+    Attributes
+    ----------
+    gradient : array of shape (P,)
+        Written by `gradient_of`, and again by the next call.
+    """
+
+    def __init__(self, network: Network, dtype: np.dtype[Any]) -> None:
+        self.network, self.dtype = network, dtype
+        self.gradient = np.empty(network.n_parameters, dtype=dtype)
+        self.layers = network.layers(self.gradient)
+        self.spaces: dict[int, Workspace] = {}
+
+    def gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> AnyArray:
+        """Write the gradient of ``factor``/2 times the squares; return the residuals' cross-products (m, m)."""
+        n = batch.y.shape[1]
+        ws = self.spaces.get(n)
+        if ws is None:
+            if len(self.spaces) > 1:  # batches of a pass have two sizes at most
+                self.spaces.clear()
+            ws = self.spaces[n] = Workspace(self.network, n, self.dtype)
+        residual = self.network.forward(layers, batch.x, ws)
+        residual -= batch.y
+        weighted = residual if batch.weights is None else residual * batch.weights
+        cross: AnyArray = residual @ weighted.T
+        weighted *= factor
+        self.network.backward(layers, batch.x, weighted, ws, self.layers)
+        return cross

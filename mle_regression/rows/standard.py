@@ -54,6 +54,10 @@ class StandardBlock:
     y: AnyArray
     weights: AnyArray | None
 
+    def rows(self, pick: slice) -> StandardBlock:
+        """Return some of the rows."""
+        return StandardBlock(self.x[:, pick], self.y[:, pick], None if self.weights is None else self.weights[pick])
+
 
 @dataclass(frozen=True)
 class StandardRows:
@@ -89,8 +93,7 @@ class StandardRows:
     def block(self, rows: slice) -> StandardBlock:
         """Return some consecutive rows."""
         if self._kept is not None:
-            kept = self._kept
-            return StandardBlock(kept.x[:, rows], kept.y[:, rows], None if kept.weights is None else kept.weights[rows])
+            return self._kept.rows(rows)
         return self._standardised(rows)
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[StandardBlock]:
@@ -103,16 +106,21 @@ class StandardRows:
             return
         order = rng.permutation(n)
         edges = (np.arange(count + 1) * n // count).tolist()
-        together = max(1, _DRAWN_SIZE // (size * (d + m)))
+        # The copy that is kept is gathered column by column, which is quick from one end of them to the other.
+        together = count if self._kept is not None else max(1, _DRAWN_SIZE // (size * (d + m)))
         for first in range(0, count, together):
             last = min(first + together, count)
             start = edges[first]
-            drawn = self._standardised(order[start : edges[last]])
+            drawn = self._picked(order[start : edges[last]])
             for k in range(first, last):
-                rows = slice(edges[k] - start, edges[k + 1] - start)
-                yield StandardBlock(
-                    drawn.x[:, rows], drawn.y[:, rows], None if drawn.weights is None else drawn.weights[rows]
-                )
+                yield drawn.rows(slice(edges[k] - start, edges[k + 1] - start))
+
+    def _picked(self, rows: IntArray) -> StandardBlock:
+        kept = self._kept
+        if kept is None:
+            return self._standardised(rows)
+        weights = None if kept.weights is None else kept.weights.take(rows)
+        return StandardBlock(kept.x.take(rows, axis=1), kept.y.take(rows, axis=1), weights)
 
     @cached_property
     def _kept(self) -> StandardBlock | None:
