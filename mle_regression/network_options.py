@@ -14,6 +14,8 @@ from mle_regression.solvers.registry import find_network_solver
 
 WEIGHT_TYPES = ("precision", "frequency")
 _BATCH = 200
+# Iterations under penalties by evidence, which go to several optima.
+_BY_EVIDENCE = 3000
 _PATIENCE, _MORE_PATIENCE = 20, 0.5
 # With fewer rows than this, "auto" holds none out: a tenth of them would tell little.
 _HELD_OUT_FROM = 100
@@ -79,7 +81,9 @@ class NetworkOptions:
 
     def iterations(self, solver: Any) -> int:
         """Return how many iterations a solver has."""
-        return solver.iterations if _is_auto(self.max_iter) else int(self.max_iter)
+        if not _is_auto(self.max_iter):
+            return int(self.max_iter)
+        return _BY_EVIDENCE if self.by_evidence else int(solver.iterations)
 
     @property
     def patience(self) -> tuple[int, float]:

@@ -198,31 +198,27 @@ class Training:
         """Let the solver minimise under penalties that the evidence chooses."""
         memory: dict[str, AnyArray] = {}
 
-        def train(posed: NetworkObjective, max_iter: int, last: bool) -> Path:
-            control = replace(self._control(posed, solver, rng, {} if last else memory), max_iter=max_iter)
-            if not last:
+        def train(posed: NetworkObjective, steps: int, exactly: bool) -> Path:
+            if not exactly:
+                start = {} if posed.start is objective.start else memory
+                control = replace(self._control(posed, solver, rng, start), max_iter=steps)
                 path = self._minimise(posed, held_out, solver, control)
                 memory.update(path.memory)
                 return path
             # In units of the prior's spread no group of parameters is steep where another is flat.
-            spread = (n * np.where(posed.penalty > 0, posed.penalty, 1.0 / n)) ** -0.5
-            return self._minimise(posed, held_out, solver, control, spread)
+            control = replace(self._control(posed, solver, rng, {}), max_iter=steps)
+            # What has no penalty of its own moves with what it makes up for.
+            penalty = posed.penalty
+            spread = (n * np.where(penalty > 0, penalty, penalty[penalty > 0].min())) ** -0.5
+            return self._minimise(posed, held_out, to_the_end, control, spread)
 
         options, data, max_iter = self.options, self.data, self.options.iterations(solver)
         n, log_weights = observations(data.weights, len(data.y), options.frequency)
         grouping = parameter_groups(self.network, options.evidence, self.features)
-        best: tuple[Path, NetworkObjective, Chosen] | None = None
+        to_the_end = replace(solver, second_order=True) if solver.second_order == "auto" else solver
+        first = first_penalties(n, self.network.n_parameters)
         with self._threads(objective):
-            for first in first_penalties(n, self.network.n_parameters):
-                memory.clear()
-                rival = -np.inf if best is None else best[2].log_marginal_likelihood
-                found = train_by_evidence(objective, train, grouping, first, max_iter, n, log_weights, rival)
-                if best is None or found[2].log_marginal_likelihood > best[2].log_marginal_likelihood:
-                    best = found
-                if found[0].status in _ENDED_FROM_OUTSIDE:
-                    break
-        assert best is not None
-        return best
+            return train_by_evidence(objective, train, grouping, first, max_iter, n, log_weights)
 
     def _control(
         self, objective: NetworkObjective, solver: Any, rng: np.random.Generator, memory: dict[str, AnyArray]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.objective.base import SumOfSquares
@@ -25,6 +26,8 @@ _POLISHED, _LAST_STEPS = 3000, 3
 
 # So many steps that gain so little together call for the exact Hessian.
 _LAST, _LITTLE = 5, 0.02
+# Part of the loss at the start that is small.
+_SMALL = 1e-3
 
 Solve = Callable[[Array], Array]
 
@@ -42,15 +45,16 @@ class LevenbergMarquardt(Options):
 
     Parameters
     ----------
-    second_order : bool, default=True
-        Whether the exact Hessian takes over where Gauss–Newton steps gain little.
+    second_order : bool or "auto", default="auto"
+        Whether the exact Hessian takes over where Gauss–Newton steps gain little. "auto": unless parameters outnumber the
+        residuals and these have become small, where Gauss–Newton steps are all but exact, and from fewer numbers.
     radius : float, default=1.0
         Of the first trust region.
     max_memory : float, default=2.0
         Gigabytes that the matrices may take.
     """
 
-    second_order: bool = True
+    second_order: bool | Literal["auto"] = "auto"
     radius: float = 1.0
     max_memory: float = 2.0
 
@@ -66,8 +70,8 @@ class LevenbergMarquardt(Options):
             raise ValueError("lm chooses its own steps; leave learning_rate='auto'.")
         start = objective.start
         self._check_memory(len(start), objective.n_residuals)
-        # Where parameters outnumber residuals these become small, and Gauss-Newton is all but exact.
-        small = self.second_order and len(start) <= min(_POLISHED, objective.n_residuals)
+        small = bool(self.second_order) and len(start) <= _POLISHED
+        always = self.second_order is True or len(start) <= objective.n_residuals
         follower = Walk(control, start, 0.0, "It chooses its own steps: look for numbers of extreme size.")
 
         def iterate(follower: Walk) -> None:
@@ -76,7 +80,8 @@ class LevenbergMarquardt(Options):
             loss, gradient = objective.value_and_gradient(theta)
             ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
             while not ended and follower.path.n_iter < control.max_iter:
-                exact = exact or (small and _creeps(follower.path.losses))
+                losses = follower.path.losses
+                exact = exact or (small and _creeps(losses) and (always or losses[-1] > _SMALL * losses[0]))
                 system = damped_system(objective, theta, exact)
                 accepted = False
                 while not accepted:
@@ -111,6 +116,14 @@ class LevenbergMarquardt(Options):
                 f"max_memory={self.max_memory:g}. Take solver='lbfgs' or 'adam', or allow it: "
                 f"LevenbergMarquardt(max_memory={np.ceil(size):.0f})."
             )
+
+
+class _IndefiniteError(LinAlgError):
+    """The matrix is not positive definite; it may be with more than ``least`` damping."""
+
+    def __init__(self, least: float) -> None:
+        super().__init__("not positive definite")
+        self.least = least
 
 
 class DampedSystem:
@@ -148,8 +161,21 @@ class _Primal(DampedSystem):
     def solver(self, damping: float) -> Solve:
         damped = self.matrix.copy()
         np.fill_diagonal(damped, self.diagonal + damping)
-        factor = cho_factor(damped, lower=True, overwrite_a=True, check_finite=False)
-        return lambda v: np.asarray(cho_solve(factor, v, check_finite=False))
+        # Of a symmetric matrix the transpose, which LAPACK takes without a copy.
+        factor, failed = dpotrf(damped.T, lower=1, clean=0, overwrite_a=1)
+        if failed:
+            raise _IndefiniteError(damping + self._below_zero(factor, failed - 1, damping))
+        return lambda v: np.asarray(dpotrs(factor, v, lower=1)[0])
+
+    def _below_zero(self, factor: Array, k: int, damping: float) -> float:
+        """Return how far below zero, at least, the least eigenvalue is: row k has ended the factorisation.
+
+        With u from the factor of the rows before, ``(−u, 1)`` is a direction of negative curvature (Moré and Sorensen, 1983).
+        """
+        row = self.matrix[k, :k]
+        u = dpotrs(factor[:k, :k], row, lower=1)[0] if k else row
+        found = float((row @ u - self.diagonal[k] - damping) / (u @ u + 1.0))
+        return found if found > 0.0 else 0.0
 
     def squares(self, step: Array) -> float:
         return float(step @ self.matrix @ step)
@@ -233,8 +259,9 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
         try:
             solve = system.solver(trial)
             step = -solve(gradient)
-        except LinAlgError:
-            low, trial = trial, max(10.0 * trial, 1e3 * least)
+        except LinAlgError as error:
+            low = max(trial, getattr(error, "least", 0.0))
+            trial = np.sqrt(low * high) if np.isfinite(high) else max(2.0 * low, 10.0 * trial, least)
             continue
         length = float(np.linalg.norm(step))
         if not np.isfinite(length):
