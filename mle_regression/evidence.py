@@ -235,10 +235,13 @@ class _Ascent:
         return here if rival is None else rival
 
     def _arrive(self, place: _Place) -> _Place:
-        """Train to the very optimum under a place's penalties."""
+        """Train to the very optimum under a place's penalties; a place near it will do where that is out of reach."""
         if self.ended or place.status in _AT_REST:
             return place
-        return self._walk(place.levels, place.theta, _STRETCH * _STRETCHES, exactly=True)
+        here = self._walk(place.levels, place.theta, _STRETCH * _STRETCHES, exactly=True)
+        if here.status in _AT_REST or here.distance <= place.distance:
+            return here
+        return replace(place, status=Status.PLATEAU) if place.distance <= _NEAR else place
 
     def _walk(self, levels: Array, theta: Array, steps: int, exactly: bool) -> _Place:
         objective = self.posed(levels, theta)

@@ -326,7 +326,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         if chosen is not None and chosen.bounded and len(chosen.bounded) == len(chosen.alpha):
             warn_user(
                 f"The evidence has taken every penalty ({', '.join(chosen.bounded)}) to the end of its range: the data "
-                "show nothing but noise, or none. Give alpha as a number to compare.",
+                "show no noise, nothing but noise, or nothing but a linear function. Give alpha as a number to compare.",
                 ConvergenceWarning,
             )
         for name in OPTIONAL:
