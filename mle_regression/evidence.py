@@ -27,8 +27,9 @@ _ABOVE, _WEAKER, _DESCENTS = 64.0, 0.25, 10
 # Steps on the way to an optimum between looks round, and how many such; what is so much less likely by then is given up, and
 # what is so near, in posterior standard deviations, has arrived.
 _STRETCH, _STRETCHES, _HOPELESS, _NEAR = 30, 10, 10.0, 0.03
-# Re-estimates at the end, and the change of a penalty that is none.
-_TURNS, _SAME = 20, 1e-3
+# Re-estimates at the end; the change of a penalty, and the gain, that are none.
+_TURNS, _SAME, _SETTLED = 20, 1e-3, 1e-3
+_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 _AT_REST = (Status.CONVERGED, Status.PLATEAU)
 
 
@@ -215,12 +216,12 @@ class _Ascent:
             if self.ended or np.abs(np.log(best.found.penalty / best.levels)).max() <= _SAME:
                 break
             found = self._optimum(best.found.penalty, best.theta, best)
-            if found is best:
+            gain, best = found.density - best.density, found
+            if gain <= _SETTLED:
                 break
-            best = found
         best = self._arrive(best)
-        # Ended from outside, this is the best place so far, though not the last.
-        return best if self.ended is None else replace(best, status=self.ended)
+        # Ended from outside, this is the best place so far, though not the last; out of steps, it may well be an optimum.
+        return replace(best, status=self.ended) if self.ended in _FROM_OUTSIDE else best
 
     def _optimum(self, levels: Array, theta: Array, rival: _Place | None) -> _Place:
         """Train to the optimum, or near it; return that, or the rival where it is no worse or the optimum out of reach."""
@@ -236,11 +237,12 @@ class _Ascent:
 
     def _arrive(self, place: _Place) -> _Place:
         """Train to the very optimum under a place's penalties; a place near it will do where that is out of reach."""
-        if self.ended or place.status in _AT_REST:
+        if place.status in _AT_REST:
             return place
-        here = self._walk(place.levels, place.theta, _STRETCH * _STRETCHES, exactly=True)
-        if here.status in _AT_REST or here.distance <= place.distance:
-            return here
+        if not self.ended:
+            here = self._walk(place.levels, place.theta, _STRETCH * _STRETCHES, exactly=True)
+            if here.status in _AT_REST or here.distance <= place.distance:
+                return here
         return replace(place, status=Status.PLATEAU) if place.distance <= _NEAR else place
 
     def _walk(self, levels: Array, theta: Array, steps: int, exactly: bool) -> _Place:
@@ -252,7 +254,7 @@ class _Ascent:
         whole.memory = path.memory
         whole.losses += path.losses[skip:]
         whole.gradient_norms += path.gradient_norms[skip:]
-        if path.status in (Status.STOPPED, Status.INTERRUPTED):
+        if path.status in _FROM_OUTSIDE:
             self.ended = path.status
         elif self.left <= 0:
             self.ended = Status.MAX_ITER

@@ -12,7 +12,9 @@ from sklearn.datasets import load_diabetes
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning
 from mle_regression.callbacks import SharpnessMonitor
+from mle_regression.diagnostics import laplace
 from mle_regression.diagnostics.stationary import way_down
+from mle_regression.fitted_network import FittedNetwork
 from mle_regression.linalg.lanczos import extreme_eigenpairs, spectral_density, trace
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
@@ -404,6 +406,45 @@ def test_an_ensemble_is_the_mixture_of_its_networks(diabetes):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), mean)
     with pytest.raises(ValueError, match="n_init"):
         MLPGradientRegressor((4,), ensemble=True).fit(X, y)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_evidence_ends_at_an_optimum_and_near_the_truth(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, (260, 3))
+    mean = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2]
+    y = mean + 0.3 * rng.standard_normal(260)
+    train, new = slice(0, 130), slice(130, 260)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = MLPGradientRegressor((12,), alpha="evidence", random_state=seed).fit(X[train], y[train])
+    default = MLPGradientRegressor((12,), random_state=seed).fit(X[train], y[train])
+    assert model.converged_
+    assert model._state["posterior"]["distance"] < 0.03
+    error = np.std(model.predict(X[new]) - mean[new])
+    assert error < min(0.2, np.std(default.predict(X[new]) - mean[new]))  # the noise is 0.3
+    s = (model.noise_variance_ * 130 / (130 - model.effective_parameters_)) ** 0.5
+    assert 0.2 < s < 0.4
+    # Penalties four times as strong or as weak, trained to their own optima from there, have less evidence.
+    assert _evidence_near(model, X[train], y[train], 1.0) == pytest.approx(model.log_marginal_likelihood_, abs=1e-3)
+    for factor in (4.0, 0.25):
+        assert _evidence_near(model, X[train], y[train], factor) < model.log_marginal_likelihood_ + 0.5
+
+
+def _evidence_near(model, X, y, factor):
+    """Log evidence at the optimum under penalties ``factor`` times those of a fit, in the units of y."""
+    fitted = FittedNetwork(model._state)
+    objective = fitted.objective(X, y[:, None])
+    objective = NetworkObjective(objective.network, objective.rows, factor * np.asarray(objective.alpha), fitted.theta)
+    control = Control("auto", None, 2000, 1e-9, np.random.default_rng(0))
+    theta = LevenbergMarquardt(second_order=True).minimise(objective, control).theta
+    objective.value_and_gradient(theta)
+    squares, n = float(np.trace(objective.cross)), len(y)
+    curvature = laplace.inverted(objective.gauss_newton(theta), objective.penalty)
+    gamma = laplace.effective_parameters(curvature, objective.penalty).sum()
+    noise = n * squares / (n - gamma)
+    density = laplace.log_marginal_likelihood(curvature, objective.penalty, theta, squares, noise, n, 1, 0.0)
+    return density - n * np.log(y.std())
 
 
 # -- the linear model's evidence -------------------------------------------------------------------------------------
