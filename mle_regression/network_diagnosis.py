@@ -21,8 +21,8 @@ from mle_regression.diagnostics.stationary import (
     way_down,
 )
 from mle_regression.diagnostics.units import FlatUnit, flat_units
-from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.lanczos import Density, Product, extreme_eigenpairs, spectral_density, trace
+from mle_regression.linalg.arrays import Array, Product
+from mle_regression.linalg.lanczos import Density, extreme_eigenpairs, spectral_density, trace
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.reports.network_curvature import (
     NetworkCurvatureReport,
@@ -195,7 +195,7 @@ class NetworkDiagnosis:
 
     def _product(self, penalised: bool) -> Product:
         objective = self._objective if penalised else self._without_penalty()
-        return lambda v: objective.hessian_vector(self._theta, v)
+        return objective.hessian_products(self._theta)
 
     def _parts(self, full: bool, k: int, tol: float, max_products: int) -> tuple[Array, Array]:
         """Eigenvalues of the Gauss–Newton part and of the rest, without penalty."""

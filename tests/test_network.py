@@ -80,7 +80,8 @@ def test_second_derivatives(activation, hidden, m, weighted):
     objective = objective_of(hidden, m, activation, weighted)
     theta = objective.start
     hessian = objective.hessian(theta)
-    columns = [objective.hessian_vector(theta, e) for e in np.eye(len(theta))]
+    products = objective.hessian_products(theta)
+    columns = [products(e) for e in np.eye(len(theta))]
     np.testing.assert_allclose(hessian, columns, rtol=1e-10, atol=1e-13)
     # Differences of order eight of the exact gradient: exact to rounding over the step.
     direction = np.random.default_rng(1).standard_normal(len(theta)) / np.sqrt(len(theta))
@@ -97,9 +98,23 @@ def test_second_derivatives(activation, hidden, m, weighted):
         np.testing.assert_allclose(hessian @ direction, change / step, rtol=1e-9, atol=1e-9 * np.abs(hessian).max())
     _, jacobian = objective.residual_jacobian(theta)
     np.testing.assert_allclose(objective.gauss_newton(theta), jacobian.T @ jacobian, rtol=1e-10, atol=1e-13)
-    gauss_newton = objective.hessian_vector(theta, direction, gauss_newton=True)
+    gauss_newton = objective.hessian_products(theta, gauss_newton=True)(direction)
     expected = 2 * jacobian.T @ (jacobian @ direction) + 2 * objective.penalty * direction
     np.testing.assert_allclose(gauss_newton, expected, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("room", [0, 3000, 1 << 24])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_products_are_the_same_whatever_is_kept(weighted, room, monkeypatch):
+    monkeypatch.setattr("mle_regression.objective.network._KEPT_LINEARISED", room)
+    monkeypatch.setattr("mle_regression.objective.network._BLOCK_ROWS", (64, 64))
+    objective = objective_of((4, 3), 2, weighted=weighted, n=200)
+    theta = objective.start.copy()
+    expected = objective.hessian(theta)
+    products = objective.hessian_products(theta)
+    theta[:] = 0.0
+    for _ in range(2):
+        np.testing.assert_allclose([products(e) for e in np.eye(len(theta))], expected, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

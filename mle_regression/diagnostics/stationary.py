@@ -9,8 +9,8 @@ import numpy as np
 from scipy.linalg import eigh
 
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY
-from mle_regression.linalg.arrays import EPS, Array
-from mle_regression.linalg.lanczos import Product, extreme_eigenpairs
+from mle_regression.linalg.arrays import EPS, Array, Product
+from mle_regression.linalg.lanczos import extreme_eigenpairs
 
 MINIMUM = "minimum"
 SADDLE = "saddle point"
@@ -31,8 +31,8 @@ class Curved(Protocol):
         """Return J and its gradient (P,)."""
         ...
 
-    def hessian_vector(self, theta: Array, direction: Array) -> Array:
-        """Return the product (P,) of the Hessian with a direction."""
+    def hessian_products(self, theta: Array) -> Product:
+        """Return what multiplies the Hessian at θ with one direction (P,) after another."""
         ...
 
     def hessian(self, theta: Array) -> Array:
@@ -96,14 +96,15 @@ def extreme_spectrum(
 ) -> Spectrum:
     """Return the k smallest and the k largest eigenpairs, by Hessian-vector products alone."""
     size = len(theta)
-    found = extreme_eigenpairs(lambda v: objective.hessian_vector(theta, v), size, k, k, rng, tol, max_steps)
+    found = extreme_eigenpairs(objective.hessian_products(theta), size, k, k, rng, tol, max_steps)
     _, gradient = objective.value_and_gradient(theta)
     step = _newton_step(found.values, found.vectors, found.bounds, gradient)
     rest = gradient - found.vectors @ (found.vectors.T @ gradient)
     # Between the ends curvatures are at least those of the smallest found, but for their sign, or flat.
     inner = np.abs(found.values[np.abs(found.values) > found.bounds])
     step = step - rest / (float(np.median(inner)) if inner.size else 1.0)
-    moved = np.array([float(v @ objective.hessian_vector(theta + step, v)) for v in found.vectors.T], dtype=np.float64)
+    at_moved = objective.hessian_products(theta + step)
+    moved = np.array([float(v @ at_moved(v)) for v in found.vectors.T], dtype=np.float64)
     bounds = found.bounds + _ROUNDING * EPS * size**0.5 * found.largest
     complete = len(found.values) == size
     return Spectrum(found.values, found.vectors, bounds, np.abs(moved - found.values), found.largest, complete)
@@ -169,7 +170,8 @@ def way_down(objective: Curved, theta: Array, direction: Array) -> Escape:
 
 def gauss_newton_product(objective: Any, theta: Array) -> Product:
     """Return the product with the Gauss–Newton part of the Hessian, without the penalty."""
-    return lambda v: objective.hessian_vector(theta, v, gauss_newton=True) - 2.0 * objective.penalty * v
+    product: Product = objective.hessian_products(theta, gauss_newton=True)
+    return lambda v: product(v) - 2.0 * objective.penalty * v
 
 
 def _newton_step(values: Array, vectors: Array, bounds: Array, gradient: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,5 +12,7 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
+# Multiplies a square matrix, known or not, with a vector.
+Product = Callable[[Array], Array]
 
 EPS = float(np.finfo(np.float64).eps)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.arrays import EPS, Array, Product
 
-Product = Callable[[Array], Array]
-
-# Steps between looks at the Ritz values.
-_LOOK = 10
+# Steps between looks at the Ritz values, and as a share of those taken: a look costs as much as their squares.
+_LOOK, _LOOK_SHARE = 4, 0.1
+# Steps beyond the number of eigenpairs asked for, before the ends found are taken for the ends there are.
+_LEAST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +134,11 @@ def extreme_eigenpairs(
     krylov = Krylov(product, rng.standard_normal(size), max_steps, rng)
     n_low, n_high = min(n_low, size), min(n_high, max(0, size - n_low))
     while True:
-        krylov.grow(_LOOK)
+        krylov.grow(max(_LOOK, int(_LOOK_SHARE * len(krylov.alpha))))
         values, vectors, residual = krylov.ritz()
         m, largest = len(values), float(np.abs(values).max())
         pick = np.r_[: min(n_low, m), max(min(n_low, m), m - n_high) : m]
-        near = bool((residual[pick] <= tol * largest).all()) and m >= min(size, n_low + n_high + _LOOK)
+        near = bool((residual[pick] <= tol * largest).all()) and m >= min(size, n_low + n_high + _LEAST)
         if near or krylov.full:
             break
     rounding = EPS * len(values) ** 0.5 * largest

@@ -36,13 +36,6 @@ class Workspace:
         self.a = [np.ones((h + 1, n_rows), dtype) for h in hidden]
         self.inner = [a[:-1] for a in self.a]
         self.out = np.empty((network.sizes[-1], n_rows), dtype)
-        self.spare: dict[str, list[AnyArray]] = {}
-
-    def more(self, name: str) -> list[AnyArray]:
-        """Return arrays like z of another name, for second derivatives."""
-        if name not in self.spare:
-            self.spare[name] = [np.empty_like(z) for z in self.z]
-        return self.spare[name]
 
 
 @dataclass(frozen=True)
@@ -137,67 +130,8 @@ class Network:
 
     def _descend(self, layer: AnyArray, above: AnyArray, index: int, ws: Workspace) -> None:
         """Write into d the derivative with respect to a hidden layer's outputs, into s its slopes."""
-        _below(layer, above, ws.d[index])
+        transposed_product(layer, above, ws.d[index])
         self.activation.slope(ws.z[index], ws.inner[index], ws.s[index])
-
-    def directional(self, layers: list[AnyArray], moves: list[AnyArray], x: AnyArray, ws: Workspace) -> AnyArray:
-        """Return J·v (m, rows), how the outputs change along a direction, after `forward`; slopes are left in ws.
-
-        This is the forward half of the R-operator (Pearlmutter, 1994).
-        """
-        changed_z, changed_a = ws.more("changed z"), ws.more("changed a")
-        below, change = x, None
-        for index, (layer, move) in enumerate(zip(layers[:-1], moves[:-1], strict=True)):
-            np.matmul(move, below, out=changed_z[index])
-            if change is not None:
-                changed_z[index] += layer[:, :-1] @ change
-            self.activation.slope(ws.z[index], ws.inner[index], ws.s[index])
-            np.multiply(ws.s[index], changed_z[index], out=changed_a[index])
-            below, change = ws.a[index], changed_a[index]
-        of_output: AnyArray = moves[-1] @ below
-        if change is not None:
-            of_output += layers[-1][:, :-1] @ change
-        return of_output
-
-    def directional_backward(
-        self,
-        layers: list[AnyArray],
-        moves: list[AnyArray],
-        x: AnyArray,
-        of_output: AnyArray,
-        change_of_output: AnyArray,
-        ws: Workspace,
-        product: list[AnyArray],
-    ) -> None:
-        """Write how the gradient changes along a direction, after `forward` and `directional`: the R-operator's other half.
-
-        Parameters
-        ----------
-        of_output : array of shape (m, rows)
-            Derivative of the loss with respect to the outputs.
-        change_of_output : array of shape (m, rows)
-            How that changes along the direction.
-        product : list of arrays
-            Layers of the Hessian-vector product, to be written.
-        """
-        changed_z, changed_a, bend = ws.more("changed z"), ws.more("changed a"), ws.more("bend")
-        changed_d, spare = ws.more("changed d"), ws.more("spare")
-        above, change = of_output, change_of_output
-        for index in range(len(layers) - 1, 0, -1):
-            layer, hidden = layers[index], index - 1
-            np.matmul(change, ws.a[hidden].T, out=product[index])
-            product[index][:, :-1] += above @ changed_a[hidden].T
-            _below(layer, above, ws.d[hidden])
-            self.activation.bend(ws.z[hidden], ws.inner[hidden], ws.s[hidden], bend[hidden])
-            bend[hidden] *= changed_z[hidden]
-            bend[hidden] *= ws.d[hidden]
-            change = _below(layer, change, changed_d[hidden])
-            change += _below(moves[index], above, spare[hidden])
-            change *= ws.s[hidden]
-            change += bend[hidden]
-            ws.d[hidden] *= ws.s[hidden]
-            above = ws.d[hidden]
-        np.matmul(change, x.T, out=product[0])
 
     def jacobian(self, layers: list[AnyArray], x: AnyArray, ws: Workspace) -> AnyArray:
         """Return the derivatives (rows, m, P) of the outputs with respect to the parameters, after `forward`."""
@@ -218,7 +152,7 @@ class Network:
         return result
 
 
-def _below(layer: AnyArray, above: AnyArray, out: AnyArray) -> AnyArray:
+def transposed_product(layer: AnyArray, above: AnyArray, out: AnyArray) -> AnyArray:
     """Write ``Wᵀ·above`` (units below, rows), biases left out, for a layer's matrix ``[W | b]``."""
     if len(above) == 1:  # an outer product: eight times as fast as BLAS, which packs both factors for nothing
         return np.asarray(np.multiply(layer[0, :-1, None], above, out=out))

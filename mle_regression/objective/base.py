@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.arrays import AnyArray, Array, Product
 
 
 class Objective(Protocol):
@@ -27,8 +27,8 @@ class Objective(Protocol):
         """Return J and its gradient (P,)."""
         ...
 
-    def hessian_vector(self, theta: Array, direction: Array) -> Array:
-        """Return the product of the Hessian with a direction (P,)."""
+    def hessian_products(self, theta: Array) -> Product:
+        """Return what multiplies the Hessian at θ with one direction (P,) after another."""
         ...
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.arrays import Array, IntArray, Product
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
 from mle_regression.rows.base import Rows
@@ -65,9 +65,10 @@ class QuadraticObjective:
         residual = self.target - self.factor @ theta.reshape(-1, self.target.shape[1])
         return float(np.sum(residual**2) + self.tail.sum()), (-2.0 * self.factor.T @ residual).ravel()
 
-    def hessian_vector(self, theta: Array, direction: Array) -> Array:
-        """Return the product of the Hessian with a direction (P,)."""
-        return np.asarray(2.0 * self.factor.T @ (self.factor @ direction.reshape(-1, self.target.shape[1]))).ravel()
+    def hessian_products(self, theta: Array) -> Product:
+        """Return what multiplies the Hessian, the same everywhere, with a direction (P,)."""
+        shape = -1, self.target.shape[1]
+        return lambda v: np.asarray(2.0 * self.factor.T @ (self.factor @ v.reshape(shape))).ravel()
 
     def coefficients(self, theta: Array) -> Array:
         """Return the coefficients (p, m) in the units of the triangle."""

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.arrays import AnyArray, Array, Product
 from mle_regression.linalg.threads import one_blas_thread, row_workers
+from mle_regression.models.linearised import Linearised
 from mle_regression.models.network import Network, Workspace
 from mle_regression.models.second_order import HessianSum, block_rows
 from mle_regression.rows.base import spans
@@ -26,6 +27,8 @@ _BLOCK_ROWS = (64, 4096)
 _SECOND_ORDER_SIZE = 1 << 18
 # Multiplications (rows × parameters) below which handing rows to a second thread costs more than it saves.
 _THREADED_FROM = 4_000_000
+# What products with one Hessian have in common is kept up to this many numbers.
+_KEPT_LINEARISED = 1 << 24
 
 
 @dataclass
@@ -116,32 +119,39 @@ class NetworkObjective:
             value = float(np.trace(self.cross) + self.penalty @ theta**2)
             return value, 2.0 / self.rows.total * found.gradient + 2.0 * self.penalty * theta
 
-    def hessian_vector(self, theta: AnyArray, direction: AnyArray, gauss_newton: bool = False) -> Array:
-        """Return the product (P,) of the Hessian with a direction, or of its Gauss–Newton part and the penalty."""
-        layers, moves = self._views(theta), self._views(direction)
-        network = self.network
+    def hessian_products(self, theta: AnyArray, gauss_newton: bool = False) -> Product:
+        """Return what multiplies the Hessian at θ, or its Gauss–Newton part and the penalty, with a direction (P,).
 
-        def of_blocks(blocks: Iterator[StandardBlock]) -> Array:
-            ws, total = None, np.zeros(network.n_parameters)
-            part = np.empty(network.n_parameters, dtype=self.dtype)
-            into = network.layers(part)
-            for block in blocks:
-                ws = self._space(ws, block)
-                residual = network.forward(layers, block.x, ws)
-                residual -= block.y
-                change = network.directional(layers, moves, block.x, ws)
-                if block.weights is not None:
-                    residual *= block.weights
-                    change *= block.weights
-                if gauss_newton:
-                    network.backward(layers, block.x, change, ws, into)
-                else:
-                    network.directional_backward(layers, moves, block.x, residual, change, ws, into)
-                total += part
-            return total
+        What all products have in common is kept from the first one on, of as many rows as there is room for.
+        """
+        layers, network = [layer.copy() for layer in self._views(theta)], self.network
+        held: dict[tuple[int, int], Linearised] = {}
+        room = _KEPT_LINEARISED // (network.sizes[0] + 4 * sum(network.sizes[1:]))  # rows
 
-        product = self._summed(of_blocks, np.add)
-        return np.asarray(2.0 / self.rows.total * product + 2.0 * self.penalty * direction)
+        def linearised(rows: slice) -> Linearised:
+            found = held.get((rows.start, rows.stop))
+            if found is None:
+                block = self.rows.block(rows)
+                found = Linearised(network, layers, block.x, block.y, block.weights, gauss_newton)
+                if rows.stop <= room:
+                    held[rows.start, rows.stop] = found
+            return found
+
+        def product(direction: AnyArray) -> Array:
+            moves = self._views(direction)
+
+            def of_rows(parts: Iterator[slice]) -> Array:
+                total, part = np.zeros(network.n_parameters), np.empty(network.n_parameters, dtype=self.dtype)
+                into = network.layers(part)
+                for rows in parts:
+                    linearised(rows).product(moves, into)
+                    total += part
+                return total
+
+            summed = self._over_rows(of_rows, np.add)
+            return np.asarray(2.0 / self.rows.total * summed + 2.0 * self.penalty * direction)
+
+        return product
 
     def gauss_newton(self, theta: AnyArray) -> Array:
         """Return Σ w JᵀJ / Σw (P, P), half the Gauss–Newton part of the Hessian, without the penalty."""
@@ -289,7 +299,11 @@ class NetworkObjective:
         combine: Callable[[T, T], T],
         width: int = 0,
     ) -> T:
-        """Sum over blocks of rows, in threads where they are many enough; the same parts in the same order each time."""
+        """Sum over blocks of rows."""
+        return self._over_rows(lambda parts: of_blocks(self.rows.block(rows) for rows in parts), combine, width)
+
+    def _over_rows(self, of_rows: Callable[[Iterator[slice]], T], combine: Callable[[T, T], T], width: int = 0) -> T:
+        """Go through all rows, in threads where they are many enough; the same parts in the same order each time."""
         units = sum(self.network.sizes)
         width = width or min(max(_BLOCK_UNITS // units, _BLOCK_ROWS[0]), _BLOCK_ROWS[1])
         work = self.n_rows * self.network.n_parameters
@@ -297,7 +311,7 @@ class NetworkObjective:
         parts = spans(self.n_rows, width, workers)
 
         def of_part(part: range) -> T:
-            return of_blocks(self.rows.block(slice(lo, min(lo + part.step, part.stop))) for lo in part)
+            return of_rows(slice(lo, min(lo + part.step, part.stop)) for lo in part)
 
         if len(parts) == 1:
             return of_part(parts[0])

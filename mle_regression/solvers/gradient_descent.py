@@ -118,9 +118,9 @@ def stable_curvature(acceleration: str, momentum: float, step: float) -> float:
 
 def largest_curvature(objective: Objective, theta: Array, rng: np.random.Generator, steps: int = 20) -> float:
     """Return about the largest absolute eigenvalue of the Hessian, by power iteration."""
-    vector, size = rng.standard_normal(len(theta)), 0.0
+    vector, size, hessian = rng.standard_normal(len(theta)), 0.0, objective.hessian_products(theta)
     for _ in range(steps):
-        vector = objective.hessian_vector(theta, vector / np.linalg.norm(vector))
+        vector = hessian(vector / np.linalg.norm(vector))
         size = float(np.linalg.norm(vector))
         if not size > 0:
             return 1.0

@@ -85,9 +85,7 @@ class NewtonCG(Options):
 
 def way_down(objective: Objective, theta: Array, loss: float, radius: float, rng: np.random.Generator) -> Array | None:
     """Return a step that leads down from a saddle point, along the lowest curvature; None where that is not negative."""
-    found = extreme_eigenpairs(
-        lambda v: objective.hessian_vector(theta, v), len(theta), 1, 0, rng, _LOOKED_TO, _PRODUCTS
-    )
+    found = extreme_eigenpairs(objective.hessian_products(theta), len(theta), 1, 0, rng, _LOOKED_TO, _PRODUCTS)
     if not found.values[0] < -found.bounds[0] - _ROUNDING * found.largest:
         return None
     length = radius
@@ -111,8 +109,9 @@ def trust_region_step(
     direction = residual.copy()
     squares = float(residual @ residual)
     enough = squares * min(0.25, squares**0.5) ** 2 if gradient.any() else 0.0
+    hessian = objective.hessian_products(theta)
     for _ in range(2 * len(theta) + 10):
-        curved = objective.hessian_vector(theta, direction)
+        curved = hessian(direction)
         curvature = float(direction @ curved)
         if curvature <= 0:
             edge = _to_edge(step, direction, radius)
