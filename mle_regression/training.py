@@ -153,12 +153,17 @@ class HeldOut:
         self.patience, self.stops = patience, stops
         self.curve: list[float] = []
         self.best, self.best_theta, self.at = -np.inf, np.zeros(0), 0
+        self.last_theta = np.zeros(0)
 
     def look(self, theta: AnyArray, covariance: Array) -> bool:
         """Note the mean log-likelihood of a row, in the units of y; return whether to stop.
 
-        The covariance (m, m) is that of the noise, in standard units of y, as training has it now.
+        The covariance (m, m) is that of the noise, in standard units of y, where training has looked last; after a step that
+        it has taken back, that is elsewhere, and the likelihood is still the one before.
         """
+        if self.curve and np.array_equal(theta, self.last_theta):
+            return self._note(self.curve[-1], theta)
+        self.last_theta = np.array(theta, dtype=np.float64)
         rows = self.objective.rows
         outputs = (rows.y - rows.of_y.center) / rows.of_y.spread
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -174,7 +179,9 @@ class HeldOut:
                     frequency=self.frequency,
                     noise_free=False,
                 )
-        score = float(density.mean()) - float(np.log(rows.of_y.spread).sum())
+        return self._note(float(density.mean()) - float(np.log(rows.of_y.spread).sum()), theta)
+
+    def _note(self, score: float, theta: AnyArray) -> bool:
         self.curve.append(score)
         if score > self.best or not self.best_theta.size:
             self.best, self.best_theta, self.at = score, np.array(theta, dtype=np.float64), len(self.curve)
