@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from mle_regression.diagnostics import laplace
-from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.solvers.base import Status
@@ -16,19 +17,21 @@ from mle_regression.solvers.path import Path
 
 GROUPINGS = ("single", "layer", "input")
 
-# The climb: steps of the solver between estimates, and estimates without a better one after which it ends.
-_STEPS, _PATIENT = 5, 5
-# α to begin with. What training learns under a strong prior it need not unlearn; but one too strong switches units off for
-# good, so that a second climb begins with a weak one, where steps are cheap.
-_STRONG, _STRONG_SHARE, _WEAK = 100.0, 0.1, 0.3
-_SHORT = 3_000_000
-# The descent: by how much stronger than where the climb was best the penalties begin, by what they weaken, how often.
-_ABOVE, _WEAKER, _DESCENTS = 64.0, 0.25, 10
-# Steps on the way to an optimum between looks round, and how many such; what is so much less likely by then is given up, and
-# what is so near, in posterior standard deviations, has arrived.
-_STRETCH, _STRETCHES, _HOPELESS, _NEAR = 30, 10, 10.0, 0.03
-# Re-estimates at the end; the change of a penalty, and the gain, that are none.
-_TURNS, _SAME, _SETTLED = 20, 1e-3, 1e-3
+# α of every group to begin with. What training learns under a strong prior, with most units switched off, it does not unlearn
+# when the prior weakens; from a weak one it comes down easily.
+_FIRST = 1.0
+# Steps of the solver between looks, and how many looks the first optimum may take and each later one.
+_STRETCH, _LOOKS_FIRST, _LOOKS = 40, 10, 4
+# Posterior standard deviations from an optimum that are none.
+_NEAR = 0.03
+# The region in which the evidence is taken for a quadratic function of log α: first and largest radius, the share of it that
+# is left after a step too far, and the least.
+_RADIUS, _WIDEST, _NARROWER, _NARROWEST = 1.1, 2.3, 0.3, 0.1
+# Nats that are no gain; and that are none where a step was to gain several times as many.
+_SETTLED, _LITTLE, _DISAPPOINTING = 1e-5, 0.05, 0.25
+_ESTIMATES = 40
+# Parameters that the data determine of a group, below which they tell nothing of it.
+_NOTHING = 0.05
 _FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 _AT_REST = (Status.CONVERGED, Status.PLATEAU)
 
@@ -80,38 +83,30 @@ def parameter_groups(network: Network, grouping: str, features: list[str]) -> tu
     return group, [names[k] for k in used]
 
 
-def first_penalties(n: float, n_parameters: int) -> list[float]:
-    """Return the α to begin with, each for a walk of its own; the evidence decides between where they end."""
-    strong = min(_STRONG, _STRONG_SHARE * n)
-    return [strong, _WEAK] if n * n_parameters <= _SHORT else [strong]
-
-
 def train_by_evidence(
     objective: NetworkObjective,
-    train: Callable[[NetworkObjective, int, bool], Path],
+    train: Callable[[NetworkObjective, int], Path],
     grouping: tuple[IntArray, list[str]],
-    first: list[float],
     max_iter: int,
     n: float,
     log_weights: float,
 ) -> tuple[Path, NetworkObjective, Chosen]:
     """Train to the optimum under the penalties that make the data likeliest.
 
-    MacKay's re-estimate is a fixed point of the evidence only at an optimum under fixed penalties; taken from step to step it
-    runs past the maximum: as penalties weaken, training finds steeper places, which ask for weaker penalties. So it is used
-    to climb, from step to step, while the evidence grows. From where that was best, penalties much stronger come down by
-    factors, each with training to its optimum, while the evidence there grows. Optima are met from the side of the stronger
-    prior, where they are near and smooth. Re-estimates settle the rest, each kept only if it is better.
+    The evidence is a function of log α alone: of the optimum that training finds there, and the curvature of that. It is
+    climbed with its own gradient, in which the optimum moves with α and the curvature with the optimum. MacKay's re-estimate
+    (1992) leaves the latter out; for a network that is not linear it runs past the maximum, as weaker penalties lead to
+    steeper places, which ask for weaker penalties.
+
+    Where an optimum ceases to exist, units split or join and the evidence jumps: steps that end in less are taken back and
+    shortened, and the climb ends before the jump.
 
     Parameters
     ----------
     objective : NetworkObjective
     train : callable
-        ``train(objective, max_iter, exactly)`` lets a solver go on from the objective's start, by a few steps or to the
-        optimum.
+        ``train(objective, max_iter)`` lets a solver go on from the objective's start.
     grouping : (IntArray of shape (P,), list of str)
-    first : list of float
-        α to begin climbs with, of which the better one counts.
     max_iter : int
         Of all steps together.
     n : float
@@ -127,127 +122,187 @@ def train_by_evidence(
         With the penalties chosen.
     chosen : Chosen
     """
-    climbs = []
-    for alpha in first:
-        ascent = _Ascent(objective, train, grouping, max_iter, n, log_weights)
-        climbs.append((ascent.climb(np.full(len(grouping[1]), alpha / n)), ascent))
-        if ascent.ended:
-            break
-    place, ascent = max(climbs, key=lambda climb: climb[0].density)
-    place = ascent.settle(place)
-    path = ascent.path
+    climb = _Climb(objective, train, grouping, max_iter, n, log_weights)
+    place = climb.top()
+    path = climb.path
     path.theta, path.status = place.theta, place.status
     names, total = grouping[1], objective.rows.total
     alpha_of = {name: float(level) * total for name, level in zip(names, place.levels, strict=True)}
-    bounded = [name for name, at in zip(names, place.found.bounded, strict=True) if at]
-    chosen = Chosen(alpha_of, place.found.effective, place.found.noise, place.density, bounded)
-    return path, ascent.posed(place.levels, place.theta), chosen
+    idle = climb.at_bound(place) | (climb.determined(place) < _NOTHING)
+    bounded = [name for name, at in zip(names, idle, strict=True) if at]
+    chosen = Chosen(alpha_of, place.effective, place.noise, place.density, bounded)
+    return path, climb.posed(place.levels, place.theta), chosen
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A place on the way.
+    """An optimum, or where training has got to on its way there.
 
     Attributes
     ----------
     theta : Array of shape (P,)
     levels : Array of shape (groups,)
         Penalties.
+    curvature : laplace.Curvature
     density : float
-        Log evidence.
+        Log evidence, with the noise that makes it largest.
+    noise : float
+        That noise.
+    effective : float
+        γ.
     distance : float
         To the optimum, in posterior standard deviations.
-    found : laplace.Evidence
-        With what the penalties should become.
     status : Status
         Of the solver.
     """
 
     theta: Array
     levels: Array
+    curvature: laplace.Curvature
     density: float
+    noise: float
+    effective: float
     distance: float
-    found: laplace.Evidence
     status: Status
 
+    @property
+    def arrived(self) -> bool:
+        """Whether this is an optimum."""
+        return self.status in _AT_REST or self.distance <= _NEAR
 
-class _Ascent:
-    """A walk towards more evidence, and the path of all its steps."""
+
+@dataclass(frozen=True, slots=True)
+class _Slope:
+    """How the evidence changes with log α.
+
+    Attributes
+    ----------
+    gradient : Array of shape (groups,)
+    moves : Array of shape (groups, P)
+        How the optimum moves.
+    determined : Array of shape (groups,)
+        How many parameters the data determine of each group; half of it is about the curvature of the evidence.
+    """
+
+    gradient: Array
+    moves: Array
+    determined: Array
+
+
+class _Climb:
+    """A walk up the evidence, and the path of all the solver's steps."""
 
     def __init__(
         self,
         objective: NetworkObjective,
-        train: Callable[[NetworkObjective, int, bool], Path],
+        train: Callable[[NetworkObjective, int], Path],
         grouping: tuple[IntArray, list[str]],
         max_iter: int,
         n: float,
         log_weights: float,
     ) -> None:
         self.objective, self.train, self.group = objective, train, grouping[0]
+        self.member = self.group == np.arange(len(grouping[1]))[:, None]
         self.left, self.n, self.log_weights = max_iter, n, log_weights
         self.path = Path(objective.start)
         self.ended: Status | None = None
 
-    def climb(self, levels: Array) -> _Place:
-        """Take a few steps and re-estimate the penalties, in turn, while the evidence grows; return the best place."""
-        best, since, theta = None, 0, self.objective.start
-        while since < _PATIENT:
-            here = self._walk(levels, theta, _STEPS, exactly=False)
-            better = best is None or here.density > best.density
-            best, since = (here, 0) if best is None or better else (best, since + 1)
-            if self.ended:
-                return here
-            levels, theta = here.found.penalty, here.theta
-        assert best is not None
-        return best
-
-    def settle(self, top: _Place) -> _Place:
-        """Return the optimum under the penalties, in a row through those of a place, that have most evidence."""
-        if self.ended:
-            return top
-        best, factor = self._optimum(_ABOVE * top.levels, top.theta, None), _ABOVE
-        for _ in range(_DESCENTS):
-            factor *= _WEAKER
-            found = self._optimum(factor * top.levels, best.theta, best)
-            if found is best:
+    def top(self) -> _Place:
+        """Return the optimum under the penalties that have most evidence."""
+        best = self._optimum(np.full(len(self.member), _FIRST / self.n), self.objective.start, None)
+        slope, radius = self._slope(best), _RADIUS
+        model = np.diag(2.0 / np.maximum(slope.determined, _NOTHING))  # inverse curvature of minus the evidence
+        for _ in range(_ESTIMATES):
+            step, gain = _step(model, slope.gradient, radius)
+            levels = self._within_bounds(best, best.levels * np.exp(step))
+            step = np.log(levels / best.levels)
+            if self.ended or not 0.5 * gain > _SETTLED or not step.any():
                 break
-            best = found
-        for _ in range(_TURNS):
-            if self.ended or np.abs(np.log(best.found.penalty / best.levels)).max() <= _SAME:
+            found = self._optimum(levels, best.theta + step @ slope.moves, best)
+            gained = found.density - best.density
+            if not (found.arrived and gained > 0):
+                radius = _NARROWER * float(np.abs(step).max())
+                if radius < _NARROWEST:
+                    break
+                continue
+            before, best = slope, found
+            if gained < _LITTLE and gained < _DISAPPOINTING * gain:
                 break
-            found = self._optimum(best.found.penalty, best.theta, best)
-            gain, best = found.density - best.density, found
-            if gain <= _SETTLED:
-                break
+            slope, radius = self._slope(best), min(2.0 * radius, _WIDEST)
+            model = _updated(model, step, before.gradient - slope.gradient)
         best = self._arrive(best)
         # Ended from outside, this is the best place so far, though not the last; out of steps, it may well be an optimum.
         return replace(best, status=self.ended) if self.ended in _FROM_OUTSIDE else best
 
+    def determined(self, place: _Place) -> Array:
+        """Return how many parameters the data determine of each group."""
+        penalty = self.posed(place.levels, place.theta).penalty
+        return np.asarray(self.member @ np.maximum(laplace.effective_parameters(place.curvature, penalty), 0.0))
+
+    def at_bound(self, place: _Place) -> BoolArray:
+        """Return whether each penalty stands at its bound."""
+        bound = self._bounds(place)
+        return np.asarray(~((bound[0] < place.levels) & (place.levels < bound[1])))
+
+    def posed(self, levels: Array, theta: Array) -> NetworkObjective:
+        """Return the objective with penalties (groups,), starting at θ."""
+        penalty = np.where(self.group >= 0, levels[self.group], 0.0)
+        rows = self.objective.rows
+        return NetworkObjective(self.objective.network, rows, penalty * rows.total, theta)
+
+    def _bounds(self, place: _Place) -> tuple[float, float]:
+        least, most = laplace.PRIOR_VARIANCE
+        return place.noise / (self.n * most), place.noise / (self.n * least)
+
+    def _within_bounds(self, place: _Place, levels: Array) -> Array:
+        return np.clip(levels, *self._bounds(place))
+
+    def _slope(self, place: _Place) -> _Slope:
+        """Return the gradient of the evidence, the optimum's own movement included.
+
+        With ``n J`` at its minimum, A its curvature and P₀ parameters without penalty the log evidence is
+        ``−½(n m − P₀) log(n J) + ½ Σ log αᵢ − ½ log det A``, up to a constant, once the noise is chosen to make it largest.
+        """
+        objective, theta = self.posed(place.levels, place.theta), place.theta
+        pull = self.member * (objective.penalty * theta)
+        try:
+            moves = -cho_solve(cho_factor(0.5 * objective.hessian(theta), check_finite=False), pull.T).T
+        except LinAlgError:  # not quite at a minimum
+            moves = -(pull @ place.curvature.root) @ place.curvature.root.T
+        inverse = place.curvature.root @ place.curvature.root.T
+        here, length = (
+            objective.gauss_newton(theta),
+            float(np.linalg.norm(theta) * np.finfo(objective.dtype).eps ** 0.5),
+        )
+        bent = np.zeros(len(moves))
+        for k, move in enumerate(moves):
+            size = length / max(float(np.linalg.norm(move)), 1e-300)
+            bent[k] = float(np.vdot(inverse, objective.gauss_newton(theta + size * move) - here)) / size
+        determined = self.determined(place)
+        return _Slope(0.5 * (determined - self.n / place.noise * (pull @ theta) - bent), moves, determined)
+
     def _optimum(self, levels: Array, theta: Array, rival: _Place | None) -> _Place:
-        """Train to the optimum, or near it; return that, or the rival where it is no worse or the optimum out of reach."""
-        for _ in range(_STRETCHES if rival is None else _STRETCHES // 2):
-            here = self._walk(levels, theta, _STRETCH, exactly=True)
-            arrived = here.status in _AT_REST or here.distance <= _NEAR
-            if arrived and (rival is None or here.density > rival.density):
-                return here
-            if self.ended or arrived or (rival is not None and here.density < rival.density - _HOPELESS):
+        """Train to the optimum; give up where a rival has more evidence."""
+        for _ in range(_LOOKS_FIRST if rival is None else _LOOKS):
+            here = self._walk(levels, theta, _STRETCH)
+            if here.arrived or self.ended or (rival is not None and here.density < rival.density):
                 break
             theta = here.theta
-        return here if rival is None else rival
+        return here
 
     def _arrive(self, place: _Place) -> _Place:
         """Train to the very optimum under a place's penalties; a place near it will do where that is out of reach."""
         if place.status in _AT_REST:
             return place
         if not self.ended:
-            here = self._walk(place.levels, place.theta, _STRETCH * _STRETCHES, exactly=True)
+            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS)
             if here.status in _AT_REST or here.distance <= place.distance:
-                return here
-        return replace(place, status=Status.PLATEAU) if place.distance <= _NEAR else place
+                place = here
+        return replace(place, status=Status.PLATEAU) if place.arrived else place
 
-    def _walk(self, levels: Array, theta: Array, steps: int, exactly: bool) -> _Place:
+    def _walk(self, levels: Array, theta: Array, steps: int) -> _Place:
         objective = self.posed(levels, theta)
-        path = self.train(objective, max(1, min(steps, self.left)), exactly)
+        path = self.train(objective, max(1, min(steps, self.left)))
         self.left -= path.n_iter
         whole = self.path
         skip = 1 if whole.losses else 0
@@ -260,20 +315,32 @@ class _Ascent:
             self.ended = Status.MAX_ITER
         return self._look(objective, levels, np.asarray(path.theta, dtype=np.float64), path.status)
 
-    def posed(self, levels: Array, theta: Array) -> NetworkObjective:
-        """Return the objective with penalties (groups,), starting at θ."""
-        penalty = np.where(self.group >= 0, levels[self.group], 0.0)
-        rows = self.objective.rows
-        return NetworkObjective(self.objective.network, rows, penalty * rows.total, theta)
-
     def _look(self, objective: NetworkObjective, levels: Array, theta: Array, status: Status) -> _Place:
         outputs, penalty = objective.network.sizes[-1], objective.penalty
-        _, gradient = objective.value_and_gradient(theta)
+        value, gradient = objective.value_and_gradient(theta)
         squares = float(np.trace(objective.cross))
         curvature = laplace.inverted(objective.gauss_newton(theta), penalty)
-        found = laplace.reestimated(curvature, penalty, self.group, theta, squares, self.n, outputs)
+        free = int((penalty <= 0).sum())
+        noise = self.n * value / max(self.n * outputs - free, 0.01 * self.n * outputs)
         density = laplace.log_marginal_likelihood(
-            curvature, penalty, theta, squares, found.noise, self.n, outputs, self.log_weights
+            curvature, penalty, theta, squares, noise, self.n, outputs, self.log_weights
         )
-        away = laplace.distance(curvature, gradient, self.n, found.noise)
-        return _Place(theta, levels, density, away, found, status)
+        effective = float(laplace.effective_parameters(curvature, penalty).sum())
+        away = laplace.distance(curvature, gradient, self.n, noise)
+        return _Place(theta, levels, curvature, density, noise, effective, away, status)
+
+
+def _step(model: Array, gradient: Array, radius: float) -> tuple[Array, float]:
+    """Return the step to the top of the model, or towards it as far as the radius allows, and what the slope gains."""
+    step = model @ gradient
+    step = step * min(1.0, radius / max(float(np.abs(step).max()), 1e-300))
+    return step, float(step @ gradient)
+
+
+def _updated(model: Array, step: Array, change: Array) -> Array:
+    """Return the inverse curvature that a step has found as well (Broyden, Fletcher, Goldfarb and Shanno, 1970)."""
+    along = float(step @ change)
+    if not along > 1e-8 * float(np.linalg.norm(step) * np.linalg.norm(change)):
+        return model
+    turn = np.eye(len(step)) - np.outer(step, change) / along
+    return np.asarray(turn @ model @ turn.T + np.outer(step, step) / along)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mle_regression.checks import TrainingData
-from mle_regression.evidence import Chosen, first_penalties, parameter_groups, train_by_evidence
+from mle_regression.evidence import Chosen, parameter_groups, train_by_evidence
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.network import Network
@@ -196,18 +196,13 @@ class Training:
         self, objective: NetworkObjective, held_out: HeldOut | None, solver: Any, rng: np.random.Generator
     ) -> tuple[Path, NetworkObjective, Chosen]:
         """Let the solver minimise under penalties that the evidence chooses."""
-        memory: dict[str, AnyArray] = {}
 
-        def train(posed: NetworkObjective, steps: int, exactly: bool) -> Path:
-            if not exactly:
-                start = {} if posed.start is objective.start else memory
-                control = replace(self._control(posed, solver, rng, start), max_iter=steps)
-                path = self._minimise(posed, held_out, solver, control)
-                memory.update(path.memory)
-                return path
-            # In units of the prior's spread no group of parameters is steep where another is flat.
-            control = replace(self._control(posed, solver, rng, {}), max_iter=steps)
-            # What has no penalty of its own moves with what it makes up for.
+        def train(posed: NetworkObjective, steps: int) -> Path:
+            # Gauss–Newton steps lead from a random start; near an optimum, as ever after, those of Newton do.
+            memory: dict[str, AnyArray] = {} if posed.start is objective.start else {"exact": np.array(True)}
+            control = replace(self._control(posed, solver, rng, memory), max_iter=steps)
+            # In units of the prior's spread no group of parameters is steep where another is flat. What has no penalty of its
+            # own moves with what it makes up for.
             penalty = posed.penalty
             spread = (n * np.where(penalty > 0, penalty, penalty[penalty > 0].min())) ** -0.5
             return self._minimise(posed, held_out, to_the_end, control, spread)
@@ -216,9 +211,8 @@ class Training:
         n, log_weights = observations(data.weights, len(data.y), options.frequency)
         grouping = parameter_groups(self.network, options.evidence, self.features)
         to_the_end = replace(solver, second_order=True) if solver.second_order == "auto" else solver
-        first = first_penalties(n, self.network.n_parameters)
         with self._threads(objective):
-            return train_by_evidence(objective, train, grouping, first, max_iter, n, log_weights)
+            return train_by_evidence(objective, train, grouping, max_iter, n, log_weights)
 
     def _control(
         self, objective: NetworkObjective, solver: Any, rng: np.random.Generator, memory: dict[str, AnyArray]

@@ -14,6 +14,7 @@ from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWa
 from mle_regression.callbacks import SharpnessMonitor
 from mle_regression.diagnostics import laplace
 from mle_regression.diagnostics.stationary import way_down
+from mle_regression.evidence import GROUPINGS, _Climb, parameter_groups
 from mle_regression.fitted_network import FittedNetwork
 from mle_regression.linalg.lanczos import extreme_eigenpairs, spectral_density, trace
 from mle_regression.models.activations import find_activation
@@ -438,13 +439,38 @@ def _evidence_near(model, X, y, factor):
     objective = NetworkObjective(objective.network, objective.rows, factor * np.asarray(objective.alpha), fitted.theta)
     control = Control("auto", None, 2000, 1e-9, np.random.default_rng(0))
     theta = LevenbergMarquardt(second_order=True).minimise(objective, control).theta
-    objective.value_and_gradient(theta)
+    loss, _ = objective.value_and_gradient(theta)
     squares, n = float(np.trace(objective.cross)), len(y)
     curvature = laplace.inverted(objective.gauss_newton(theta), objective.penalty)
-    gamma = laplace.effective_parameters(curvature, objective.penalty).sum()
-    noise = n * squares / (n - gamma)
+    noise = n * loss / (n - 1)  # that makes the evidence largest; the bias of the output has no penalty
     density = laplace.log_marginal_likelihood(curvature, objective.penalty, theta, squares, noise, n, 1, 0.0)
     return density - n * np.log(y.std())
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (3, 2)])
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_slope_of_the_evidence_is_that_of_optima_under_other_penalties(grouping, hidden):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    Y = np.column_stack([np.sin(X[:, 0]) + X[:, 1], X[:, 0] * X[:, 1]]) + 0.3 * rng.standard_normal((60, 2))
+    network = Network((2, *hidden, 2), find_activation("tanh"))
+    units = [Units(Z.mean(axis=0), Z.std(axis=0)) for Z in (X, Y)]
+    rows = StandardRows(X, Y, None, *units, np.dtype(float))
+    objective = NetworkObjective(network, rows, 0.0, network.initial(rng))
+
+    def train(posed, steps):
+        return LevenbergMarquardt(second_order=True).minimise(posed, Control("auto", None, 500, 1e-12, rng))
+
+    groups = parameter_groups(network, grouping, ["a", "b"])
+    climb = _Climb(objective, train, groups, 100_000, 60.0, 0.0)
+    levels = 10.0 ** rng.uniform(-1.0, 0.0, len(groups[1])) / 60.0
+    place = climb._optimum(levels, objective.start, None)
+    slope = climb._slope(place)
+    for k, (gradient, move) in enumerate(zip(slope.gradient, slope.moves, strict=True)):
+        factor = np.exp(1e-4 * (np.arange(len(levels)) == k))
+        above, below = (climb._optimum(levels * f, place.theta, None) for f in (factor, 1.0 / factor))
+        assert gradient == pytest.approx((above.density - below.density) / 2e-4, rel=1e-3, abs=1e-4)
+        np.testing.assert_allclose(move, (above.theta - below.theta) / 2e-4, rtol=1e-3, atol=1e-5)
 
 
 # -- the linear model's evidence -------------------------------------------------------------------------------------

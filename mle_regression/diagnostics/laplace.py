@@ -14,9 +14,11 @@ import numpy as np
 from scipy.linalg import LinAlgError, eigh
 from scipy.linalg.lapack import dpotrf, dtrtri
 
-from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.linalg.arrays import EPS, Array
 
 _ROUNDING = 16.0
+# Variance of the prior of a parameter in standard units, at least and at most.
+PRIOR_VARIANCE = 1e-10, 1e2
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,54 +120,3 @@ def log_marginal_likelihood(
     size = len(theta)
     volume = 0.5 * size * np.log(2.0 * np.pi) - 0.5 * (size * np.log(n / noise) + curvature.log_determinant)
     return float(likelihood + prior + volume)
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Penalties that the data choose, a group of parameters each.
-
-    Attributes
-    ----------
-    penalty : Array of shape (groups,)
-        d of each group at the next step.
-    effective : float
-        γ, how many parameters the data determine.
-    noise : float
-        σ² = n S / (n m − γ).
-    bounded : Array of shape (groups,)
-        Whether each penalty stands at its bound.
-    """
-
-    penalty: Array
-    effective: float
-    noise: float
-    bounded: Array
-
-
-# Variance of the prior of a parameter in standard units, at most and at least.
-_WIDEST, _NARROWEST = 1e2, 1e-10
-
-
-def reestimated(
-    curvature: Curvature, penalty: Array, group: IntArray, theta: Array, squares: float, n: float, outputs: int
-) -> Evidence:
-    """Return what MacKay's fixed point makes of penalties, effective parameters and noise.
-
-    A group's prior variance becomes ‖θ‖²/γ of it; at the fixed point the evidence is stationary in each.
-
-    Parameters
-    ----------
-    group : IntArray of shape (P,)
-        Of each parameter; −1 for one that is not penalised.
-    """
-    shares = effective_parameters(curvature, penalty)
-    total = float(shares.sum())
-    noise = n * squares / max(n * outputs - total, 0.01 * n * outputs)
-    count = int(group.max()) + 1
-    held = group >= 0
-    effective = np.bincount(group[held], np.maximum(shares[held], 0.0), count)
-    size = np.bincount(group[held], theta[held] ** 2, count)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        prior_variance = np.where(size > 0, size / np.maximum(effective, 1e-300), 0.0)
-    clipped = np.clip(prior_variance, _NARROWEST, _WIDEST)
-    return Evidence(noise / (n * clipped), total, noise, clipped != prior_variance)

@@ -76,7 +76,7 @@ class LevenbergMarquardt(Options):
 
         def iterate(follower: Walk) -> None:
             theta, radius, damping = start.copy(), float(control.memory.get("radius", self.radius)), 0.0
-            exact = False
+            exact = small and "exact" in control.memory
             loss, gradient = objective.value_and_gradient(theta)
             ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
             while not ended and follower.path.n_iter < control.max_iter:
