@@ -21,7 +21,7 @@ GROUPINGS = ("single", "layer", "input")
 # when the prior weakens; from a weak one it comes down easily.
 _FIRST = 1.0
 # Steps of the solver between looks, and how many looks the first optimum may take and each later one.
-_STRETCH, _LOOKS_FIRST, _LOOKS = 40, 10, 4
+_STRETCH, _LOOKS_FIRST, _LOOKS = 20, 20, 5
 # Posterior standard deviations from an optimum that are none.
 _NEAR = 0.03
 # The region in which the evidence is taken for a quadratic function of log α: first and largest radius, the share of it that
@@ -85,7 +85,7 @@ def parameter_groups(network: Network, grouping: str, features: list[str]) -> tu
 
 def train_by_evidence(
     objective: NetworkObjective,
-    train: Callable[[NetworkObjective, int], Path],
+    train: Callable[[NetworkObjective, int, float], Path],
     grouping: tuple[IntArray, list[str]],
     max_iter: int,
     n: float,
@@ -105,7 +105,8 @@ def train_by_evidence(
     ----------
     objective : NetworkObjective
     train : callable
-        ``train(objective, max_iter)`` lets a solver go on from the objective's start.
+        ``train(objective, max_iter, tol)`` lets a solver go on from the objective's start until the gradient, in units of the
+        prior's spread, is ``tol`` or less; zero leaves the tolerance to it.
     grouping : (IntArray of shape (P,), list of str)
     max_iter : int
         Of all steps together.
@@ -195,7 +196,7 @@ class _Climb:
     def __init__(
         self,
         objective: NetworkObjective,
-        train: Callable[[NetworkObjective, int], Path],
+        train: Callable[[NetworkObjective, int, float], Path],
         grouping: tuple[IntArray, list[str]],
         max_iter: int,
         n: float,
@@ -284,7 +285,9 @@ class _Climb:
     def _optimum(self, levels: Array, theta: Array, rival: _Place | None) -> _Place:
         """Train to the optimum; give up where a rival has more evidence."""
         for _ in range(_LOOKS_FIRST if rival is None else _LOOKS):
-            here = self._walk(levels, theta, _STRETCH)
+            # In these units the curvature A is 1/n at least, so that the distance √(n/σ²)·½·√(gᵀA⁻¹g) is _NEAR at most.
+            tol = 0.0 if rival is None else 2.0 * _NEAR * rival.noise**0.5 / self.n
+            here = self._walk(levels, theta, _STRETCH, tol)
             if here.arrived or self.ended or (rival is not None and here.density < rival.density):
                 break
             theta = here.theta
@@ -295,14 +298,14 @@ class _Climb:
         if place.status in _AT_REST:
             return place
         if not self.ended:
-            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS)
+            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS, 0.0)
             if here.status in _AT_REST or here.distance <= place.distance:
                 place = here
         return replace(place, status=Status.PLATEAU) if place.arrived else place
 
-    def _walk(self, levels: Array, theta: Array, steps: int) -> _Place:
+    def _walk(self, levels: Array, theta: Array, steps: int, tol: float) -> _Place:
         objective = self.posed(levels, theta)
-        path = self.train(objective, max(1, min(steps, self.left)))
+        path = self.train(objective, max(1, min(steps, self.left)), tol)
         self.left -= path.n_iter
         whole = self.path
         skip = 1 if whole.losses else 0

@@ -197,10 +197,11 @@ class Training:
     ) -> tuple[Path, NetworkObjective, Chosen]:
         """Let the solver minimise under penalties that the evidence chooses."""
 
-        def train(posed: NetworkObjective, steps: int) -> Path:
+        def train(posed: NetworkObjective, steps: int, tol: float) -> Path:
             # Gauss–Newton steps lead from a random start; near an optimum, as ever after, those of Newton do.
             memory: dict[str, AnyArray] = {} if posed.start is objective.start else {"exact": np.array(True)}
             control = replace(self._control(posed, solver, rng, memory), max_iter=steps)
+            control = replace(control, tol=max(control.tol, tol))
             # In units of the prior's spread no group of parameters is steep where another is flat. What has no penalty of its
             # own moves with what it makes up for.
             penalty = posed.penalty

@@ -458,7 +458,7 @@ def test_slope_of_the_evidence_is_that_of_optima_under_other_penalties(grouping,
     rows = StandardRows(X, Y, None, *units, np.dtype(float))
     objective = NetworkObjective(network, rows, 0.0, network.initial(rng))
 
-    def train(posed, steps):
+    def train(posed, steps, tol):
         return LevenbergMarquardt(second_order=True).minimise(posed, Control("auto", None, 500, 1e-12, rng))
 
     groups = parameter_groups(network, grouping, ["a", "b"])

@@ -18,6 +18,8 @@ from mle_regression.solvers.path import Control, Path, Walk, walk
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 # How near to the edge of the region is at it, and how many times the damping is bettered to get there.
 _AT_EDGE, _TRIES = 0.1, 20
+# Share of the gain that a step lengthened along negative curvature may leave to a better one.
+_ENOUGH = 0.2
 # Damping, relative to the mean of the diagonal, below which a matrix may be singular; the dual form divides by it.
 _LEAST, _LEAST_DUAL = 1e-14, 1e-8
 
@@ -119,11 +121,11 @@ class LevenbergMarquardt(Options):
 
 
 class _IndefiniteError(LinAlgError):
-    """The matrix is not positive definite; it may be with more than ``least`` damping."""
+    """The matrix is not positive definite; it may be with more than ``least`` damping, as a ``direction`` shows."""
 
-    def __init__(self, least: float) -> None:
+    def __init__(self, least: float, direction: Array) -> None:
         super().__init__("not positive definite")
-        self.least = least
+        self.least, self.direction = least, direction
 
 
 class DampedSystem:
@@ -164,10 +166,10 @@ class _Primal(DampedSystem):
         # Of a symmetric matrix the transpose, which LAPACK takes without a copy.
         factor, failed = dpotrf(damped.T, lower=1, clean=0, overwrite_a=1)
         if failed:
-            raise _IndefiniteError(damping + self._below_zero(factor, failed - 1, damping))
+            raise self._indefinite(factor, failed - 1, damping)
         return lambda v: np.asarray(dpotrs(factor, v, lower=1)[0])
 
-    def _below_zero(self, factor: Array, k: int, damping: float) -> float:
+    def _indefinite(self, factor: Array, k: int, damping: float) -> _IndefiniteError:
         """Return how far below zero, at least, the least eigenvalue is: row k has ended the factorisation.
 
         With u from the factor of the rows before, ``(−u, 1)`` is a direction of negative curvature (Moré and Sorensen, 1983).
@@ -175,7 +177,9 @@ class _Primal(DampedSystem):
         row = self.matrix[k, :k]
         u = dpotrs(factor[:k, :k], row, lower=1)[0] if k else row
         found = float((row @ u - self.diagonal[k] - damping) / (u @ u + 1.0))
-        return found if found > 0.0 else 0.0
+        direction = np.zeros(len(self.matrix))
+        direction[:k], direction[k] = -u, 1.0
+        return _IndefiniteError(damping + max(found, 0.0), direction)
 
     def squares(self, step: Array) -> float:
         return float(step @ self.matrix @ step)
@@ -249,18 +253,20 @@ def damped_system(objective: SumOfSquares, theta: Array, exact: bool = False) ->
 def step_within(system: DampedSystem, gradient: Array, radius: float, damping: float) -> tuple[Array, float]:
     """Return the step that minimises the model within the radius, and its damping; begins with that of the last step.
 
-    With ``δ(λ) = −(M + λI)⁻¹g`` Newton's method on 1/radius − 1/‖δ‖, nearly linear in λ, converges from either side.
+    With ``δ(λ) = −(M + λI)⁻¹g`` Newton's method on 1/radius − 1/‖δ‖, nearly linear in λ, converges from either side. Where M
+    has a negative eigenvalue along which the gradient has next to nothing, δ stays short however near λ comes to it; what is
+    left to the radius is then gone along that direction, nearly as far down as any step leads (Moré and Sorensen, 1983).
     """
     least = system.least * max(system.size, 1e-300)
     low, high = 0.0, np.inf
     trial = max(damping, least)
-    step = np.zeros_like(gradient)
+    step, down = np.zeros_like(gradient), None
     for _ in range(_TRIES):
         try:
             solve = system.solver(trial)
             step = -solve(gradient)
         except LinAlgError as error:
-            low = max(trial, getattr(error, "least", 0.0))
+            low, down = max(trial, getattr(error, "least", 0.0)), getattr(error, "direction", None)
             trial = np.sqrt(low * high) if np.isfinite(high) else max(2.0 * low, 10.0 * trial, least)
             continue
         length = float(np.linalg.norm(step))
@@ -269,10 +275,31 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
             continue
         if abs(length - radius) <= _AT_EDGE * radius or (length < radius and trial <= 1.01 * max(low, least)):
             break
+        if down is not None and length < radius:
+            longer, lost = _lengthened(system, gradient, step, solve(down), down, radius)
+            if lost <= _ENOUGH * (trial * radius**2 - float(gradient @ step)):
+                return longer, trial
         low, high = (trial, high) if length > radius else (low, trial)
         slope = float(step @ solve(step)) / length**2
         trial += (length / radius - 1.0) / max(slope, 1e-300)
         if not low < trial < high:
-            trial = np.sqrt(max(low, least) * high) if np.isfinite(high) else 10.0 * low
+            # Where nothing is known to be indefinite, damping may as well be none.
+            trial = np.sqrt(low * high) if np.isfinite(high) else 10.0 * low
         trial = max(trial, least)
     return step, trial
+
+
+def _lengthened(
+    system: DampedSystem, gradient: Array, step: Array, image: Array, down: Array, radius: float
+) -> tuple[Array, float]:
+    """Return a step gone on to the radius along ``image = (M + λI)⁻¹ down``, to the side where the model is lower.
+
+    And what that loses at most, of the model with M + λI, beside the best step there is.
+    """
+    norm = float(np.linalg.norm(image))
+    direction = image / norm
+    along, rest = float(step @ direction), radius**2 - float(step @ step)
+    root = (along**2 + rest) ** 0.5
+    lengths = (root - along, -root - along)
+    length = min(lengths, key=lambda t: 2.0 * t * float(gradient @ direction) + system.squares(step + t * direction))
+    return step + length * direction, length**2 * float(image @ down) / norm**2
