@@ -99,26 +99,26 @@ def more_data(estimator: BaseEstimator, data: TrainingData, x: Any, y: Any, samp
     """Check rows that go with those of ``data``."""
     inner = new_data(estimator, x)
     outputs = new_outputs(y, inner.shape[0], data.y.shape[1])
-    return replace(data, x=inner, y=outputs, weights=check_weights(sample_weight, len(outputs)))
+    return replace(
+        data, x=inner, y=outputs, weights=check_weights(sample_weight, len(outputs), name="sample_weight_val")
+    )
 
 
-def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False) -> Array | None:
+def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False, name: str = "sample_weight") -> Array | None:
     """Check sample weights: None, a number, or (n,) finite numbers, not negative and (unless ``none``) not all zero."""
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, float(sample_weight))
-    weights = check_array(
-        sample_weight, ensure_2d=False, ensure_all_finite=False, dtype=np.float64, input_name="sample_weight"
-    )
+    weights = check_array(sample_weight, ensure_2d=False, ensure_all_finite=False, dtype=np.float64, input_name=name)
     if weights.shape != (n_rows,):
-        raise ValueError(f"sample_weight has shape {weights.shape}; it must be ({n_rows},), one weight per row.")
+        raise ValueError(f"{name} has shape {weights.shape}; it must be ({n_rows},), one weight per row.")
     for what, bad in (("NaN or infinite", ~np.isfinite(weights)), ("negative", weights < 0)):
         if bad.any():
             first = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"sample_weight[{first}] is {weights[first]}: {what} weights have no meaning.")
+            raise ValueError(f"{name}[{first}] is {weights[first]}: {what} weights have no meaning.")
     if not none and not weights.any():
-        raise ValueError("All sample weights are zero: there is no row to fit.")
+        raise ValueError(f"All sample weights are zero ({name}): there is no row to fit or to watch.")
     return np.asarray(weights)
 
 

@@ -74,7 +74,10 @@ def parameter_groups(network: Network, grouping: str, features: list[str]) -> tu
         for index, layer in enumerate(layers):
             layer[:] = index
     if grouping == "input":
-        names = [*features, "biases of layer 1", *names[1:]]
+        own = ["biases of layer 1", *names[1:]]
+        while set(own) & set(features):  # columns may be called anything
+            own = [f"{name} of the network" for name in own]
+        names = [*features, *own]
         for index, layer in enumerate(layers):
             layer[:] = np.arange(layer.shape[1]) if index == 0 else len(features) + index
     layers[-1][:, -1] = -1
@@ -221,7 +224,7 @@ class _Climb:
                 break
             found = self._optimum(levels, best.theta + step @ slope.moves, best)
             gained = found.density - best.density
-            if not (found.arrived and gained > 0):
+            if not (gained > 0 and (found.arrived or not best.arrived)):
                 radius = _NARROWER * float(np.abs(step).max())
                 if radius < _NARROWEST:
                     break
@@ -265,7 +268,10 @@ class _Climb:
         ``−½(n m − P₀) log(n J) + ½ Σ log αᵢ − ½ log det A``, up to a constant, once the noise is chosen to make it largest.
         """
         objective, theta = self.posed(place.levels, place.theta), place.theta
-        pull = self.member * (objective.penalty * theta)
+        pull, determined = self.member * (objective.penalty * theta), self.determined(place)
+        partial = 0.5 * (determined - self.n / place.noise * (pull @ theta))
+        if not place.arrived:  # at a kink, say; how such a place moves no derivative tells, and MacKay's slope must do
+            return _Slope(partial, np.zeros_like(pull), determined)
         try:
             moves = -cho_solve(cho_factor(0.5 * objective.hessian(theta), check_finite=False), pull.T).T
         except LinAlgError:  # not quite at a minimum
@@ -279,8 +285,7 @@ class _Climb:
         for k, move in enumerate(moves):
             size = length / max(float(np.linalg.norm(move)), 1e-300)
             bent[k] = float(np.vdot(inverse, objective.gauss_newton(theta + size * move) - here)) / size
-        determined = self.determined(place)
-        return _Slope(0.5 * (determined - self.n / place.noise * (pull @ theta) - bent), moves, determined)
+        return _Slope(partial - 0.5 * bent, moves, determined)
 
     def _optimum(self, levels: Array, theta: Array, rival: _Place | None) -> _Place:
         """Train to the optimum; give up where a rival has more evidence."""
@@ -301,7 +306,8 @@ class _Climb:
             here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS, 0.0)
             if here.status in _AT_REST or here.distance <= place.distance:
                 place = here
-        return replace(place, status=Status.PLATEAU) if place.arrived else place
+        # An optimum may be out of reach: a loss that is not smooth seldom has its minimum where it is.
+        return place if self.ended and not place.arrived else replace(place, status=Status.PLATEAU)
 
     def _walk(self, levels: Array, theta: Array, steps: int, tol: float) -> _Place:
         objective = self.posed(levels, theta)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mle_regression import checks
 from mle_regression.diagnostics import laplace
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import Array, BoolArray
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
@@ -20,6 +20,8 @@ FULL_POSTERIOR = 3000
 # The optimum must be nearer than this, in posterior standard deviations, for a Gaussian round it to mean anything.
 _NEAR = 0.3
 _JACOBIAN_SIZE = 1 << 22
+# Part of a row's derivatives that is more than the rounding of the directions it lies along.
+_SEEN = 1e-6
 
 
 class FittedNetwork:
@@ -50,20 +52,28 @@ class FittedNetwork:
         return self.of_y.original(self.objective(x).outputs(self.theta).T)
 
     def variance(self, x: Any) -> Array:
-        """Return the variance (n, m) of the mean that the parameters' uncertainty brings, in units of y squared."""
+        """Return the variance (n, m) of the mean that the parameters' uncertainty brings, in units of y squared.
+
+        NaN where the mean depends on what the training data do not determine.
+        """
         posterior = self.state["posterior"]
         objective, root = self.objective(x), posterior["root"]
         m = self.network.sizes[-1]
         if posterior["kind"] == "last layer":
-            features = objective.last_features(self.theta) @ root
-            squares = np.repeat(np.einsum("ij,ij->i", features, features)[:, None], m, axis=1)
+            features = objective.last_features(self.theta)
+            image = features @ root
+            squares = np.repeat(np.einsum("ij,ij->i", image, image)[:, None], m, axis=1) * posterior["share"]
+            squares[_sees(features, posterior["undetermined"])] = np.nan
         else:
             width = max(1, _JACOBIAN_SIZE // (m * len(self.theta)))
             squares = np.empty((x.shape[0], m))
             for lo in range(0, x.shape[0], width):
                 jacobian = objective.output_jacobian(self.theta, slice(lo, min(lo + width, x.shape[0])))
-                image = jacobian.reshape(-1, len(self.theta)) @ root
-                squares[lo : lo + width] = np.einsum("ij,ij->i", image, image).reshape(-1, m)
+                flat = jacobian.reshape(-1, len(self.theta))
+                image = flat @ root
+                found = np.einsum("ij,ij->i", image, image)
+                found[_sees(flat, posterior["undetermined"])] = np.nan
+                squares[lo : lo + width] = found.reshape(-1, m)
         return np.asarray(squares * self.of_y.spread**2)
 
     def moments(self, x: Any, noise_share: float) -> tuple[Array, Array]:
@@ -84,14 +94,23 @@ class FittedNetwork:
         return mean, variance * state["n"] / max(left, 0.01 * state["n"]) + self.variance(x)
 
 
+def _sees(jacobian: Array, undetermined: Array) -> BoolArray:
+    """Return which rows (n,) of a Jacobian have a part along directions that are not determined."""
+    if not undetermined.size:
+        return np.zeros(len(jacobian), dtype=bool)
+    part = np.linalg.norm(jacobian @ undetermined, axis=1)
+    return np.asarray(part > _SEEN * np.linalg.norm(jacobian, axis=1))
+
+
 def posterior_of(objective: NetworkObjective, theta: Array, n: float) -> dict[str, Any]:
     """Return the Gaussian round the optimum: of all parameters or, where they are too many, of the last layer.
 
     Returns
     -------
     dict
-        ``kind``; ``root`` (P, r) with parameter covariance root·rootᵀ in standard units; ``effective``, γ; ``noise``, σ²;
-        ``distance`` to the optimum, in standard deviations.
+        ``kind``; ``root`` (P, r) with parameter covariance root·rootᵀ in standard units, of each output times ``share`` (m,);
+        ``undetermined`` (P, k), directions that the data say nothing of; ``effective``, γ; ``noise``, σ², the mean over
+        outputs; ``distance`` to the optimum, in standard deviations.
     """
     _, gradient = objective.value_and_gradient(theta)
     squares, m = float(np.trace(objective.cross)), objective.network.sizes[-1]
@@ -107,10 +126,47 @@ def posterior_of(objective: NetworkObjective, theta: Array, n: float) -> dict[st
         penalty, gradient = last, objective.network.layers(gradient)[-1]
     curvature = laplace.inverted(matrix, penalty)
     effective = copies * float(laplace.effective_parameters(curvature, penalty).sum())
-    noise = n * squares / max(n * m - effective, 0.01 * n * m)
+    left = max(n * m - effective, 0.01 * n * m)
+    noise = n * squares / left
     away = float(np.linalg.norm([laplace.distance(curvature, one, n, noise) for one in np.atleast_2d(gradient)]))
-    root = curvature.root * (noise / n) ** 0.5
-    return {"kind": kind, "root": root, "effective": effective, "noise": noise, "distance": away}
+    root, share = curvature.root * (noise / n) ** 0.5, np.ones(m)
+    if m > 1 and kind == "last layer":
+        share = m * np.diagonal(objective.cross) / squares if squares > 0 else share
+    elif m > 1:
+        root = _root_by_outputs(objective, theta, curvature, m * n / left * objective.cross, noise) / n**0.5
+    return {
+        "kind": kind,
+        "root": root,
+        "share": share,
+        "undetermined": curvature.undetermined,
+        "effective": effective,
+        "noise": noise,
+        "distance": away,
+    }
+
+
+def _root_by_outputs(
+    objective: NetworkObjective, theta: Array, curvature: laplace.Curvature, covariance: Array, noise: float
+) -> Array:
+    """Return a root (P, r) of ``A⁻¹ (mean JᵀΣJ + σ²D) A⁻¹``: all outputs count alike in J, though their noise Σ differs.
+
+    With Σ = LLᵀ the middle is the Gauss–Newton matrix of a network whose last layer is ``Lᵀ`` times as large.
+    """
+    network = objective.network
+    values, vectors = np.linalg.eigh(covariance)
+    turned = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    mixed = theta.copy()
+    last = network.layers(mixed)[-1]
+    lo, inputs = network.edges[-2], last.shape[1]
+    last[:] = turned @ last
+    matrix = objective.gauss_newton(mixed)
+    by_output = np.kron(turned, np.eye(inputs))
+    matrix[:, lo:] = matrix[:, lo:] @ by_output
+    matrix[lo:] = by_output.T @ matrix[lo:]
+    matrix[np.diag_indices_from(matrix)] += noise * objective.penalty
+    inner = curvature.root.T @ matrix @ curvature.root
+    spread, turn = np.linalg.eigh(inner)
+    return np.asarray(curvature.root @ (turn * np.sqrt(np.maximum(spread, 0.0))))
 
 
 def refusal(posterior: dict[str, Any], verdict: str | None) -> str:
@@ -121,6 +177,7 @@ def refusal(posterior: dict[str, Any], verdict: str | None) -> str:
     if posterior["distance"] > _NEAR:
         return (
             f"The network is not at an optimum: the nearest one is {posterior['distance']:.3g} posterior standard deviations "
-            f"away, and the parameters' distribution is not centred where they are. {remedy}"
+            f"away, and the parameters' distribution is not centred where they are. {remedy} Where the data have hardly any "
+            "noise, deviations are short: lower tol."
         )
     return ""

@@ -253,7 +253,11 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         if chosen is None:
             return
         self.alpha_, self.log_marginal_likelihood_ = chosen.alpha, chosen.log_marginal_likelihood
-        if chosen.bounded:
+        if chosen.bounded and chosen.alpha == 0.0:
+            warn_user(
+                "No column of X varies: there is no coefficient to penalise, and alpha_ is 0.", ConvergenceWarning
+            )
+        elif chosen.bounded:
             small = chosen.effective > 0.5
             warn_user(
                 "The evidence grows to the end of its range: the data "

@@ -14,6 +14,7 @@ from mle_regression import checks
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.linalg.arrays import AnyArray
+from mle_regression.models.activations import find_activation
 from mle_regression.network_inference import NetworkInference
 from mle_regression.network_options import NetworkOptions
 from mle_regression.network_state import OPTIONAL, fitted_attributes, predicting, rows_to_watch
@@ -27,6 +28,9 @@ from mle_regression.training import measured_units
 from mle_regression.warnings import NoiseFreeWarning, warn_user
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# A gradient of more than this, in standard units, is worth a word.
+_STEEP = 1e-3
 
 
 def _goes_on(estimator: Any) -> bool:
@@ -290,7 +294,12 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             network = options.network(data.x.shape[1], data.y.shape[1])
             start, memory, units = network.initial(rng), {}, self._units(data)
             if earlier is not None:
-                if earlier["sizes"] != network.sizes or earlier["single_output"] != data.single_output:
+                if earlier["single_output"] != data.single_output and earlier["sizes"] == network.sizes:
+                    raise ValueError(
+                        f"y has {'one dimension' if data.single_output else 'two dimensions'}, and in the first batch it had "
+                        f"{'two' if data.single_output else 'one'}; give y in the same shape, y[:, None] or y.ravel()."
+                    )
+                if earlier["sizes"] != network.sizes:
                     raise ValueError(
                         f"The network has layers {earlier['sizes']}, and these rows call for {network.sizes}; fit() anew."
                     )
@@ -315,6 +324,13 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             warn_user(
                 f"{trained.solver} has not converged in {path.n_iter} iterations; the gradient is "
                 f"{path.gradient_norms[-1]:.3g}, in standard units. To go on, {remedy}.",
+                ConvergenceWarning,
+            )
+        if path.status is Status.PLATEAU and trained.solver.startswith("lm") and fitted["gradient_norm_"] > _STEEP:
+            kink = "" if find_activation(self.activation).smooth else f", at a kink of {self.activation}"
+            warn_user(
+                f"{trained.solver} finds no lower loss{kink}, though the gradient is {fitted['gradient_norm_']:.3g}, in "
+                "standard units. Where a true minimum matters, take float64 and a smooth activation, 'tanh' or 'softplus'.",
                 ConvergenceWarning,
             )
         if fitted["_state"]["noise_free"]:

@@ -33,6 +33,7 @@ from mle_regression.reports.network_curvature import (
 # Up to so many parameters the Hessian is made as a matrix, 70 MB of it.
 DENSE_PARAMETERS = 3000
 _LARGEST_DENSE = 20_000
+_SOON_DENSE = 300
 
 
 class NetworkDiagnosis:
@@ -114,11 +115,12 @@ class NetworkDiagnosis:
             )
         objective = self._objective if penalised else self._without_penalty()
         rng = np.random.default_rng(self._seed)
-        found = (
-            full_spectrum(objective, self._theta)
-            if full
-            else extreme_spectrum(objective, self._theta, k, rng, tol, max_products)
-        )
+        if full:
+            found = full_spectrum(objective, self._theta)
+        elif size <= _SOON_DENSE:  # quicker than products, and to the last digit
+            found = full_spectrum(objective, self._theta).ends(k)
+        else:
+            found = extreme_spectrum(objective, self._theta, k, rng, tol, max_products)
         _, gradient = objective.value_and_gradient(self._theta)
         norm = float(np.linalg.norm(gradient))
         steep = steepness(norm, found.largest, self._variance)

@@ -128,6 +128,8 @@ class NetworkOptions:
             raise ValueError("ensemble=True averages several networks: set n_init to 2 or more, and warm_start=False.")
         if self.by_evidence:
             self._check_evidence()
+        elif isinstance(self.alpha, str):
+            raise ValueError(f"alpha={self.alpha!r} is neither a number, zero or more, nor 'evidence'.")
         else:
             checks.check_non_negative("alpha", self.alpha)
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from mle_regression.checks import TrainingData
-from mle_regression.linalg.arrays import AnyArray, IntArray
+from mle_regression.evidence import Chosen
+from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.network_options import NetworkOptions
 from mle_regression.network_training import Trained
 from mle_regression.objective.network import NetworkObjective
@@ -56,7 +57,7 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
         by_evidence = {
             "alpha_": {name: level * largest for name, level in chosen.alpha.items()},
             "effective_parameters_": chosen.effective,
-            "log_marginal_likelihood_": chosen.log_marginal_likelihood - noise.n * float(np.log(of_y.spread).sum()),
+            "log_marginal_likelihood_": _in_units_of_y(chosen, noise.n, of_y.spread),
         }
     needed = predicting(objective, theta, data.single_output)
     state = needed.pop("_state") | {
@@ -86,6 +87,11 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
         "solver_": trained.solver,
         "_state": state,
     }
+
+
+def _in_units_of_y(chosen: Chosen, n: float, spread: Array) -> float:
+    """Return the log marginal likelihood for y, and the flat prior of its intercepts, in their own units."""
+    return chosen.log_marginal_likelihood - (n - 1.0) * float(np.log(spread).sum())
 
 
 def predicting(objective: NetworkObjective, theta: AnyArray, single_output: bool) -> dict[str, Any]:

@@ -64,6 +64,8 @@ def averaged(
             left_out += 1
         else:
             members.append(member)
+    if len(members) > 1 and members[0]["posterior"] is not None and members[0]["posterior"]["refusal"]:
+        members, left_out = members[1:], left_out + 1
     mean = np.mean([FittedNetwork(member).mean(data.x) for member in members], axis=0)
     spread = state["output_unit"]
     residual = (data.y - mean) / spread

@@ -4,11 +4,13 @@ import pickle
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning
 from mle_regression.callbacks import SharpnessMonitor
@@ -300,8 +302,7 @@ def test_evidence_of_a_linear_model_is_exact_and_at_its_maximum(rng):
     gamma = 1 + np.trace(np.linalg.solve(A, Z.T @ Z))
     noise = ((y - y.mean() - Z @ theta) ** 2).sum() / (80 - gamma)
     assert model.effective_parameters_ == pytest.approx(gamma, rel=1e-9)
-    # The intercept's density of one is per standard unit of y.
-    exact = log_evidence(alpha, noise) - np.log(y.std())
+    exact = log_evidence(alpha, noise)
     assert model.log_marginal_likelihood_ == pytest.approx(exact, rel=1e-9)
     best = max(log_evidence(a, s) for a in alpha * np.logspace(-1, 1, 21) for s in noise * np.linspace(0.7, 1.4, 15))
     assert log_evidence(alpha, noise) >= best - 1e-2
@@ -444,7 +445,71 @@ def _evidence_near(model, X, y, factor):
     curvature = laplace.inverted(objective.gauss_newton(theta), objective.penalty)
     noise = n * loss / (n - 1)  # that makes the evidence largest; the bias of the output has no penalty
     density = laplace.log_marginal_likelihood(curvature, objective.penalty, theta, squares, noise, n, 1, 0.0)
-    return density - n * np.log(y.std())
+    return density - (n - 1) * np.log(y.std())
+
+
+def test_what_the_data_do_not_determine_has_no_deviation(rng):
+    x = rng.standard_normal(60)
+    X, y = np.column_stack([x, x]), x + rng.standard_normal(60)
+    net = MLPGradientRegressor((), alpha=0.0, curvature="full", random_state=0).fit(X, y)
+    linear = MLELinearRegressor(on_rank_deficiency="min_norm").fit(X, y)
+    new = [[1.0, 1.0], [5.0, -5.0]]
+    np.testing.assert_allclose(net.predict(new, return_std=True)[1], linear.predict(new, return_std=True)[1], rtol=1e-8)
+    assert np.isnan(net.predict(new, return_std=True)[1]).tolist() == [False, True]
+
+
+def test_outputs_have_each_its_own_uncertainty(rng):
+    X = rng.standard_normal((60, 2))
+    noise = rng.standard_normal((60, 2)) @ [[1.0, 0.005], [0.0, 0.01]]
+    Y = np.column_stack([X @ [1.0, 1.0], X @ [1.0, -1.0]]) + noise
+    net = MLPGradientRegressor((), alpha=0.0, early_stopping=False, curvature="full", tol=1e-10, random_state=0).fit(
+        X, Y
+    )
+    linear = MLELinearRegressor().fit(X, Y)
+    for kind in ("mean", "observation"):
+        found, exact = net.predict_interval(X, kind=kind), linear.predict_interval(X, kind=kind)
+        np.testing.assert_allclose(found[1] - found[0], exact[1] - exact[0], rtol=1e-6)
+    # Of a network, against Jacobians one by one.
+    net = MLPGradientRegressor((3,), alpha=0.5, early_stopping=False, curvature="full", random_state=0, solver="lm")
+    net.fit(X, Y)
+    fitted = FittedNetwork(net._state)
+    objective = fitted.objective(X, Y)
+    jacobian = objective.output_jacobian(fitted.theta, slice(0, 60))
+    penalty = 60 * objective.penalty
+    inverse = np.linalg.inv(np.einsum("nmp,nmq->pq", jacobian, jacobian) + np.diag(penalty))
+    objective.value_and_gradient(fitted.theta)
+    gamma = (1.0 - penalty * np.diag(inverse)).sum()
+    covariance = 60 * objective.cross / (60 - gamma / 2)
+    middle = np.einsum("nmp,mk,nkq->pq", jacobian, covariance, jacobian) + np.trace(covariance) / 2 * np.diag(penalty)
+    variance = np.einsum("nmp,pq,nmq->nm", jacobian, inverse @ middle @ inverse, jacobian) * fitted.of_y.spread**2
+    np.testing.assert_allclose(fitted.variance(X), variance, rtol=1e-7)
+
+
+def test_evidence_climbs_where_the_loss_has_kinks(rng):
+    X = rng.standard_normal((50, 3))
+    y = X[:, 0] + 0.1 * rng.standard_normal(50)
+    for dtype in ("float64", "float32"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = MLPGradientRegressor((10,), activation="relu", alpha="evidence", dtype=dtype, random_state=0)
+            model.fit(X, y)
+        assert set(model.alpha_.values()) != {1.0}  # those it begins with
+        assert np.std(y - model.predict(X)) < 0.15
+
+
+def test_features_may_be_called_like_layers(rng):
+    X = pd.DataFrame(rng.standard_normal((60, 3)), columns=["a", "layer 2", "biases of layer 1"])
+    model = MLPGradientRegressor((2,), alpha="evidence", evidence="input", random_state=0).fit(X, np.sin(2 * X["a"]))
+    assert len(model.alpha_) == 5
+
+
+def test_constant_y_is_at_its_minimum(rng):
+    X = rng.standard_normal((60, 2))
+    model = MLPGradientRegressor((3,), alpha=1e-2, early_stopping=False, curvature="full", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseFreeWarning)
+        model.fit(X, np.full(60, 3.7))
+    assert model.verdict_ != "not stationary"
 
 
 @pytest.mark.parametrize("hidden", [(), (4,), (3, 2)])
@@ -508,8 +573,29 @@ def test_linear_evidence_and_the_network_without_hidden_layers_agree(rng):
     y = (y - y.mean()) / y.std()
     linear = MLELinearRegressor(alpha="evidence").fit(X, y)
     network = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0, max_iter=5000).fit(X, y)
-    assert network.log_marginal_likelihood_ == pytest.approx(linear.log_marginal_likelihood_, abs=1e-2)
-    np.testing.assert_allclose(network.predict(X), linear.predict(X), atol=1e-2)
+    assert network.log_marginal_likelihood_ == pytest.approx(linear.log_marginal_likelihood_, rel=1e-7)
+    np.testing.assert_allclose(network.predict(X), linear.predict(X), atol=1e-3)
+    scaled = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0).fit(X, 1e3 * y + 5.0)
+    linear.fit(X, 1e3 * y + 5.0)
+    assert scaled.log_marginal_likelihood_ == pytest.approx(linear.log_marginal_likelihood_, rel=1e-7)
+
+
+def test_linear_evidence_in_extreme_units_and_without_columns(rng):
+    X = rng.standard_normal((40, 3))
+    y = X @ [1.0, 0.5, 0.0] + rng.standard_normal(40)
+    usual = MLELinearRegressor(alpha="evidence").fit(X, y)
+    for factor in (1e-120, 1e120):
+        model = MLELinearRegressor(alpha="evidence").fit(factor * X, y)
+        np.testing.assert_allclose(model.predict(factor * X), usual.predict(X), rtol=1e-7)
+        assert model.log_marginal_likelihood_ == pytest.approx(usual.log_marginal_likelihood_, rel=1e-9)
+    with pytest.raises(ValueError, match="other units"):
+        MLELinearRegressor(alpha="evidence").fit(1e200 * X, y)
+    with pytest.warns(ConvergenceWarning, match="No column"):
+        alone = MLELinearRegressor(alpha="evidence", on_rank_deficiency="min_norm").fit(np.ones((40, 2)), y)
+    squares = ((y - y.mean()) ** 2).sum()
+    assert alone.log_marginal_likelihood_ == pytest.approx(
+        -0.5 * 39 * (1 + np.log(2 * np.pi * squares / 39)) - 0.5 * np.log(40), rel=1e-10
+    )
 
 
 @pytest.mark.parametrize("weight_type", ["precision", "frequency"])

@@ -33,11 +33,14 @@ class Curvature:
         Diagonal of A⁻¹.
     log_determinant : float
         Of A; −∞ if directions were left out.
+    undetermined : Array of shape (P, k)
+        Those directions.
     """
 
     root: Array
     variance: Array
     log_determinant: float
+    undetermined: Array
 
     @property
     def rank(self) -> int:
@@ -56,16 +59,15 @@ def inverted(gauss_newton: Array, penalty: Array) -> Curvature:
         root = np.ascontiguousarray(inverse.T)
         log_determinant = 2.0 * float(np.log(np.diagonal(factor)).sum())
         if not failed:
-            return Curvature(root, np.einsum("ij,ij->i", root, root), log_determinant)
+            return Curvature(root, np.einsum("ij,ij->i", root, root), log_determinant, np.empty((len(root), 0)))
     try:
         values, vectors = eigh(matrix, check_finite=False)
     except LinAlgError:
         raise ValueError("The network's derivatives are not finite; its parameters are too large.") from None
     keep = values > _ROUNDING * EPS * len(matrix) ** 0.5 * values[-1]
     root = vectors[:, keep] / np.sqrt(values[keep])
-    return Curvature(
-        root, np.einsum("ij,ij->i", root, root), -np.inf if not keep.all() else float(np.log(values).sum())
-    )
+    log_determinant = float(np.log(values).sum()) if keep.all() else -np.inf
+    return Curvature(root, np.einsum("ij,ij->i", root, root), log_determinant, vectors[:, ~keep])
 
 
 def effective_parameters(curvature: Curvature, penalty: Array) -> Array:

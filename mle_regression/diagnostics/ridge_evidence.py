@@ -57,8 +57,11 @@ def largest_evidence(
     centred : bool
     """
     dof, outputs = n - float(centred), projections.shape[1]
-    if not values.size or dof <= 0:
+    if dof <= 0:
         return RidgeEvidence(0.0, 0.0, np.nan, True)
+    # In units of the largest of them, squares neither overflow nor vanish.
+    largest = float(values.max(initial=0.0))
+    values = values / largest if largest else values
 
     def doubled(log_alpha: float) -> float:
         """Return −2 log p but for what does not depend on α."""
@@ -66,16 +69,24 @@ def largest_evidence(
         q = squares + (alpha / (values**2 + alpha)) @ projections**2
         return float(dof * np.log(np.maximum(q, 1e-300)).sum() + outputs * np.log1p(values**2 / alpha).sum())
 
-    grid = np.linspace(np.log(_FROM * values.min() ** 2), np.log(_TO * values.max() ** 2), _GRID)
-    k = int(np.argmin([doubled(at) for at in grid]))
-    bounded = k in (0, _GRID - 1)
-    best = grid[k]
-    if not bounded:
-        best = minimize_scalar(doubled, bounds=(grid[k - 1], grid[k + 1]), method="bounded", options={"xatol": 1e-10}).x
+    best, bounded = 0.0, True
+    if values.size:
+        grid = np.linspace(np.log(_FROM * values.min() ** 2), np.log(_TO), _GRID)
+        k = int(np.argmin([doubled(at) for at in grid]))
+        best, bounded = float(grid[k]), k in (0, _GRID - 1)
+        if not bounded:
+            between = grid[k - 1], grid[k + 1]
+            best = minimize_scalar(doubled, bounds=between, method="bounded", options={"xatol": 1e-10}).x
     alpha = float(np.exp(best))
     q = squares + (alpha / (values**2 + alpha)) @ projections**2
     with np.errstate(divide="ignore"):
         constant = outputs * dof * (1.0 + np.log(2.0 * np.pi / dof)) + outputs * float(centred) * np.log(total)
     log_evidence = -0.5 * (doubled(best) + constant) + 0.5 * outputs * sum_log_weights
     effective = float((values**2 / (values**2 + alpha)).sum())
-    return RidgeEvidence(alpha, effective, log_evidence if (q > 0).all() else np.inf, bounded)
+    original = alpha * largest * largest
+    if values.size and not (np.isfinite(original) and original > 0):
+        raise ValueError(
+            f"The penalty that the evidence chooses, {alpha:.3g} times the square of {largest:.3g}, the largest singular "
+            "value of X, is no float64. Measure the columns of X in other units."
+        )
+    return RidgeEvidence(original, effective, log_evidence if (q > 0).all() else np.inf, bounded)

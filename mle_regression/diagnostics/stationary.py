@@ -18,8 +18,9 @@ UNDETERMINED = "undetermined"
 
 # A gradient of this size, beside the steepest that a loss of the whole variance of y could have, is none.
 STATIONARY = 1e-6
-# Eigenvalues known to be below this part of the largest, and no better known, are called flat.
-_FLAT = 1e-6
+# Eigenvalues known to be below this part of the largest, and no better known, are called flat: of a matrix, and of products
+# with vectors alone, which find small eigenvalues less exactly.
+_FLAT, _FLAT_BY_PRODUCTS = 1e-10, 1e-7
 # Rounding of the sums over rows that the Hessian is made of, in units of eps times the largest eigenvalue.
 _ROUNDING = 16.0
 
@@ -71,6 +72,14 @@ class Spectrum:
         """What the values may be off at the stationary point (k,)."""
         return self.bounds + 2.0 * self.drift
 
+    def ends(self, k: int) -> Spectrum:
+        """Return the k smallest and the k largest pairs."""
+        n = len(self.values)
+        pick = np.r_[: min(k, n), max(min(k, n), n - k) : n]
+        return Spectrum(
+            self.values[pick], self.vectors[:, pick], self.bounds[pick], self.drift[pick], self.largest, len(pick) == n
+        )
+
     @property
     def inertia(self) -> tuple[int, int, int]:
         """How many values are negative, zero and positive, to the slack."""
@@ -113,9 +122,10 @@ def extreme_spectrum(
 def steepness(norm: float, largest: float, variance: float) -> float:
     """Return ``‖g‖ / √(2 λmax J₀)``, the gradient in units that neither scale of y nor of θ changes.
 
-    On a quadratic ‖g‖² is at most 2 λmax (J − J*); J₀ is the loss of the best constant prediction.
+    On a quadratic ‖g‖² is at most 2 λmax (J − J*); J₀ is the loss of the best constant prediction,
+    or one of standard units where y is constant.
     """
-    return float(norm / max((2.0 * largest * variance) ** 0.5, 1e-300))
+    return float(norm / max((2.0 * largest * (variance if variance > EPS else 1.0)) ** 0.5, 1e-300))
 
 
 def verdict(spectrum: Spectrum, steep: float) -> str:
@@ -128,7 +138,9 @@ def verdict(spectrum: Spectrum, steep: float) -> str:
     if not zero:
         return MINIMUM
     open_ones = np.abs(spectrum.values) <= spectrum.slack
-    return FLAT_MINIMUM if (spectrum.slack[open_ones] <= _FLAT * spectrum.largest).all() else UNDETERMINED
+    exact = bool((spectrum.bounds <= _FLAT * spectrum.largest).all())
+    flat = (_FLAT if exact else _FLAT_BY_PRODUCTS) * spectrum.largest
+    return FLAT_MINIMUM if (spectrum.slack[open_ones] <= flat).all() else UNDETERMINED
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ def reason(verdict: str, spectrum: Spectrum, steep: float, units: list[FlatUnit]
 
 def condition_numbers(spectrum: Spectrum) -> tuple[float, float]:
     """Return λmax/λmin, and λmax over the smallest eigenvalue that is surely positive."""
-    values, slack = spectrum.values, spectrum.bounds
+    values, slack = spectrum.values, spectrum.slack
     positive = values[values > slack]
     top = float(values[-1])
     effective = top / float(positive.min()) if positive.size else np.nan

@@ -12,6 +12,8 @@ from mle_regression.solvers.base import Status
 
 # Steps in a row that raise the loss, to above that of the start, before a path is given up as divergent: momentum overshoots.
 _RISES = 5
+# What is no more than this part of the first loss has not grown: near an optimum rounding goes up and down.
+_GROWN = 1.0001
 
 
 class DivergenceError(ValueError):
@@ -121,7 +123,7 @@ class Walk:
         if path.losses:
             risen = not finite or loss > path.losses[-1]
             self.rises = self.rises + 1 if risen else 0
-            grown = not self.proven and self.rises >= _RISES and loss > path.losses[0]
+            grown = not self.proven and self.rises >= _RISES and loss > _GROWN * path.losses[0]
             if not finite or grown:
                 raise DivergenceError(
                     f"The solver diverged after {path.n_iter + 1} iterations; the last finite loss was "
