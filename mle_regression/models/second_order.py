@@ -47,6 +47,12 @@ class HessianSum:
         of_output, bent = self._first_derivatives(layers, weighted, ws)
         for low in range(last, -1, -1):
             moved = self._responses(layers, low, ws)
+            if low == last - 1:
+                self._multiply_below_output(layers[last], below[low], weights, bent, ws)
+                self._multiply(low, last, below, moved[last] if weights is None else moved[last] * weights, weights)
+                if not self.gauss_newton:
+                    self._multiply_moved(low, last, below, of_output[last], moved, ws)
+                continue
             second = self._second_derivatives(layers, low, moved, weights, bent, ws)
             for high in range(low, last + 1):
                 self._multiply(low, high, below, second[high], weights)
@@ -66,11 +72,12 @@ class HessianSum:
         for (low, high, kind), product in self.products.items():
             (units, inputs), (units_above, inputs_above) = shapes[low], shapes[high]
             rows, columns = slice(edges[low], edges[low + 1]), slice(edges[high], edges[high + 1])
-            block = np.zeros((units, inputs, units_above, inputs_above))
             if kind == "same":
-                pair_of_inputs, pair_of_units = _pair_index(inputs), _pair_index(units)
-                block = product[pair_of_inputs[:, :, None, None], pair_of_units[None, None]].transpose(2, 0, 3, 1)
-            elif kind == "output":
+                at = product.shape[1] * _pair_index(inputs)[None, :, None, :] + _pair_index(units)[:, None, :, None]
+                whole[rows, columns] += product.take(at).reshape(units * inputs, -1)
+                continue
+            block = np.zeros((units, inputs, units_above, inputs_above))
+            if kind == "output":
                 for unit in range(units):
                     block[unit, :, unit, :] = product
             elif kind == "pairs":
@@ -83,8 +90,10 @@ class HessianSum:
                 moved = product.reshape(inputs, units_above, inputs_above - 1, units)
                 block[:, :, :, :-1] = moved.transpose(3, 0, 1, 2)
             whole[rows, columns] += block.reshape(units * inputs, units_above * inputs_above)
-        upper = np.triu(whole)
-        return np.asarray(upper + np.triu(whole, 1).T)
+        for low, high in {(low, high) for low, high, _ in self.products if low < high}:
+            rows, columns = slice(edges[low], edges[low + 1]), slice(edges[high], edges[high + 1])
+            whole[columns, rows] = whole[rows, columns].T
+        return whole
 
     def _first_derivatives(
         self, layers: list[AnyArray], weighted: AnyArray, ws: Workspace
@@ -141,6 +150,21 @@ class HessianSum:
                     above += bent[high][:, None, :] * moved[high]
             second[high] = above
         return second
+
+    def _multiply_below_output(
+        self, layer: AnyArray, below: AnyArray, weights: AnyArray | None, bent: list[AnyArray], ws: Workspace
+    ) -> None:
+        """Multiply for pairs of units of the last hidden layer, whose second derivatives are ``(WᵀW)ᵤᵥ sᵤ sᵥ``, and bends."""
+        low = len(self.network.shapes) - 2
+        first, other = np.triu_indices(len(below))
+        unit, fellow = np.triu_indices(len(ws.s[low]))
+        pairs = below[first] * below[other]
+        slopes = ws.s[low][unit] * ws.s[low][fellow]
+        product = (pairs if weights is None else pairs * weights) @ slopes.T
+        product *= (layer[:, :-1].T @ layer[:, :-1])[unit, fellow]
+        if not self.gauss_newton:
+            product[:, unit == fellow] += pairs @ bent[low].T
+        self._put((low, low, "same"), product)
 
     def _multiply(
         self, low: int, high: int, below: list[AnyArray], second: AnyArray | None, weights: AnyArray | None
