@@ -44,7 +44,9 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         return_std : bool, default=False
             Whether to return also the standard deviation of an observation of weight one: noise, and the uncertainty of
-            the fitted parameters. For a linear model ``s · √(1 + x(XᵀWX + αI₀)⁻¹x)`` with the unbiased s².
+            the fitted parameters. For a linear model ``s · √(1 + x(XᵀWX + αI₀)⁻¹x)`` with the unbiased s². For a network the
+            latter is known after a fit with ``curvature=`` or ``alpha="evidence"`` that ended at an optimum; without
+            either it is the noise alone, and elsewhere it is refused.
 
         Returns
         -------

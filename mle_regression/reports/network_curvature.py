@@ -49,7 +49,8 @@ class NetworkCurvatureReport:
     eigenvalues : Array of shape (k,)
         Of the Hessian, ascending: all (`complete`), or some at each end.
     error_bounds : Array of shape (k,)
-        An eigenvalue lies within this distance of each.
+        An eigenvalue lies within this distance of each: the residual, and the rounding of the sums over rows. Rounding of
+        the residuals themselves is not in it: large where columns are not standardised and far from zero.
     drift : Array of shape (k,)
         By how much each differs from that at the stationary point to which Newton's step leads.
     eigenvectors : pandas.DataFrame of shape (P, k)
