@@ -52,9 +52,9 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
 
     Minimises ``J(θ) = (Σ wᵢ‖yᵢ − f(xᵢ; θ)‖² + α‖weights‖²) / Σw`` over weights and biases, in units in which columns of X and
     outputs have mean zero and variance one (with ``standardize=True``). The noise variance is its maximum-likelihood
-    estimate, the mean square of the residuals. Predictions and likelihoods are in the units of y. Several outputs count alike,
-    each in its own spread: that is the likelihood's maximum where their noise is, so measured, of one size and independent;
-    `noise_covariance_` and the likelihood are those of the residuals as they are.
+    estimate, the mean square of the residuals. Predictions and likelihoods are in the units of y. Several outputs count
+    alike, each in its own spread: that is the likelihood's maximum where their noise is, so measured, of one size and
+    independent; `noise_covariance_` and the likelihood are those of the residuals as they are.
 
     Parameters
     ----------
@@ -68,8 +68,8 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         where ``learning_rate`` or ``batch_size`` is set, adam; `solver_` says why.
     alpha : float or "evidence", default=1e-4
         Penalty on squared weights, as in `sklearn.neural_network.MLPRegressor`; biases are not penalised. "evidence": the
-        penalties that make the data likeliest with the parameters integrated out, found while lm trains (MacKay, 1992), and at
-        the optimum under them the noise that does; all parameters but biases of outputs are penalised then, and no rows are held out.
+        penalties that make the data likeliest with the parameters integrated out, found while lm trains (MacKay, 1992); all
+        parameters but biases of outputs are penalised then, and no rows are held out.
     evidence : {"layer", "single", "input"}, default="layer"
         What has a penalty of its own under ``alpha="evidence"``: each layer, nothing, or each input besides, so that inputs
         that say nothing are switched off.
