@@ -120,9 +120,9 @@ class NetworkOptions:
         checks.check_probability("validation_fraction", self.validation_fraction)
         checks.check_positive_integer("n_init", self.n_init)
         for name in ("max_iter", "n_iter_no_change", "batch_size"):
-            if not _is_auto(getattr(self, name)):
+            if not _is_auto(getattr(self, name), name):
                 checks.check_positive_integer(name, getattr(self, name))
-        if not _is_auto(self.learning_rate):
+        if not _is_auto(self.learning_rate, "learning_rate"):
             checks.check_positive("learning_rate", self.learning_rate)
         if self.ensemble and (self.n_init == 1 or self.warm_start):
             raise ValueError("ensemble=True averages several networks: set n_init to 2 or more, and warm_start=False.")
@@ -147,5 +147,8 @@ class NetworkOptions:
             raise ValueError("alpha='evidence' is defined for noise='gaussian' only; set a number as alpha.")
 
 
-def _is_auto(value: Any) -> bool:
+def _is_auto(value: Any, name: str = "") -> bool:
+    """Whether an option is "auto"; by its name, raise for any other string."""
+    if isinstance(value, str) and value != "auto" and name:
+        raise ValueError(f"{name}={value!r} is neither a number nor 'auto'.")
     return isinstance(value, str) and value == "auto"
