@@ -46,8 +46,6 @@ class Chosen:
         α of each group of parameters, for weights as the objective has them.
     effective : float
         γ.
-    noise : float
-        σ², in standard units.
     log_marginal_likelihood : float
         In standard units of y.
     bounded : list of str
@@ -56,7 +54,6 @@ class Chosen:
 
     alpha: dict[str, float]
     effective: float
-    noise: float
     log_marginal_likelihood: float
     bounded: list[str]
 
@@ -134,7 +131,7 @@ def train_by_evidence(
     alpha_of = {name: float(level) * total for name, level in zip(names, place.levels, strict=True)}
     idle = climb.at_bound(place) | (climb.determined(place) < _NOTHING)
     bounded = [name for name, at in zip(names, idle, strict=True) if at]
-    chosen = Chosen(alpha_of, place.effective, place.noise, place.density, bounded)
+    chosen = Chosen(alpha_of, place.effective, place.density, bounded)
     return path, climb.posed(place.levels, place.theta), chosen
 
 
@@ -277,10 +274,8 @@ class _Climb:
         except LinAlgError:  # not quite at a minimum
             moves = -(pull @ place.curvature.root) @ place.curvature.root.T
         inverse = place.curvature.root @ place.curvature.root.T
-        here, length = (
-            objective.gauss_newton(theta),
-            float(np.linalg.norm(theta) * np.finfo(objective.dtype).eps ** 0.5),
-        )
+        here = objective.gauss_newton(theta)
+        length = float(np.linalg.norm(theta) * np.finfo(objective.dtype).eps ** 0.5)
         bent = np.zeros(len(moves))
         for k, move in enumerate(moves):
             size = length / max(float(np.linalg.norm(move)), 1e-300)
@@ -300,10 +295,8 @@ class _Climb:
 
     def _arrive(self, place: _Place) -> _Place:
         """Train to the very optimum under a place's penalties; a place near it will do where that is out of reach."""
-        if place.status in _AT_REST:
-            return place
         if not self.ended:
-            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS, 0.0)
+            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS_FIRST, 0.0)
             if here.status in _AT_REST or here.distance <= place.distance:
                 place = here
         # An optimum may be out of reach: a loss that is not smooth seldom has its minimum where it is.

@@ -33,6 +33,7 @@ from mle_regression.reports.network_curvature import (
 # Up to so many parameters the Hessian is made as a matrix, 70 MB of it.
 DENSE_PARAMETERS = 3000
 _LARGEST_DENSE = 20_000
+# Up to so many "extremes" too are taken from the matrix: quicker than products, and to the last digit.
 _SOON_DENSE = 300
 
 
@@ -83,8 +84,8 @@ class NetworkDiagnosis:
         k : int, default=5
             Eigenvalues at each end, where not all are worked out.
         spectrum : {"auto", "full", "extremes"}, default="auto"
-            "full": all eigenvalues of the Hessian as a matrix; "extremes": Lanczos' method on Hessian-vector products;
-            "auto": "full" up to 3,000 parameters.
+            "full": all eigenvalues of the Hessian as a matrix; "extremes": ``k`` at each end, by Lanczos' method on
+            Hessian-vector products beyond 300 parameters; "auto": "full" up to 3,000 parameters.
         penalised : bool, default=True
             Whether the penalty, which training has minimised too, is part of J.
         tol : float, default=1e-8
@@ -117,7 +118,7 @@ class NetworkDiagnosis:
         rng = np.random.default_rng(self._seed)
         if full:
             found = full_spectrum(objective, self._theta)
-        elif size <= _SOON_DENSE:  # quicker than products, and to the last digit
+        elif size <= _SOON_DENSE:
             found = full_spectrum(objective, self._theta).ends(k)
         else:
             found = extreme_spectrum(objective, self._theta, k, rng, tol, max_products)

@@ -47,15 +47,12 @@ class HessianSum:
         of_output, bent = self._first_derivatives(layers, weighted, ws)
         for low in range(last, -1, -1):
             moved = self._responses(layers, low, ws)
-            if low == last - 1:
-                self._multiply_below_output(layers[last], below[low], weights, bent, ws)
-                self._multiply(low, last, below, moved[last] if weights is None else moved[last] * weights, weights)
-                if not self.gauss_newton:
-                    self._multiply_moved(low, last, below, of_output[last], moved, ws)
-                continue
             second = self._second_derivatives(layers, low, moved, weights, bent, ws)
             for high in range(low, last + 1):
-                self._multiply(low, high, below, second[high], weights)
+                if high == low == last - 1:
+                    self._multiply_below_output(layers[last], below[low], weights, bent, ws)
+                else:
+                    self._multiply(low, high, below, second[high], weights)
                 if high > low and not self.gauss_newton:
                     self._multiply_moved(low, high, below, of_output[high], moved, ws)
 
@@ -139,6 +136,8 @@ class HessianSum:
             return second
         top = moved[last] if weights is None else moved[last] * weights
         second[last] = above = top
+        if low == last - 1:  # pairs of its own units have a product of their own
+            return second
         for high in range(last - 1, low - 1, -1):
             above = np.tensordot(layers[high + 1][:, :-1], above, axes=(0, 0))
             above *= ws.s[high][:, None, :]
