@@ -30,47 +30,71 @@ def with_callbacks(method: F) -> F:
 class FitTask:
     """The task of one ``fit``, which callbacks are told of; no task where scikit-learn has no callbacks.
 
+    Iterations are subtasks of the fit. Where there are several starts, these are the subtasks of the fit, and each has
+    iterations of its own.
+
     Parameters
     ----------
     estimator : estimator
+    x, y, sample_weight : as given to ``fit``
     max_iter : int or None
-        Of its iterations; 0 for a solver that arrives in one step, None if that is not known yet.
+        Of the iterations of a start; 0 for a solver that arrives in one step, None if that is not known yet.
+    n_starts : int, default=1
     """
 
-    def __init__(self, estimator: Any, max_iter: int | None) -> None:
-        self.estimator = estimator
+    def __init__(
+        self, estimator: Any, x: Any, y: Any, sample_weight: Any, max_iter: int | None, n_starts: int = 1
+    ) -> None:
+        self.estimator, self.max_iter, self.several = estimator, max_iter, n_starts > 1
+        # Callbacks share these, and hand the weights on to scorers.
+        self.seen = {"X": x, "y": y, "metadata": {} if sample_weight is None else {"sample_weight": sample_weight}}
         start = getattr(estimator, "_init_callback_context", None)
-        self.context = None if start is None else start(max_subtasks=max_iter)
+        self.context = None if start is None else start(max_subtasks=n_starts if self.several else max_iter)
+        self.level = self.context
+        self.before: Callable[[], dict[str, Any]] | None = None
 
     @property
     def watched(self) -> bool:
         """Whether anyone listens."""
         return self.context is not None and bool(getattr(self.estimator, "_skl_callbacks", None))
 
-    def begin(self, x: Any, y: Any) -> None:
+    def begin(self) -> None:
         """Say that the fit begins."""
         if self.context is not None:
-            self.context.call_on_fit_task_begin(estimator=self.estimator, X=x, y=y)
+            self.context.call_on_fit_task_begin(estimator=self.estimator, **self.seen)
 
-    def iteration(self, x: Any, y: Any, fitted: Callable[[], dict[str, Any]]) -> bool:
-        """Say that an iteration has ended, with what the fit then is; return whether to stop."""
-        if self.context is None or not self.watched:
+    def begin_start(self) -> None:
+        """Say that training begins from the next of several starts."""
+        if self.watched and self.several and self.context is not None:
+            self.level, self.before = self.context.subcontext(task_name="start", max_subtasks=self.max_iter), None
+            self.level.call_on_fit_task_begin(estimator=self.estimator, **self.seen)
+
+    def end_start(self) -> bool:
+        """Say that training from a start has ended; return whether to begin no other."""
+        if not self.watched or not self.several or self.level is None:
             return False
-        task = self.context.subcontext(task_name="iteration")
-        task.call_on_fit_task_begin(estimator=self.estimator, X=x, y=y)
-        return bool(task.call_on_fit_task_end(estimator=self.estimator, X=x, y=y, reconstruction_attributes=fitted))
+        return bool(self.level.call_on_fit_task_end(estimator=self.estimator, **self.seen))
 
-    def end(self, x: Any, y: Any, fitted: Callable[[], dict[str, Any]]) -> None:
+    def iteration(self, fitted: Callable[[], dict[str, Any]]) -> bool:
+        """Say that an iteration has ended, with what the fit then is; return whether to stop."""
+        if not self.watched or self.level is None:
+            return False
+        task = self.level.subcontext(task_name="iteration")
+        task.call_on_fit_task_begin(estimator=self.estimator, **self.seen, reconstruction_attributes=self.before)
+        self.before = fitted
+        return bool(task.call_on_fit_task_end(estimator=self.estimator, **self.seen, reconstruction_attributes=fitted))
+
+    def end(self, fitted: Callable[[], dict[str, Any]]) -> None:
         """Say that the fit has ended."""
         if self.context is not None:
-            self.context.call_on_fit_task_end(estimator=self.estimator, X=x, y=y, reconstruction_attributes=fitted)
+            self.context.call_on_fit_task_end(estimator=self.estimator, **self.seen, reconstruction_attributes=fitted)
 
 
 class SharpnessMonitor:
     """Callback that records the largest eigenvalue of the Hessian while a network is trained.
 
-    ``MLPGradientRegressor(solver="gd").set_callbacks(monitor)``; scikit-learn 1.9 or later. Sample weights are not known to
-    callbacks, and workers of ``n_jobs`` keep their records to themselves.
+    ``MLPGradientRegressor(solver="gd").set_callbacks(monitor)``; scikit-learn 1.9 or later. Workers of ``n_jobs`` keep their
+    records to themselves.
 
     Parameters
     ----------
@@ -98,16 +122,24 @@ class SharpnessMonitor:
     def teardown(self, estimator: Any, context: Any) -> None:
         """Keep what was recorded."""
 
-    def on_fit_task_begin(self, estimator: Any, context: Any, **_: Any) -> None:
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Nothing to do yet."""
 
     def on_fit_task_end(
-        self, estimator: Any, context: Any, *, X: Any = None, y: Any = None, fitted_estimator: Any = None, **_: Any
+        self,
+        estimator: Any,
+        context: Any,
+        *,
+        X: Any = None,
+        y: Any = None,
+        metadata: dict[str, Any] | None = None,
+        fitted_estimator: Any = None,
     ) -> bool:
         """Record the sharpness after an iteration."""
         if context.task_name == "iteration" and fitted_estimator is not None:
             self._count += 1
             if self._count % self.every == 0:
                 self.iterations.append(self._count)
-                self.sharpness.append(fitted_estimator.diagnose(X, y).sharpness())
+                weight = (metadata or {}).get("sample_weight")
+                self.sharpness.append(fitted_estimator.diagnose(X, y, weight).sharpness())
         return False

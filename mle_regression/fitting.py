@@ -15,8 +15,9 @@ from mle_regression.linalg.exact import BITS, Fixed
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
-from mle_regression.rows.base import Rows, Totals, row_totals
+from mle_regression.rows.base import Block, Rows, Totals, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares, Solution, Status
 
@@ -173,12 +174,28 @@ def fitted_linear(
     return fitted
 
 
-def linear_attributes(params: Array, single_output: bool, centred: bool) -> dict[str, Any]:
-    """Return the attributes that predict from parameters (1 + p, m), the intercept first."""
-    coef, intercept = params[1:], params[0] if centred else np.zeros(params.shape[1])
+def attributes_on_the_way(
+    problem: LeastSquares, params: Array, k: int, noise: str, frequency: bool, single_output: bool
+) -> dict[str, Any]:
+    """Return the attributes that predict, and tell how likely rows are, from parameters (1 + p, m), the intercept first.
+
+    ``k`` is as in `pose_problem`. The noise is that of the residuals that the parameters leave.
+    """
+    coef, intercept = params[1:], params[0] if problem.centred else np.zeros(params.shape[1])
+
+    def cross(block: Block) -> Array:
+        residual = block.y - linear_map(block.x, coef, intercept)
+        return np.asarray(residual.T @ (residual if block.weights is None else block.weights[:, None] * residual))
+
+    totals = problem.totals
+    n = float(scale(totals.sum_weights, 2 * k)) if frequency else float(totals.n_rows)
+    covariance = scale(problem.rows.reduce(cross, np.add) / n, 2 * k)
+    variance = np.diagonal(covariance)
     return {
         "coef_": coef[:, 0] if single_output else coef.T,
         "intercept_": float(intercept[0]) if single_output else intercept,
+        "noise_variance_": float(variance[0]) if single_output else variance.copy(),
+        "_state": {"noise": noise, "noise_covariance": covariance, "frequency": frequency, "noise_free": False},
     }
 
 

@@ -14,7 +14,7 @@ from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.diagnostics import covariance
 from mle_regression.diagnostics.ridge_evidence import RidgeEvidence
-from mle_regression.fitting import evidence_of, fitted_linear, linear_attributes, pose_problem
+from mle_regression.fitting import attributes_on_the_way, evidence_of, fitted_linear, pose_problem
 from mle_regression.incremental import IncrementalFit
 from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import Array
@@ -205,8 +205,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         """
         self._check_options()
         solver = find_solver(self.solver, self.noise)
-        task = FitTask(self, self.max_iter if hasattr(solver, "minimise") else 0)
-        task.begin(X, y)
+        task = FitTask(self, X, y, sample_weight, self.max_iter if hasattr(solver, "minimise") else 0)
+        task.begin()
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)
             chosen: RidgeEvidence | None = None
@@ -220,13 +220,13 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
                         chosen = evidence_of(bare, direct.solve(bare), k, self.weight_type == "frequency")
                 problem, k = self._pose(data, float(self.alpha) if chosen is None else chosen.alpha)
                 with suitable_threads(*problem.rows.shape[:2]):
-                    solution = self._solve(problem, solver, task, X, y, data.single_output)
+                    solution = self._solve(problem, solver, task, k, data.single_output)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             self._assign(problem, solution, k, single_output=data.single_output, eps=data.eps)
             self.__dict__.pop("_sums", None)
             self._assign_evidence(chosen)
-        task.end(X, y, lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
+        task.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
 
     @property
@@ -267,7 +267,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             )
 
     def _solve(
-        self, problem: LeastSquares, solver: Solver | Iterative, task: FitTask, x: Any, y: Any, single_output: bool
+        self, problem: LeastSquares, solver: Solver | Iterative, task: FitTask, k: int, single_output: bool
     ) -> Solution:
         """Let the solver minimise, and callbacks follow it."""
         if not isinstance(solver, Iterative):
@@ -281,8 +281,10 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         def tell(iteration: int, params: Array, loss: float, norm: float) -> Status | None:
             if self.verbose and (iteration < 10 or iteration % max(1, self.max_iter // 20) == 0):
                 print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
-            stop = task.watched and task.iteration(
-                x, y, lambda: linear_attributes(params, single_output, problem.centred)
+            stop = task.iteration(
+                lambda: attributes_on_the_way(
+                    problem, params, k, self.noise, self.weight_type == "frequency", single_output
+                )
             )
             return Status.STOPPED if stop else None
 

@@ -17,8 +17,8 @@ from mle_regression.linalg.arrays import AnyArray
 from mle_regression.models.activations import find_activation
 from mle_regression.network_inference import NetworkInference
 from mle_regression.network_options import NetworkOptions
-from mle_regression.network_state import OPTIONAL, fitted_attributes, predicting, rows_to_watch
-from mle_regression.network_training import Trained, Training
+from mle_regression.network_state import OPTIONAL, attributes_on_the_way, fitted_attributes, rows_to_watch
+from mle_regression.network_training import Trained, Training, Watch
 from mle_regression.network_uncertainty import averaged, looked_round
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import Units
@@ -238,8 +238,10 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         options = NetworkOptions.of(self)
         if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
             raise ValueError("X_val and y_val (and weights for them) go together; pass both or none.")
-        task = FitTask(self, None if options.max_iter == "auto" else options.max_iter)
-        task.begin(X, y)
+        # Penalties by evidence are found in several walks, whose iterations have no common end.
+        known = options.max_iter != "auto" and not options.by_evidence
+        task = FitTask(self, X, y, sample_weight, options.max_iter if known else None, options.n_init)
+        task.begin()
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)
             seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
@@ -255,19 +257,19 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             units = self._units(data) if earlier is None else _units_of(earlier)
 
             def tell(here: Callable[[], tuple[NetworkObjective, AnyArray]]) -> bool:
-                return task.iteration(X, y, lambda: predicting(*here(), data.single_output))
+                return task.iteration(lambda: attributes_on_the_way(*here(), data, options))
 
-            watch = tell if task.watched else None
+            watch = Watch(tell, task.begin_start, task.end_start) if task.watched else None
             training = Training(options, data, held_out, units, network, checks.feature_names(self), watch)
             if earlier is None:
                 trained, others = training.best_of(seeds)
             else:
-                trained, others = training.from_start(earlier["theta"], rng, earlier["memory"]), []
+                trained, others = training.followed(earlier["theta"], rng, earlier["memory"])[0], []
             self._assign(trained, data, options)
             self._state |= looked_round(self._state, data, options, training.features)
             if options.ensemble and others:
                 self._average(others, data, options)
-        task.end(X, y, lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_state": self._state})
+        task.end(lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_state": self._state})
         return self
 
     @_where_it_goes_on

@@ -109,3 +109,33 @@ def predicting(objective: NetworkObjective, theta: AnyArray, single_output: bool
         "edge": np.nan,
     }
     return network_attributes(objective.network, theta, (of_x, of_y)) | {"_state": state}
+
+
+def attributes_on_the_way(
+    objective: NetworkObjective, theta: AnyArray, data: TrainingData, options: NetworkOptions
+) -> dict[str, Any]:
+    """Return the attributes that predict, and tell how likely rows are, from some parameters.
+
+    The objective is left as it is: the solver that walks on it goes on from what it has seen.
+    """
+    needed = predicting(objective, theta, data.single_output)
+    of_y = objective.rows.of_y
+    keep = slice(None) if data.weights is None else data.weights > 0
+    weights = None if data.weights is None else data.weights[keep]
+    residual = (data.y[keep] - of_y.center) / of_y.spread - objective.outputs(theta)
+    cross = residual.T @ (residual if weights is None else weights[:, None] * residual)
+    total = float(len(residual)) if weights is None else float(weights.sum())
+    noise = noise_of(cross / total, of_y.spread, weights, len(residual), 0.0, options.frequency)
+    variance = np.diagonal(noise.covariance) * of_y.spread**2
+    state = needed["_state"] | {
+        "noise": options.noise,
+        "noise_covariance": noise.covariance,
+        "output_unit": of_y.spread,
+        "noise_free": False,
+        "frequency": options.frequency,
+        "residual_dof": np.inf,
+    }
+    return needed | {
+        "_state": state,
+        "noise_variance_": float(variance[0]) if data.single_output else variance,
+    }

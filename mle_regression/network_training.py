@@ -30,8 +30,22 @@ _LM_WORK, _GRADIENT_WORK = 5e8, 5e7
 _THREADED_PRODUCT = 4_000_000
 _ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 
-# Called after an iteration with what tells the parameters there; returns whether to stop.
-Watch = Callable[[Callable[[], tuple[NetworkObjective, AnyArray]]], bool]
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who follows the training.
+
+    Attributes
+    ----------
+    iteration : callable
+        Called after an iteration with what tells the parameters there; returns whether to stop.
+    begin_start, end_start : callable
+        Called before and after training from a start; the latter returns whether to begin no other.
+    """
+
+    iteration: Callable[[Callable[[], tuple[NetworkObjective, AnyArray]]], bool]
+    begin_start: Callable[[], None]
+    end_start: Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ class Training:
         Of X and y.
     network : Network
     features : list of str
-    watch : callable or None
+    watch : Watch or None
     """
 
     options: NetworkOptions
@@ -97,11 +111,20 @@ class Training:
         found: list[Trained] = []
         for seed in seeds.spawn(self.options.n_init):
             rng = np.random.default_rng(seed)
-            found.append(self.from_start(self.network.initial(rng), rng, {}))
-            if found[-1].path.status in _ENDED_FROM_OUTSIDE:
+            trained, enough = self.followed(self.network.initial(rng), rng, {})
+            found.append(trained)
+            if enough or trained.path.status in _ENDED_FROM_OUTSIDE:
                 break
         best = int(np.argmax([trained.score for trained in found]))
         return found[best], found[:best] + found[best + 1 :]
+
+    def followed(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> tuple[Trained, bool]:
+        """Train from one start, and tell who follows of it; return also whether to begin no other."""
+        if self.watch is None:
+            return self.from_start(start, rng, memory), False
+        self.watch.begin_start()
+        trained = self.from_start(start, rng, memory)
+        return trained, self.watch.end_start()
 
     def from_start(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Trained:
         """Train from one start, and a solver's memory."""
@@ -179,7 +202,7 @@ class Training:
             if options.verbose and (iteration < 10 or iteration % max(1, control.max_iter // 20) == 0):
                 likelihood = "" if held_out is None else f", held-out log-likelihood {held_out.curve[-1]:.6g}"
                 print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}{likelihood}")
-            if self.watch is not None and self.watch(lambda: (objective, theta)):
+            if self.watch is not None and self.watch.iteration(lambda: (objective, theta)):
                 return Status.STOPPED
             return Status.EARLY_STOPPED if stop else None
 

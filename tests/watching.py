@@ -30,7 +30,7 @@ class Watcher:
             return False
         self.iterations += 1
         self.seen.append(fitted_estimator)
-        assert fitted_estimator.predict(X).shape == (len(X),)
+        assert len(fitted_estimator.predict(X)) == len(X)
         if self.iterations == self.interrupt_at:
             raise KeyboardInterrupt
         return self.iterations == self.stop_at
