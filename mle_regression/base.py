@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -13,6 +14,7 @@ from mle_regression import checks
 from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.registry import find_noise
+from mle_regression.storage import from_stored, to_stored
 
 
 class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -24,12 +26,20 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """
 
     _state: dict[str, Any]
+    # What this version reads of a stored fit.
+    _kept: ClassVar[Mapping[str, frozenset[str]]] = {}
 
     def _mean(self, x: Any) -> Array:
         raise AttributeError("a subclass predicts the mean")
 
     def _deviation(self, x: Any, noise_share: float) -> Array:
         raise AttributeError("a subclass knows the uncertainty of its mean")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return to_stored(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(from_stored(state, type(self), self._kept))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from mle_regression import checks
+from mle_regression import checks, storage
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.diagnostics import covariance
@@ -145,6 +145,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
     >>> round(model.log_likelihood_, 6)
     -4.889669
     """
+
+    _kept = storage.LINEAR
 
     def __init__(
         self,

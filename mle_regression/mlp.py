@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from mle_regression import checks
+from mle_regression import checks, storage
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.linalg.arrays import AnyArray
@@ -154,6 +154,8 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     >>> model.converged_, len(model.coefs_), model.coefs_[0].shape
     (True, 2, (10, 5))
     """
+
+    _kept = storage.NETWORK
 
     def __init__(
         self,

@@ -1,0 +1,161 @@
+"""Fits at rest: a file of another version is read, or refused with a sentence that says what to do."""
+
+import copy
+import io
+import pickle
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from mle_regression import MLELinearRegressor, MLPGradientRegressor, storage
+from mle_regression._version import __version__
+
+# Written before files had a format: {"linear", "batches", "network"}: fits to the "rows" (X, y).
+STORED = Path(__file__).parent / "data" / "fits_without_a_format"
+
+
+@pytest.fixture
+def stored():
+    return pickle.loads(STORED.with_suffix(".pkl").read_bytes())
+
+
+def pickled(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+def joblibbed(model):
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer)
+    buffer.seek(0)
+    return joblib.load(buffer)
+
+
+def skopsed(model):
+    skops = pytest.importorskip("skops.io")
+    text = skops.dumps(model)
+    return skops.loads(text, trusted=skops.get_untrusted_types(data=text))
+
+
+def frame(stored):
+    X, y = stored["rows"]
+    return pd.DataFrame(X, columns=["age", "bmi"]), y
+
+
+def assert_same_linear(model, fresh, X, y):
+    np.testing.assert_allclose(model.predict(X, return_std=True), fresh.predict(X, return_std=True), rtol=1e-12)
+    pd.testing.assert_frame_equal(model.coefficients(), fresh.coefficients(), rtol=1e-12)
+    assert model.log_likelihood(X, y) == pytest.approx(fresh.log_likelihood(X, y), rel=1e-12)
+    assert model.summary().to_text(100) == fresh.summary().to_text(100)
+    assert model.diagnose(X, y).report().to_text(100) == fresh.diagnose(X, y).report().to_text(100)
+
+
+def test_an_old_linear_fit_does_all_that_a_new_one_does(stored):
+    X, y = frame(stored)
+    model, fresh = stored["linear"], MLELinearRegressor().fit(X, y)
+    assert_same_linear(model, fresh, X, y)
+    for one in (model, fresh):
+        one.partial_fit(X[:5], y[:5])
+    assert_same_linear(model, fresh, X, y)
+
+
+def test_old_sums_go_on(stored):
+    X, y = frame(stored)
+    model = stored["batches"]
+    fresh = MLELinearRegressor().partial_fit(X[:20], y[:20]).partial_fit(X[20:], y[20:])
+    assert_same_linear(model, fresh, X, y)
+    for one in (model, fresh):
+        one.partial_fit(X[:5], y[:5])
+    model.merge(stored["batches"])
+    fresh.merge(fresh)
+    assert_same_linear(model, fresh, X, y)
+
+
+def test_an_old_network_does_all_that_a_new_one_does(stored):
+    X, y = frame(stored)
+    model = stored["network"]
+    fresh = clone(model).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), fresh.predict(X), rtol=1e-6)
+    np.testing.assert_allclose(
+        model.predict_interval(X, kind="mean"), fresh.predict_interval(X, kind="mean"), rtol=1e-5
+    )
+    assert model.log_likelihood(X, y) == pytest.approx(model.log_likelihood_, rel=1e-9)
+    assert model.diagnose(X, y).curvature().verdict == model.verdict_ == "minimum"
+    assert "minimum" in model.summary().to_text()
+    model.set_params(warm_start=True).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), fresh.predict(X), rtol=1e-6)
+    model.set_params(solver="adam").partial_fit(X, y)
+
+
+def test_an_old_file_of_skops(stored):
+    skops = pytest.importorskip("skops.io")
+    X, y = frame(stored)
+    file = STORED.with_suffix(".skops")
+    model = skops.load(file, trusted=skops.get_untrusted_types(file=file))
+    assert_same_linear(model, MLELinearRegressor().fit(X, y), X, y)
+
+
+def models(stored):
+    X, y = frame(stored)
+    yield MLELinearRegressor().fit(X, y)
+    yield MLELinearRegressor(alpha="evidence").fit(X, np.column_stack([y, y**2]))
+    yield MLELinearRegressor().partial_fit(X, y)
+    yield MLELinearRegressor(solver="sgd", max_iter=5, random_state=0).partial_fit(X, y)
+    yield MLPGradientRegressor((3,), early_stopping=False, random_state=0, alpha=0.1).fit(X, y)
+    yield MLPGradientRegressor((2,), alpha="evidence", random_state=0).fit(X, y)
+
+
+@pytest.mark.parametrize("save", [pickled, joblibbed, skopsed, copy.copy, copy.deepcopy])
+def test_round_trips(save, stored):
+    X, _ = frame(stored)
+    for model in [*models(stored), MLELinearRegressor(), MLPGradientRegressor()]:
+        again = save(model)
+        assert vars(again).keys() == vars(model).keys()
+        if model.__sklearn_is_fitted__() if hasattr(model, "__sklearn_is_fitted__") else hasattr(model, "coefs_"):
+            np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_fits_keep_what_the_list_of_a_format_says(stored):
+    for model in models(stored):
+        for name, keys in type(model)._kept.items():
+            assert name not in vars(model) or keys == vars(model)[name].keys()
+
+
+@pytest.mark.parametrize("save", [pickled, joblibbed, skopsed])
+def test_a_later_format_is_refused(save, stored, monkeypatch):
+    monkeypatch.setattr(
+        "mle_regression.base.to_stored", lambda state: storage.to_stored(state) | {"_format": 99, "_version": "9.9"}
+    )
+    for model in models(stored):
+        name = type(model).__name__
+        with pytest.raises(ValueError, match=rf"{name} was stored by mle_regression 9\.9 in format 99.*Update"):
+            save(model)
+
+
+@pytest.mark.parametrize("save", [pickled, joblibbed, skopsed])
+def test_a_format_that_lacks_something_is_refused(save, stored, monkeypatch):
+    def earlier(state):
+        file = {**storage.to_stored(state), "_format": 0, "_version": "0.1"}
+        for name in {"_state", "_sums"} & file.keys():
+            file[name] = {key: value for key, value in file[name].items() if key not in ("eps", "theta")}
+        return file
+
+    monkeypatch.setattr("mle_regression.base.to_stored", earlier)
+    for model in models(stored):
+        said = (
+            rf"stored by mle_regression 0\.1, in a format that version {__version__} does not read.* (eps|theta)\. Load"
+        )
+        with pytest.raises(ValueError, match=said):
+            save(model)
+
+
+def test_parameters_that_a_file_does_not_know_have_their_defaults(stored):
+    model = MLELinearRegressor(alpha=3.0)
+    file = storage.to_stored(vars(model))
+    del file["refine"], file["_format"], file["_version"]
+    again = MLELinearRegressor.__new__(MLELinearRegressor)
+    again.__setstate__(file)
+    assert again.get_params() == model.get_params()
