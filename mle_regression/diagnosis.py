@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mle_regression import checks
-from mle_regression.diagnostics.covariance import parameter_exponents
 from mle_regression.fit_on_rows import TRAINING, FitOnRows
+from mle_regression.linalg.geometry import parameter_exponents
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.reports.coefficients import blocks, coefficient_table, named_matrix

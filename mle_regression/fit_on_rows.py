@@ -10,13 +10,13 @@ import pandas as pd
 
 from mle_regression import checks
 from mle_regression.diagnostics import robust
-from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage_of, parameter_exponents
+from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage_of
 from mle_regression.diagnostics.fitted import FittedLinear, accurate_residuals
 from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
 from mle_regression.diagnostics.residual_tests.base import FitView, undefined
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.geometry import Geometry, inverse_root, parameter_exponents
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.linear import linear_map

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mle_regression.diagnostics.covariance import parameter_exponents
 from mle_regression.linalg.arrays import EPS, Array, IntArray
-from mle_regression.linalg.geometry import Geometry, full_factor, inverse_root
+from mle_regression.linalg.geometry import Geometry, inverse_root, scaled_factor
 from mle_regression.linalg.rank import Relation, default_tolerance, independent_columns, relations, spectrum
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
@@ -158,7 +157,6 @@ def scaled_condition(geometry: Geometry) -> float:
 
 def _unit_columns(geometry: Geometry) -> Array:
     """Return a factor of [1 | X] with columns of unit length."""
-    factor, shift = full_factor(geometry)
-    factor = scale(factor, shift - parameter_exponents(geometry))
+    factor = scaled_factor(geometry)
     lengths = column_norms(factor)
     return np.asarray(factor / np.where(lengths > 0, lengths, 1.0))

@@ -9,7 +9,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import accurate_product
-from mle_regression.linalg.geometry import Geometry, full_factor, inverse_root
+from mle_regression.linalg.geometry import Geometry, inverse_root, parameter_exponents, scaled_factor
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition
 from mle_regression.rows.base import Block, Rows
@@ -64,13 +64,8 @@ def unscaled_covariance(geometry: Geometry) -> Array:
 
 def cross_products(geometry: Geometry) -> Array:
     """Return XᵀWX + αI₀ over (intercept, coef), (c + p, c + p), in the units of X."""
-    factor, shift = full_factor(geometry)
-    return scale(factor.T @ factor, 2 * shift)
-
-
-def parameter_exponents(geometry: Geometry) -> IntArray:
-    """Exponents (c + p,) of the powers of two by which the columns of [1 | X] are divided."""
-    return np.asarray(np.r_[np.zeros(int(geometry.centred), dtype=np.int64), geometry.exponent])
+    factor, exponent = scaled_factor(geometry), parameter_exponents(geometry)
+    return scale(factor.T @ factor, exponent[:, None] + exponent)
 
 
 def whiten(geometry: Geometry, x: Array) -> Array:

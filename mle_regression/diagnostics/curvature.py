@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.linalg.lapack import dgejsv
 
-from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.geometry import Geometry, full_factor
-from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.geometry import Geometry, full_factor, parameter_exponents, scaled_factor
+from mle_regression.linalg.qr import triangular_factor
+from mle_regression.linalg.scaling import exponents, scale
 
 # One-sided Jacobi costs some tens of times an ordinary SVD; beyond this size it is used only where it is needed.
 _JACOBI_SIZE = 300
 _EASY_CONDITION = 1e4
+# Powers of two that lie between the sizes of columns: with so many between the smallest and the largest, a product of
+# two leaves float64; columns with so many between them share no digit of their singular values.
+_WIDE_RANGE, _GAP = 400, 60
 
 _REDUCTION = 1e-6
 
@@ -22,32 +27,51 @@ FLAT_MINIMUM = "flat minimum"
 NOT_STATIONARY = "not stationary"
 
 
-def hessian_eigenvalues(geometry: Geometry) -> Array:
-    """Eigenvalues of H = (2/N)(XᵀWX + αI₀) over (intercept, coef), in the units of X, ascending.
+@dataclass(frozen=True, slots=True)
+class HessianSpectrum:
+    """Eigenvalues (c + p,) of H = (2/N)(XᵀWX + αI₀) over (intercept, coef), ascending, and λmax/λmin.
 
-    They are squares of singular values of the triangular factor, found by one-sided Jacobi rotations with an error
-    relative to each (Drmač and Veselić, 2008): columns in units of 1e-9 and 1e9 do not blur them. Of a deficient rank
+    Attributes
+    ----------
+    eigenvalues : Array of shape (c + p,)
+        In the units of X; zero or infinite where they leave float64.
+    condition : float
+        Infinite where the rank is deficient, or the ratio beyond float64.
+    """
+
+    eigenvalues: Array
+    condition: float
+
+
+def hessian_spectrum(geometry: Geometry) -> HessianSpectrum:
+    """Spectrum of the Hessian in the units of X.
+
+    The eigenvalues are squares of singular values of the triangular factor, found by one-sided Jacobi rotations with an
+    error relative to each (Drmač and Veselić, 2008): columns in units of 1e-9 and 1e9 do not blur them. Of a deficient rank
     the missing ones are exactly zero. With a refined fit the small ones come from the inverse, where they are large.
     """
-    values, shift = _singular_values(geometry)
-    zeros = np.zeros(geometry.size - len(values))
-    eigenvalues = scale(2.0 / geometry.total * values**2, 2 * shift)
-    return np.sort(np.concatenate([zeros, eigenvalues]))
+    values, exponent = _singular_values(geometry)
+    eigenvalues = scale(2.0 / geometry.total * values**2, 2 * exponent)
+    condition = float(np.inf)
+    if values.size and geometry.rank == geometry.size:
+        condition = float(scale((values[0] / values[-1]) ** 2, 2 * int(exponent[0] - exponent[-1])))
+    return HessianSpectrum(np.sort(np.concatenate([np.zeros(geometry.size - len(values)), eigenvalues])), condition)
+
+
+def hessian_eigenvalues(geometry: Geometry) -> Array:
+    """Eigenvalues of H over (intercept, coef), in the units of X, ascending (see `hessian_spectrum`)."""
+    return hessian_spectrum(geometry).eigenvalues
 
 
 def condition_number(geometry: Geometry) -> float:
     """Return λmax/λmin of H; infinite where the rank is deficient, or the ratio beyond float64."""
-    values, _ = _singular_values(geometry)
-    if geometry.rank < geometry.size or not values.size:
-        return float(np.inf)
-    with np.errstate(over="ignore", divide="ignore"):
-        return float((values.max() / values.min()) ** 2)
+    return hessian_spectrum(geometry).condition
 
 
 def hessian(geometry: Geometry) -> Array:
     """Return H = (2/N)(XᵀWX + αI₀) over (intercept, coef), (c + p, c + p), in the units of X."""
-    factor, shift = full_factor(geometry)
-    return scale(2.0 / geometry.total * (factor.T @ factor), 2 * shift)
+    factor, exponent = scaled_factor(geometry), parameter_exponents(geometry)
+    return scale(2.0 / geometry.total * (factor.T @ factor), exponent[:, None] + exponent)
 
 
 def hessian_eigenvectors(geometry: Geometry) -> Array:
@@ -90,19 +114,21 @@ class Descent:
     iterations: float
 
 
-def descent(eigenvalues: Array) -> Descent:
-    """Return steps and speed of gradient descent; in a flat valley, along the directions that are not flat."""
-    positive = eigenvalues[eigenvalues > 0]
-    if not positive.size:
+def descent(eigenvalues: Array, rank: int | None = None) -> Descent:
+    """Return steps and speed of gradient descent; in a flat valley, along the directions that are not flat.
+
+    ``rank`` of the eigenvalues (k,), ascending, are none of them zero but for underflow; those above zero, if None.
+    """
+    curved = eigenvalues[eigenvalues > 0] if rank is None else eigenvalues[len(eigenvalues) - rank :]
+    if not curved.size:
         return Descent(np.inf, np.inf, 0.0, 0.0)
-    low, high = float(positive.min()), float(positive.max())
+    low, high = float(curved.min()), float(curved.max())
+    share = low / high if high < np.inf else float(low == high)
+    # log((high - low)/(high + low)) without the cancellation that a large condition number brings.
+    log_rate = float(np.log1p(-2.0 * share / (1.0 + share))) if share < 1.0 else -np.inf
+    iterations = 1.0 if log_rate == -np.inf else float(np.ceil(np.log(_REDUCTION) / log_rate)) if log_rate else np.inf
     with np.errstate(over="ignore"):
-        # log((high - low)/(high + low)) without the cancellation that a large condition number brings.
-        log_rate = float(np.log1p(-2.0 * low / (low + high))) if high > low else -np.inf
-        iterations = (
-            1.0 if log_rate == -np.inf else float(np.ceil(np.log(_REDUCTION) / log_rate)) if log_rate else np.inf
-        )
-        return Descent(float(2.0 / high), float(2.0 / (low + high)), (high - low) / (high + low), iterations)
+        return Descent(2.0 / high, 2.0 / high / (1.0 + share), (1.0 - share) / (1.0 + share), iterations)
 
 
 def verdict(geometry: Geometry) -> str:
@@ -110,16 +136,18 @@ def verdict(geometry: Geometry) -> str:
     return UNIQUE_MINIMUM if geometry.rank == geometry.size else FLAT_MINIMUM
 
 
-def _singular_values(geometry: Geometry) -> tuple[Array, int]:
-    """Nonzero singular values of the factor of [1 | X], divided by ``2**shift``, and that shift."""
-    factor, shift = full_factor(geometry)
-    values = graded_singular_values(factor)
-    if geometry.root.size and geometry.rank == geometry.size:
-        exponent = np.r_[np.zeros(int(geometry.centred), dtype=np.int64), geometry.exponent]
-        inverse = np.sort(1.0 / graded_singular_values(scale(geometry.root.T, shift - exponent)))[::-1]
-        middle = np.sqrt(values[0]) * np.sqrt(inverse[-1])
-        values = np.where(values > middle, values, inverse)
-    return values, shift
+def _singular_values(geometry: Geometry) -> tuple[Array, IntArray]:
+    """Nonzero singular values of the factor of [1 | X], descending, as numbers about one and powers of two."""
+    exponent = parameter_exponents(geometry)
+    values, power = _graded(scaled_factor(geometry), exponent)
+    if not geometry.root.size or geometry.rank < geometry.size:
+        return values, power
+    inverse, inverse_power = _graded(geometry.root.T, -exponent)
+    inverse, inverse_power = 1.0 / inverse[::-1], -inverse_power[::-1]
+    size = np.log2(values) + power
+    middle = 0.5 * (size[0] + np.log2(inverse[-1]) + inverse_power[-1])
+    large = size > middle
+    return np.where(large, values, inverse), np.where(large, power, inverse_power)
 
 
 def graded_singular_values(a: Array) -> Array:
@@ -132,13 +160,48 @@ def graded_singular_values(a: Array) -> Array:
     >>> bool(np.allclose(values, np.sqrt(2) * np.array([1.0, 1e-200]), rtol=1e-15, atol=0))
     True
     """
-    tall = a if a.shape[0] >= a.shape[1] else a.T
-    if tall.shape[1] == 0:
-        return np.zeros(0)
+    return scale(*_graded(a, np.zeros(a.shape[1], dtype=np.int64)))
+
+
+def _graded(a: Array, exponent: IntArray) -> tuple[Array, IntArray]:
+    """Singular values (k,) of ``a * 2**exponent`` (n, k), descending: factors, and exponents (k,) of powers of two.
+
+    Where columns are too far apart for one decomposition, those that follow a gap of 60 powers of two change the singular
+    values before it by less than a part in 2**120; theirs are those of the corresponding block of a triangular factor.
+    """
+    if a.shape[0] < a.shape[1]:
+        # Of a deficient rank: rows of about one size, of the units of the largest column.
+        top = int(exponent.max(initial=0))
+        return _graded(scale(a, exponent - top).T, np.full(len(a), top))
+    size = exponent + exponents(np.abs(a).max(axis=0, initial=0.0))
+    if not size.size:
+        return np.zeros(0), size
+    top = int(size.max())
+    if top - int(size.min()) <= _WIDE_RANGE:
+        values = _of_one_range(scale(a, exponent - top))
+        return values, np.full(len(values), top)
+    order = np.argsort(-size, kind="stable")
+    size = size[order]
+    upper = triangular_factor(scale(a[:, order], exponent[order] - size))
+    starts = np.r_[0, 1 + np.flatnonzero(size[:-1] - size[1:] >= _GAP)]
+    parts, powers = [], []
+    for lo, hi in pairwise([*starts.tolist(), len(size)]):
+        parts.append(_by_jacobi(scale(upper[lo:hi, lo:hi], size[lo:hi] - size[lo])))
+        powers.append(np.full(hi - lo, size[lo]))
+    return np.concatenate(parts), np.concatenate(powers)
+
+
+def _of_one_range(tall: Array) -> Array:
+    """Singular values of a (n, k), n ≥ k, whose squares stay in float64; by Jacobi where it is small or ill-conditioned."""
     if tall.shape[1] > _JACOBI_SIZE:
         values = np.asarray(np.linalg.svd(tall, compute_uv=False))
         if values[-1] * _EASY_CONDITION > values[0]:
             return values
+    return _by_jacobi(tall)
+
+
+def _by_jacobi(tall: Array) -> Array:
+    """Singular values of a (n, k), n ≥ k, by one-sided Jacobi rotations."""
     values, _, _, work, _, info = dgejsv(tall, joba=0, jobu=3, jobv=3)
     if info != 0:
         return np.asarray(np.linalg.svd(tall, compute_uv=False))

@@ -57,21 +57,30 @@ class Geometry:
 
 def inverse_root(geometry: Geometry) -> Array:
     """Return the root (c + p, r) of the inverse over (intercept, coef), for columns divided by ``2**exponent``."""
-    if geometry.root.size:
+    if len(geometry.root):
         return geometry.root
     inverse = inverse_triangle(geometry.factor)
     return with_intercept(inverse, geometry.mean, geometry.total) if geometry.centred else inverse
 
 
+def scaled_factor(geometry: Geometry) -> Array:
+    """Return a factor (c + k, c + p) of the matrix, in columns of [1 | X] divided by powers of two."""
+    if not geometry.centred:
+        return geometry.factor
+    first = np.sqrt(geometry.total) * np.r_[1.0, geometry.mean]
+    return np.vstack([first, np.hstack([np.zeros((len(geometry.factor), 1)), geometry.factor])])
+
+
+def parameter_exponents(geometry: Geometry) -> IntArray:
+    """Exponents (c + p,) of the powers of two by which the columns of [1 | X] are divided."""
+    return np.asarray(np.r_[np.zeros(int(geometry.centred), dtype=np.int64), geometry.exponent])
+
+
 def full_factor(geometry: Geometry) -> tuple[Array, int]:
     """Return a factor (c + k, c + p) of the matrix in the units of X, divided by ``2**shift``, and that shift."""
-    exponent = np.r_[np.zeros(int(geometry.centred), dtype=np.int64), geometry.exponent]
+    exponent = parameter_exponents(geometry)
     shift = int(exponent.max(initial=0))
-    factor = geometry.factor
-    if geometry.centred:
-        first = np.sqrt(geometry.total) * np.r_[1.0, geometry.mean]
-        factor = np.vstack([first, np.hstack([np.zeros((len(factor), 1)), factor])])
-    return scale(factor, exponent - shift), shift
+    return scale(scaled_factor(geometry), exponent - shift), shift
 
 
 def geometry_of(triangle: Triangle, centred: bool, alpha: float, root: Array | None = None) -> Geometry:

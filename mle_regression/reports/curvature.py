@@ -104,14 +104,15 @@ class CurvatureReport:
 
 def curvature_report(geometry: Geometry, names: Sequence[str], rates: tuple[float, float]) -> CurvatureReport:
     """Report on the curvature that a geometry has, and on the ``rates`` of the solver that made the fit."""
-    values = curvature.hessian_eigenvalues(geometry)
+    spectrum = curvature.hessian_spectrum(geometry)
+    values = spectrum.eigenvalues
     vectors = curvature.hessian_eigenvectors(geometry)
-    steps = curvature.descent(values)
+    steps = curvature.descent(values, geometry.rank)
     return CurvatureReport(
         hessian=named_matrix(curvature.hessian(geometry), names),
         eigenvalues=values,
         eigenvectors=pd.DataFrame(vectors, index=pd.Index(list(names), name="parameter")),
-        condition_number=curvature.condition_number(geometry),
+        condition_number=spectrum.condition,
         verdict=curvature.verdict(geometry),
         stable_step=steps.stable_step,
         optimal_step=steps.optimal_step,

@@ -14,7 +14,7 @@ from mle_regression.diagnostics.collinearity import (
     near_dependencies,
     scaled_condition,
 )
-from mle_regression.diagnostics.curvature import condition_number, descent, hessian_eigenvalues
+from mle_regression.diagnostics.curvature import descent, hessian_spectrum
 from mle_regression.diagnostics.fitted import FittedLinear
 from mle_regression.reports.coefficients import coefficient_table
 from mle_regression.reports.dependencies import describe_near_dependency
@@ -106,22 +106,23 @@ def solver_line(optimum: Optimum) -> str:
 
 def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
     """Eigenvalues, conditions, verdict and the digits to expect."""
-    values = hessian_eigenvalues(fit.geometry)
+    spectrum = hessian_spectrum(fit.geometry)
+    values = spectrum.eigenvalues
     if len(values) <= 2 * _SHOWN_EIGENVALUES:
         shown = "  ".join(f"{value:.3g}" for value in values)
     else:
         low, high = values[:_SHOWN_EIGENVALUES], values[-_SHOWN_EIGENVALUES:]
         shown = "  ".join([*(f"{v:.3g}" for v in low), "…", *(f"{v:.3g}" for v in high)])
     digits = "0: not determined" if optimum.verdict != "unique minimum" else f"{_computed_digits(fit, optimum):.0f}"
-    steps = descent(values)
+    steps = descent(values, fit.geometry.rank)
     return [
         ("verdict", optimum.verdict),
         ("eigenvalues of the Hessian", shown),
-        ("condition number", f"{condition_number(fit.geometry):.3g}"),
+        ("condition number", f"{spectrum.condition:.3g}"),
         ("condition of [1 X], columns of unit length", f"{scaled_condition(fit.geometry):.3g}"),
         ("correct digits expected", digits),
         ("digits if X was rounded when stored", f"{_data_digits(fit):.0f}"),
-        ("gradient descent, optimal step", f"{steps.iterations:.3g} iterations to 1e-6"),
+        ("gradient descent, optimal step", f"{steps.iterations:.3g} iteration{'s' * (steps.iterations != 1)} to 1e-6"),
     ]
 
 
