@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from scipy.stats import chi2
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -147,6 +148,7 @@ def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) ->
     """
     if not models:
         raise ValueError("models is empty; pass at least one, such as {'linear': MLELinearRegressor()}.")
+    X = X.tocsr() if sp.issparse(X) else X  # of the sparse formats, not all can be cut into folds
     outputs = np.asarray(y, dtype=np.float64)
     rows = {name: _in_sample(model, X, y, outputs) for name, model in models.items()}
     if cv is not None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.stats import norm
 from sklearn.datasets import load_diabetes
 from sklearn.dummy import DummyRegressor
@@ -35,6 +36,18 @@ def test_the_same_model_gets_the_same_numbers(frame):
     assert table.loc["mean", "r2"] == pytest.approx(0, abs=1e-12)
     assert table.loc["mean", "log_likelihood"] == pytest.approx(norm(np.mean(y), np.std(y)).logpdf(y).sum())
     assert (table["fit_time"] > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["array", "matrix"])
+@pytest.mark.parametrize("form", ["bsr", "coo", "csc", "csr", "dia", "dok", "lil"])
+def test_every_sparse_format(form, kind, rng):
+    X = np.triu(np.tril(rng.standard_normal((60, 4)), 2), -40)
+    y = X @ np.arange(4) + rng.standard_normal(60)
+    folds = KFold(4, shuffle=True, random_state=0)
+    table = compare_models({"ours": MLELinearRegressor()}, getattr(sp, f"{form}_{kind}")(X), y, cv=folds)
+    dense = compare_models({"ours": MLELinearRegressor()}, X, y, cv=folds)
+    numbers = [t.drop(columns="fit_time").to_numpy(dtype=float) for t in (table, dense)]
+    np.testing.assert_allclose(*numbers, rtol=1e-10)
 
 
 def test_held_out_columns_are_optional_and_models_stay_unfitted():

@@ -1,6 +1,7 @@
 """Iterative solvers: they reach the direct solution, at the rate of theory, or say why not."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -174,6 +175,21 @@ def test_batch_gradients_add_up_to_the_gradient(rng, weighted):
     v = rng.standard_normal(6)
     change = objective.value_and_gradient(theta + v)[1] - gradient
     np.testing.assert_allclose(objective.hessian_products(theta)(v), change, rtol=1e-9)
+
+
+@pytest.mark.parametrize("density", [0.001, 0.005, 0.05])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("as_dense", [False, True])
+def test_automatic_steps_of_sgd_bear_columns_of_few_and_large_entries(density, weighted, as_dense, rng):
+    X = sp.random(4000, 40, density, random_state=3, format="csr")
+    y = X @ rng.standard_normal(40) + 0.1 * rng.standard_normal(4000)
+    weights = rng.uniform(0, 3, 4000) ** 2 if weighted else None
+    direct = MLELinearRegressor().fit(X, y, weights)
+    model = MLELinearRegressor(solver="sgd", random_state=0, max_iter=100, tol=1e-4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X.toarray() if as_dense else X, y, weights)
+    assert model.loss_curve_[-1] == pytest.approx(direct.loss_curve_[-1], rel=1e-3)
 
 
 def test_warning_tells_how_many_more(rng):

@@ -16,6 +16,7 @@ from mle_regression.linalg.gram import Moments, block_moments, fold_gram
 from mle_regression.linalg.precondition import triangular_preconditioner
 from mle_regression.linalg.qr import stack_factors
 from mle_regression.linalg.scaling import column_norms, exponents
+from mle_regression.linalg.triangle import exceeds_condition, reciprocal_condition
 
 floats = st.floats(-1e100, 1e100, allow_nan=False).filter(lambda v: v == 0 or abs(v) > 1e-100)
 
@@ -151,3 +152,23 @@ def test_products_with_a_long_inner_dimension_are_exact(rng):
     a = rng.integers(-(2**50), 2**50, (20_000, 2)).astype(float)
     exact = a.astype(int).astype(object).T @ a.astype(int).astype(object)
     assert (as_fractions(fixed(a).times(fixed(a))) == exact).all()
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+@pytest.mark.parametrize("kappa", [1.0, 20.0, 1e3, 1e9])
+def test_condition_of_a_triangle(size, kappa, rng):
+    upper = np.linalg.qr(conditioned(size, size, kappa) if size > 1 else np.array([[kappa]]), mode="r")
+    condition = np.linalg.cond(upper)
+    assert not exceeds_condition(upper, 1.3 * condition)
+    assert exceeds_condition(upper, condition / 1.3 if condition > 1.3 else 0.9)
+
+
+def test_condition_of_dummies_is_that_of_the_two_norm(rng):
+    levels = 1500
+    # Centred dummies of as many rows each, the first left out: I - 11'/L, whose condition is √L.
+    upper = np.linalg.cholesky(np.eye(levels - 1) - 1.0 / levels).T
+    assert 1.0 / reciprocal_condition(upper) > 1e3
+    assert not exceeds_condition(upper, 1.05 * levels**0.5)
+    assert exceeds_condition(upper, 0.95 * levels**0.5)
+    assert exceeds_condition(np.diag([1.0, 0.0]), 1e6)
+    assert exceeds_condition(np.ones((1, 2)), 1e6)

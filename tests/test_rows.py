@@ -33,6 +33,9 @@ LAYOUTS = {
     "csc": sp.csc_array,
     "csr_matrix": sp.csr_matrix,
     "coo": sp.coo_array,
+    "bsr": sp.bsr_matrix,
+    "lil": sp.lil_array,
+    "dok": sp.dok_matrix,
     "int64 csr": lambda X: sp.csr_array(X.astype(np.int64)),
     "list": lambda X: X.tolist(),
 }
@@ -50,6 +53,19 @@ def test_layout_changes_nothing(layout, weighted, solver, rng):
     np.testing.assert_allclose(model.standard_errors_, truth.standard_errors_, rtol=1e-14)
     np.testing.assert_allclose(model.predict(stored), truth.predict(X), rtol=1e-12)
     np.testing.assert_allclose(model.predict(stored, return_std=True)[1], truth.predict(X, return_std=True)[1])
+
+
+def test_dense_blocks_of_a_sparse_matrix_keep_to_eight_megabytes():
+    rows = as_rows(sp.random(300, 40_000, density=1e-3, format="csr", random_state=0), np.zeros((300, 1)))
+    sizes = []
+    assert rows.map(lambda block: sizes.append(block.x.nbytes) or block.y, dense=True).shape == (300, 1)
+    assert max(sizes) <= 8 << 20
+    assert len(rows.sample(256)) * 40_001 * 8 <= 9 << 20
+    # A sum of the size p² may take blocks that are not lower than a square.
+    tall = as_rows(sp.random(5000, 800, density=1e-2, format="csr", random_state=0), np.zeros((5000, 1)))
+    heights = tall.reduce(lambda block: [len(block.y)], lambda a, b: a + b, dense=True, tall=True)
+    assert min(heights[:-1]) == 1600
+    assert sum(heights) == 5000
 
 
 def test_read_only_memory_map(tmp_path, rng):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,9 @@ from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
 from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import column_norms, exponents, scale
+
+# Steps of power iteration for a condition in the 2-norm, and vectors that are iterated together.
+_POWER_STEPS, _VECTORS = 8, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,34 @@ def reciprocal_condition(r: Array) -> float:
         return 1.0
     rcond, _ = dgecon(r, float(np.abs(r).sum(axis=0).max()))
     return float(rcond)
+
+
+def exceeds_condition(r: Array, bound: float) -> bool:
+    """Tell whether the condition ``‖r‖ ‖r⁻¹‖`` of an upper triangle is above a bound.
+
+    The estimate in the 1-norm costs least, but columns that are not far from orthogonal, as those of dummies are, may have
+    √p times the condition there that they have in the 2-norm. Where it is above, the 2-norm is asked: by power iteration,
+    O(p²) a step, on a few vectors at once so that none of the extreme directions is missed by all of them.
+    """
+    rcond = reciprocal_condition(r)
+    if rcond * bound >= 1:
+        return False
+    # ‖a‖₂ is no less than ‖a‖₁ / √p, of a triangle and of its inverse.
+    if rcond == 0 or rcond * bound * r.shape[1] < 1:
+        return True
+    vectors = np.random.default_rng(0).standard_normal((r.shape[1], _VECTORS))
+    largest = _power(lambda v: r.T @ (r @ v), vectors)
+    inverse = _power(lambda v: dtrtrs(r, dtrtrs(r, v, trans=1)[0])[0], vectors)
+    return not np.sqrt(largest * inverse) <= bound
+
+
+def _power(product: Callable[[Array], Array], vectors: Array) -> float:
+    """Return about the largest eigenvalue of a positive definite matrix, by power iteration on vectors (p, k)."""
+    value = 0.0
+    for _ in range(_POWER_STEPS):
+        vectors = product(vectors / np.linalg.norm(vectors, axis=0))
+        value = float(np.linalg.norm(vectors, axis=0).max())
+    return value
 
 
 def inverse_triangle(r: Array) -> Array:

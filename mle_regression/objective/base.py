@@ -53,6 +53,10 @@ class BatchObjective(Objective, Protocol):
         """Return estimates of J and of its gradient (P,), unbiased the latter; the array is good until the next call."""
         ...
 
+    def batch_curvature(self, size: int) -> float:
+        """Return by how much the drawing of batches of a size adds to the largest curvature, in the mean; 0 if not known."""
+        ...
+
     def after_pass(self, theta: AnyArray) -> tuple[float, Array] | None:
         """Return J and its gradient if they cost much less than a pass over the rows, else None."""
         ...

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import Array, IntArray, Product
 from mle_regression.linalg.scaling import column_norms, scale
@@ -98,7 +99,7 @@ class LinearObjective(QuadraticObjective):
         α in these coordinates.
     """
 
-    x: object = None
+    x: Any = None
     y: Array = field(default_factory=lambda: np.zeros((0, 0)))
     weights: Array | None = None
     exponent: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -128,7 +129,7 @@ class LinearObjective(QuadraticObjective):
         """Return ``[√W X̂; √penalty] v``, (n + p) · m numbers, for a direction v (P,): X̂ the standardised columns."""
         by_column, column_mean, _, _ = self._unit
         table = direction.reshape(-1, self.target.shape[1])
-        upper = np.asarray(self.x @ (by_column[:, None] * table)) - column_mean @ table  # type: ignore[operator]
+        upper = np.asarray(self.x @ (by_column[:, None] * table)) - column_mean @ table
         return np.concatenate([(self._sqrt_weights * upper).ravel(), (np.sqrt(self.penalty)[:, None] * table).ravel()])
 
     def transposed(self, image: Array) -> Array:
@@ -137,7 +138,7 @@ class LinearObjective(QuadraticObjective):
         m = self.target.shape[1]
         upper = self._sqrt_weights * image[: len(self.y) * m].reshape(-1, m)
         lower = np.sqrt(self.penalty)[:, None] * image[len(self.y) * m :].reshape(-1, m)
-        product = np.asarray(self.x.T @ upper)  # type: ignore[attr-defined]
+        product = np.asarray(self.x.T @ upper)
         return np.asarray(by_column[:, None] * product - np.outer(column_mean, upper.sum(axis=0)) + lower).ravel()
 
     def residual_at(self, theta: Array) -> Array:
@@ -160,7 +161,7 @@ class LinearObjective(QuadraticObjective):
         """Return NaN and an unbiased estimate (P,) of the gradient from a slice of the rows."""
         by_column, column_mean, by_output, output_mean = self._unit
         table = theta.reshape(-1, self.target.shape[1])
-        x = self.x[batch]  # type: ignore[index]
+        x = self.x[batch]
         constant = output_mean - column_mean @ table
         residual = self.y[batch] * by_output - np.asarray(x @ (by_column[:, None] * table)) - constant
         weight = float(len(residual))
@@ -173,9 +174,30 @@ class LinearObjective(QuadraticObjective):
         gradient = by_column[:, None] * np.asarray(x.T @ residual) - np.outer(column_mean, residual.sum(axis=0))
         return np.nan, np.asarray(-2.0 * share * gradient + 2.0 * self.penalty[:, None] * table).ravel()
 
+    def batch_curvature(self, size: int) -> float:
+        """Return R²/size, R² the largest over the columns j of ``2n Σᵢ wᵢ² ‖x̂ᵢ‖² x̂ᵢⱼ²``, of rows x̂ᵢ in these coordinates.
+
+        It is the R² of ``E ‖g‖² ggᵀ ≼ R² E ggᵀ`` for the rows' own gradients, on the diagonal; of Gaussian rows about twice
+        the number of columns.
+        """
+        by_column, mean, _, _ = self._unit
+        weights = np.ones(len(self.y)) if self.weights is None else self.weights
+        lengths = _weighted_squares(self.x, by_column**2) - 2.0 * np.asarray(self.x @ (by_column * mean)) + mean @ mean
+        v = len(self.y) * weights**2 * np.maximum(lengths, 0.0)
+        cross = np.asarray(self.x.T @ v)
+        moments = by_column**2 * _weighted_squares(self.x.T, v) - 2.0 * by_column * mean * cross + mean**2 * v.sum()
+        return float(2.0 * moments.max(initial=0.0)) / size
+
     def after_pass(self, theta: Array) -> tuple[float, Array]:
         """Return J and its gradient, from the triangle."""
         return self.value_and_gradient(theta)
+
+
+def _weighted_squares(x: Any, weights: Array) -> Array:
+    """Return ``Σⱼ weightsⱼ xᵢⱼ²`` (n,) of a dense or sparse x (n, p), which is not copied as a whole if dense."""
+    if sp.issparse(x):
+        return np.asarray(x.multiply(x) @ weights)
+    return np.asarray(np.einsum("ij,ij,j->i", x, x, weights, dtype=np.float64))
 
 
 def quadratic_objective(triangle: Triangle) -> QuadraticObjective:

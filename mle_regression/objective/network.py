@@ -274,6 +274,10 @@ class NetworkObjective:
             loss += 0.5 * float(shrink @ theta)
         return loss, gradient
 
+    def batch_curvature(self, size: int) -> float:
+        """Return 0: it is not known, since the Hessian changes."""
+        return 0.0
+
     def after_pass(self, theta: AnyArray) -> None:
         """Note the residuals' cross-products over the pass; return nothing, as looking at J costs a third of a pass."""
         self.cross = self._of_pass / self._pass_weight

@@ -45,10 +45,13 @@ class Rows(Protocol):
         """Numbers of rows n, features p and outputs m, rows of weight zero included."""
         ...
 
-    def reduce(self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False) -> T:
+    def reduce(
+        self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False, tall: bool = False
+    ) -> T:
         """Return the sum of ``map_block`` over all blocks; ``combine`` is associative and may reuse its first argument.
 
-        ``dense=True`` asks for blocks whose ``x`` is a dense array, which a sparse home then cuts smaller.
+        ``dense=True`` asks for blocks whose ``x`` is a dense array, which a sparse home then cuts smaller; ``tall=True`` for
+        blocks of no fewer than 2p rows where there are as many, for sums whose own size and cost grow like p².
         """
         ...
 

@@ -43,7 +43,9 @@ class DenseRows:
         """Numbers of rows, features and outputs."""
         return self.x.shape[0], self.x.shape[1], self.y.shape[1]
 
-    def reduce(self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False) -> T:
+    def reduce(
+        self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False, tall: bool = False
+    ) -> T:
         """Sum over cache-sized blocks, in threads where the rows are many enough to pay for them."""
         return reduce(combine, self._each(lambda blocks: fold(blocks, map_block, combine)))
 

@@ -38,23 +38,29 @@ class SparseRows:
         """Numbers of rows, features and outputs."""
         return self.x.shape[0], self.x.shape[1], self.y.shape[1]
 
-    def reduce(self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False) -> T:
-        """Sum over blocks of rows, sparse ones or, with ``dense``, arrays of at most about eight megabytes."""
-        return fold(self._blocks(dense), map_block, combine)
+    def reduce(
+        self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False, tall: bool = False
+    ) -> T:
+        """Sum over blocks of rows, sparse ones or, with ``dense``, arrays of at most about eight megabytes.
+
+        With ``tall`` these have 2p rows at least, so that their memory is 2p² numbers: no more than that of the sum.
+        """
+        return fold(self._blocks(dense, tall), map_block, combine)
 
     def map(self, function: Callable[[Block], Array], *, dense: bool = False) -> Array:
         """Apply ``function`` to blocks of rows, sparse ones or, with ``dense``, arrays."""
         return np.concatenate([function(block) for block in self._blocks(dense)])
 
     def sample(self, size: int) -> Array:
-        """Return about ``size`` rows of [X | y], spread evenly."""
+        """Return about ``size`` rows of [X | y], spread evenly; of very many columns fewer rows, for memory's sake."""
+        size = min(size, max(2, _DENSE_BLOCK_SIZE // max(1, self.x.shape[1])))
         pick = np.arange(self.x.shape[0])[evenly(self.x.shape[0], size)]
         return np.hstack([self.x[pick].toarray(), self.y[pick]])
 
-    def _blocks(self, dense: bool) -> Iterator[Block]:
+    def _blocks(self, dense: bool, tall: bool = False) -> Iterator[Block]:
         n, p, _ = self.shape
         if dense:
-            width = max(_DENSE_BLOCK_SIZE // max(1, p), 2 * p, 1)
+            width = max(_DENSE_BLOCK_SIZE // max(1, p), 2 * p if tall else 0, 1)
         else:
             width = max(1, n * _SPARSE_BLOCK_NONZEROS // max(1, self.x.nnz))
         starts = spans(n, min(width, n), 1)[0]

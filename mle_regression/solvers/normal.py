@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -16,14 +16,15 @@ from mle_regression.linalg.rank import has_full_rank
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import (
     Triangle,
+    exceeds_condition,
     inverse_triangle,
-    reciprocal_condition,
     triangle_of_factor,
     triangle_of_moments,
 )
 from mle_regression.solvers.base import LeastSquares, Options, Solution
 from mle_regression.solvers.direct import Polish, conclude
 from mle_regression.solvers.passes import sum_exact, sum_moments
+from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
 from mle_regression.solvers.svd import SingularValues
 
 # Cholesky of the Gram matrix leaves standard errors with a relative error of about eps times the square of the condition;
@@ -39,8 +40,9 @@ class NormalEquation(Options):
     """Solve the normal equation, one Newton step of the quadratic objective.
 
     Gram matrix of equilibrated, centred columns in one pass over the rows; Cholesky; one residual pass that restores what
-    the Gram matrix rounded away, left out where that is nothing. Where the columns are ill-conditioned the Gram matrix is
-    summed without rounding, and the equation is solved as exactly; a singular one is left to the singular values.
+    the Gram matrix rounded away, left out where that is nothing. Where the columns are ill-conditioned a fit that is refined
+    sums the Gram matrix without rounding and solves the equation as exactly, a singular one left to the singular values; one
+    that is not refined is left to QR.
     """
 
     name: ClassVar[str] = "normal"
@@ -55,17 +57,20 @@ class NormalEquation(Options):
         triangle = cholesky(problem, moments, frame)
         if triangle is not None:
             return conclude(problem, triangle, frame, self.name, polish_for(problem, triangle))
+        if not problem.refine:
+            triangle, frame = reduce_by_qr(problem, frame)
+            return conclude(problem, triangle, frame, TallSkinnyQR.name, polish_for_qr(problem))
         triangle = _exact_triangle(problem, moments, frame)
         if triangle is None or not has_full_rank(triangle, problem.tolerance):
             return SingularValues().solve(problem)
-        return conclude(replace(problem, refine=True), triangle, frame, self.name, Polish.RESIDUALS)
+        return conclude(problem, triangle, frame, self.name, Polish.RESIDUALS)
 
 
 def cholesky(problem: LeastSquares, moments: Moments, frame: Frame) -> Triangle | None:
     """Cholesky triangle of the moments; None where they are not safely positive definite."""
     totals, p = problem.totals, problem.rows.shape[1]
     triangle = triangle_of_moments(moments, frame, p, totals.sum_weights, problem.centred, problem.alpha)
-    if triangle is None or reciprocal_condition(triangle.r) * WELL_CONDITIONED < 1:
+    if triangle is None or exceeds_condition(triangle.r, WELL_CONDITIONED):
         return None
     return triangle
 
@@ -80,8 +85,8 @@ def polish_for(problem: LeastSquares, triangle: Triangle) -> Polish:
     left = np.diagonal(triangle.tail)
     total = left + np.einsum("ij,ij->j", triangle.z, triangle.z)
     close_fit = bool((left * _POLISH_FIT < total + EPS).any())
-    conditioned = reciprocal_condition(triangle.r) * _POLISH_CONDITION > 1
-    return Polish.NOTHING if conditioned and not close_fit and not problem.alpha else Polish.COEFFICIENTS
+    plain = not close_fit and not problem.alpha and not exceeds_condition(triangle.r, _POLISH_CONDITION)
+    return Polish.NOTHING if plain else Polish.COEFFICIENTS
 
 
 def _exact_triangle(problem: LeastSquares, moments: Moments, frame: Frame) -> Triangle | None:

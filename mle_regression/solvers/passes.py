@@ -52,7 +52,7 @@ def sum_factors(problem: LeastSquares, frame: Frame) -> Array:
     def factor(block: Block) -> Array:
         return block_factor(block.x, block.y, block.weights, frame, problem.centred)
 
-    return problem.rows.reduce(factor, stack_factors, dense=True)
+    return problem.rows.reduce(factor, stack_factors, dense=True, tall=True)
 
 
 @dataclass(slots=True)

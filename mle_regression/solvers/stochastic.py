@@ -118,8 +118,10 @@ class StochasticGradient(Options):
         if objective.spectrum is not None:
             high = float(objective.spectrum[-1]) if objective.spectrum.size else 1.0
             stable = f"Steps well below {2 / high:.6g} are stable."
-            # Of a batch the largest curvature may be larger than that of all rows; momentum multiplies the step.
-            step = 0.5 * (1.0 - self.momentum) / high
+            # Momentum multiplies the step. In the mean over batches of b rows, steps are stable below 2/(λmax + R²/b)
+            # (Bach and Moulines, 2013): rows that are few and long, as of sparse columns, ask for smaller ones.
+            noise = objective.batch_curvature(_batch_size(objective, control))
+            step = (1.0 - self.momentum) / max(2.0 * high, high + noise)
         theta = objective.start.astype(objective.dtype)
         rule = _Momentum(theta, control.memory, self.momentum, self.nesterov)
         rate = step if control.learning_rate == "auto" else float(control.learning_rate)
@@ -190,6 +192,11 @@ def _remembered(memory: dict[str, AnyArray], name: str, like: AnyArray) -> AnyAr
     return np.array(found, dtype=like.dtype) if found is not None and found.shape == like.shape else np.zeros_like(like)
 
 
+def _batch_size(objective: BatchObjective, control: Control) -> int:
+    """Rows of a batch: as asked for, else about 1/256 of all."""
+    return control.batch_size or max(_SMALLEST_BATCH, objective.n_rows // _BATCHES)
+
+
 def _share(schedule: str, t: int, passes: int) -> float:
     if schedule == "inverse":
         return 1.0 / (1.0 + t)
@@ -213,7 +220,7 @@ def _passes(
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule={schedule!r} is not one of: {', '.join(map(repr, SCHEDULES))}.")
-    size = control.batch_size or max(_SMALLEST_BATCH, objective.n_rows // _BATCHES)
+    size = _batch_size(objective, control)
     spectrum = objective.spectrum
     low = float(spectrum[0]) if spectrum is not None and spectrum.size else 0.0
     follower = Walk(control, theta, low, stable)
