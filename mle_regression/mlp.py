@@ -93,7 +93,8 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         Share of the rows held out.
     n_iter_no_change : int or "auto", default="auto"
         Iterations without a better held-out likelihood, or without a lower loss, after which to stop. "auto": 20 and, for the
-        likelihood, which may stand still for long and rise again, half as many more as have led to the best.
+        likelihood, half as many more as have led to the best; and up to 100 where the likelihood is about to be at its best
+        again, or has lost no more than chance may take while the training loss falls.
     n_init : int, default=1
         Starts from different random parameters, of which the best is kept: by evidence where that is known, by held-out
         likelihood, else by loss.
@@ -125,7 +126,8 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     loss_curve_ : list of float
         J in standard units at the start and after each iteration; mean over the pass for solvers that draw batches.
     validation_curve_ : list of float
-        Mean log-likelihood of a row held out after each iteration; empty if none are.
+        Mean log-likelihood of a row held out after each iteration, at the noise variances, one an output, that make these
+        rows likeliest: ``−½ log(2πe · mean squared error)`` for one output. Empty if none are held out.
     loss_, gradient_norm_ : float
         J and the norm of its gradient, in standard units, at the parameters kept.
     converged_ : bool

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 from mle_regression import checks
+from mle_regression.early_stopping import Patience
 from mle_regression.evidence import GROUPINGS
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
@@ -86,9 +87,11 @@ class NetworkOptions:
         return _BY_EVIDENCE if self.by_evidence else int(solver.iterations)
 
     @property
-    def patience(self) -> tuple[int, float]:
-        """How many iterations to go on without a gain, and how many more for each that has led to the best place."""
-        return (_PATIENCE, _MORE_PATIENCE) if _is_auto(self.n_iter_no_change) else (int(self.n_iter_no_change), 0.0)
+    def patience(self) -> Patience:
+        """How long to go on without a gain."""
+        if _is_auto(self.n_iter_no_change):
+            return Patience(_PATIENCE, _MORE_PATIENCE, hopes=True)
+        return Patience(int(self.n_iter_no_change))
 
     @property
     def calls_for_batches(self) -> bool:

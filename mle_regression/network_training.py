@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mle_regression.checks import TrainingData
+from mle_regression.early_stopping import HeldOut, keep_best
 from mle_regression.evidence import Chosen, parameter_groups, train_by_evidence
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
@@ -21,7 +22,7 @@ from mle_regression.rows.standard import Units
 from mle_regression.solvers.base import Status
 from mle_regression.solvers.path import Control, Path
 from mle_regression.solvers.registry import find_network_solver
-from mle_regression.training import HeldOut, observations, relative_alpha, settled, standard_rows
+from mle_regression.training import observations, relative_alpha, standard_rows
 from mle_regression.warnings import warn_user
 
 # What "auto" may spend on one Gauss-Newton step, and on one gradient of all rows: multiplications.
@@ -63,7 +64,7 @@ class Trained:
     score : float
         By which restarts are ranked: log evidence, held-out log-likelihood, or minus the loss.
     validation_curve : list of float
-        Log-likelihood of a row held out after each iteration, in the units of y; empty if none are.
+        Log-likelihood of a row held out after each iteration, at their own noise, in the units of y; empty if none are.
     chosen : Chosen or None
         Penalties by evidence.
     """
@@ -134,7 +135,7 @@ class Training:
             path, objective, chosen = self._by_evidence(objective, held_out, solver, rng)
             curve = [] if held_out is None else held_out.curve
             return Trained(path, objective, said, chosen.log_marginal_likelihood, curve, chosen)
-        path = settled(
+        path = keep_best(
             self._minimise(objective, held_out, solver, self._control(objective, solver, rng, memory)), held_out
         )
         if held_out is None:
@@ -158,11 +159,7 @@ class Training:
         objective = NetworkObjective(self.network, standard_rows(data, self.units, options.dtype), alpha, start)
         if rows is None:
             return objective, None
-        weights = rows.weights
-        if weights is not None:
-            weights = weights[weights > 0]
-            largest = 1.0 if data.weights is None or options.frequency else float(data.weights.max())
-            weights = weights / largest
+        weights = None if rows.weights is None else rows.weights[rows.weights > 0]
         stops = options.early_stopping is not False and not options.by_evidence
         inner = standard_rows(rows, self.units, options.dtype)
         return objective, HeldOut(self.network, inner, weights, options.patience, stops, options.frequency)
@@ -194,11 +191,10 @@ class Training:
     ) -> Path:
         """Let the solver minimise, in units ``scale`` of the parameters; callbacks and rows held out follow it."""
         options, factor = self.options, 1.0 if scale is None else scale
-        share = 1.0 if options.frequency else objective.rows.total / objective.n_rows
 
         def tell(iteration: int, theta: AnyArray, loss: float, norm: float) -> Status | None:
             theta = factor * theta
-            stop = held_out is not None and held_out.look(theta, objective.cross * share)
+            stop = held_out is not None and held_out.look(theta, loss)
             if options.verbose and (iteration < 10 or iteration % max(1, control.max_iter // 20) == 0):
                 likelihood = "" if held_out is None else f", held-out log-likelihood {held_out.curve[-1]:.6g}"
                 print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}{likelihood}")
@@ -252,7 +248,7 @@ class Training:
             max_iter=options.iterations(solver),
             tol=float(options.tol),
             rng=rng,
-            patience=options.patience[0],
+            patience=options.patience.least,
             memory=memory,
         )
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mle_regression.checks import TrainingData
 from mle_regression.diagnostics import criteria
-from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.models.network import Network
 from mle_regression.noise.gaussian import Gaussian
-from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
-from mle_regression.solvers.base import Status
 from mle_regression.solvers.passes import magnitudes
-from mle_regression.solvers.path import Path
 
 # Columns whose spread is this small beside their size are constant to rounding.
 _CONSTANT = 1e-14
@@ -121,80 +117,6 @@ def observations(weights: Array | None, n_rows: int, frequency: bool) -> tuple[f
         return float(weights.sum()), 0.0
     counted = weights[weights > 0]
     return float(len(counted)), float(np.log(counted / counted.mean()).sum())
-
-
-class HeldOut:
-    """Rows held out, on which the likelihood is watched, and the parameters at which it was best.
-
-    Parameters
-    ----------
-    network : Network
-    rows : StandardRows
-    weights : Array of shape (n,) or None
-        Those of the rows, as given.
-    patience : (int, float)
-        Iterations without a better likelihood after which to stop, and how many more for each that led to the best.
-    stops : bool
-        Whether to stop at all, and take the best parameters.
-    frequency : bool
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        rows: StandardRows,
-        weights: Array | None,
-        patience: tuple[int, float],
-        stops: bool,
-        frequency: bool,
-    ) -> None:
-        self.objective = NetworkObjective(network, rows, 0.0, np.zeros(network.n_parameters))
-        self.weights, self.frequency = weights, frequency
-        self.patience, self.stops = patience, stops
-        self.curve: list[float] = []
-        self.best, self.best_theta, self.at = -np.inf, np.zeros(0), 0
-        self.last_theta = np.zeros(0)
-
-    def look(self, theta: AnyArray, covariance: Array) -> bool:
-        """Note the mean log-likelihood of a row, in the units of y; return whether to stop.
-
-        The covariance (m, m) is that of the noise, in standard units of y, where training has looked last; after a step that
-        it has taken back, that is elsewhere, and the likelihood is still the one before.
-        """
-        if self.curve and np.array_equal(theta, self.last_theta):
-            return self._note(self.curve[-1], theta)
-        self.last_theta = np.array(theta, dtype=np.float64)
-        rows = self.objective.rows
-        outputs = (rows.y - rows.of_y.center) / rows.of_y.spread
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            density = np.full(1, -np.inf)
-            if np.isfinite(covariance).all():
-                mean = self.objective.outputs(theta)
-                density = new_log_density(
-                    Gaussian(),
-                    outputs,
-                    mean,
-                    covariance,
-                    self.weights,
-                    frequency=self.frequency,
-                    noise_free=False,
-                )
-        return self._note(float(density.mean()) - float(np.log(rows.of_y.spread).sum()), theta)
-
-    def _note(self, score: float, theta: AnyArray) -> bool:
-        self.curve.append(score)
-        if score > self.best or not self.best_theta.size:
-            self.best, self.best_theta, self.at = score, np.array(theta, dtype=np.float64), len(self.curve)
-        least, share = self.patience
-        return self.stops and len(self.curve) - self.at >= least + share * self.at
-
-
-def settled(path: Path, held_out: HeldOut | None) -> Path:
-    """Return a path that ends where the rows held out were most likely, if they are to decide."""
-    if held_out is None or not held_out.stops or not held_out.best_theta.size:
-        return path
-    status = path.status if path.status in (Status.STOPPED, Status.INTERRUPTED) else Status.EARLY_STOPPED
-    return replace(path, theta=held_out.best_theta, status=status)
 
 
 def network_attributes(network: Network, theta: AnyArray, units: tuple[Units, Units]) -> dict[str, Any]:

@@ -82,6 +82,25 @@ def likelihood_at(
     )
 
 
+def profile_log_likelihood(residuals: Array, weights: Array | None, *, frequency: bool) -> float:
+    """Mean log-likelihood of a row of residuals (n, m), at the variance of each output that makes all rows likeliest.
+
+    ``−½ Σⱼ (log(2π sⱼ²) + 1)`` with sⱼ² = Σ w eⱼ²/n, and the mean of (m/2) log w for precision weights. Outputs are taken as
+    independent, so that fewer rows than outputs will do. Residuals below rounding, in units of the spread of y, are all of
+    one size. −∞ where a residual is no number. Weights are positive.
+    """
+    n, m = residuals.shape
+    w = np.ones(n) if weights is None else weights
+    count = float(w.sum()) if frequency else float(n)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = w @ residuals**2 / count
+    if not np.isfinite(variance).all():
+        return -float(np.inf)
+    log_weights = 0.0 if frequency or weights is None else 0.5 * m * float(np.log(w).mean())
+    likelihood = -0.5 * np.log(np.maximum(variance, (_ROUNDING * EPS) ** 2)).sum()
+    return float(likelihood - 0.5 * m * (np.log(2.0 * np.pi) + 1.0) + log_weights)
+
+
 def new_log_density(
     noise: Gaussian,
     y: Array,
