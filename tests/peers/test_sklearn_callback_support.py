@@ -1,0 +1,10 @@
+"""scikit-learn's tests of its callbacks (support), with ours as the estimator that is called back."""
+
+import pytest
+from peers.borrowed import borrow
+from peers.substitutes import MaxIterEstimator
+
+pytest.importorskip("sklearn", minversion="1.9", reason="written against the tests of scikit-learn 1.9")
+
+SUBSTITUTES = {"MaxIterEstimator": MaxIterEstimator}
+globals().update(borrow("sklearn.callback.tests.test_callback_support", "sklearn.callback.tests._utils", SUBSTITUTES))
