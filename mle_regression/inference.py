@@ -125,7 +125,9 @@ class LinearInference:
         ----------
         R : str, sequence of str, or array-like of shape (n_hypotheses, n_parameters)
             Equations between columns, ``"bmi = 2*bp"``, ``"age = sex = 0"``, several separated by commas and "intercept"
-            among the names; or a matrix over (intercept, coef), the intercept only if there is one.
+            among the names; ``"age, sex"`` is ``"age = sex = 0"``. A name that can be taken for something else (a number, the
+            difference of two others) stands in backticks or in ``Q("…")``. Or a matrix over (intercept, coef), the intercept
+            only if there is one.
         q : array-like of shape (n_hypotheses,) or (n_hypotheses, n_outputs), default=None
             Right-hand sides of a matrix R, zero if None.
 

@@ -401,6 +401,7 @@ def test_curvature(data, alpha):
         ("Gr Liv Area = 1 - bmi/4", [[0, 0.25, 0, 1]], [1]),
         ("intercept = bmi = bp", [[1, -1, 0, 0], [0, 1, -1, 0]], [0, 0]),
         ("-(bmi - 3)*2 = `Gr Liv Area`, bp = 0", [[0, -2, 0, -1], [0, 0, 1, 0]], [-6, 0]),
+        ("bmi, bp - 2", [[0, 1, 0, 0], [0, 0, 1, 0]], [0, 2]),
         (["bmi = 0", "bp = .5e1"], [[0, 1, 0, 0], [0, 0, 1, 0]], [0, 5]),
     ],
 )
@@ -420,7 +421,7 @@ def test_names_that_begin_alike_or_look_like_code():
     ("text", "message"),
     [
         ("bmo = 0", "did you mean 'bmi'"),
-        ("bmi", "no equation"),
+        ("= bmi", "no linear expression"),
         ("bmi*bp = 0", "not linear"),
         ("bmi/bp = 0", "not linear"),
         ("bmi**2 = 0", "not linear"),

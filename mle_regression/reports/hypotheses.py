@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mle_regression.linalg.arrays import Array
+from mle_regression.reports.equations import evaluate, quoted, read
 
-_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# An equation of more terms is written without a look at how it would be read.
+_CHECKED_TERMS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,9 @@ def parse_hypotheses(text: str | Sequence[str], names: Sequence[str]) -> tuple[A
     Parameters
     ----------
     text : str or sequence of str
-        Equations such as ``"bmi = 2*bp"`` or ``"age = sex = 0"``, separated by commas. Names may hold spaces, since the
-        known ones are looked for first, the longest before the others; in backticks, anything may.
+        Equations such as ``"bmi = 2*bp"`` or ``"age = sex = 0"``, separated by commas; ``"age, sex"`` is ``"age = sex = 0"``.
+        Names may hold spaces and signs. One that can be taken for something else (a number, or the difference of two others)
+        is written in backticks or, as in patsy and formulaic, ``Q("like this")``.
     names : sequence of str
         Of the k parameters.
 
@@ -65,23 +66,32 @@ def parse_hypotheses(text: str | Sequence[str], names: Sequence[str]) -> tuple[A
     >>> R, q
     (array([[ 0.,  1., -2.]]), array([1.]))
     """
-    equations = [part for item in ([text] if isinstance(text, str) else text) for part in _split(item, ",", names)]
+    position = {name: j for j, name in enumerate(names)}
+    twice = {name: count for name, count in Counter(names).items() if count > 1}
     rows: list[Array] = []
-    for equation in equations:
-        sides = [_read(side, names) for side in _split(equation.replace("==", "="), "=", names)]
-        if len(sides) < 2:
-            raise ValueError(f"{_plain(equation)!r} is no equation; write for instance '{names[-1]} = 0'.")
-        rows += [left - right for left, right in pairwise(sides)]
+    for item in [text] if isinstance(text, str) else text:
+        tokens = read(item, names)
+        for token in tokens:
+            if token.kind in ("name", "quoted") and token.text in twice:
+                raise ValueError(
+                    f"{token.text!r} names {twice[token.text]} parameters; rename the column, or give R as a matrix."
+                )
+        for sides in evaluate(tokens, position, item):
+            values = [_as_row(side, len(names)) for side in sides]
+            rows += [left - right for left, right in pairwise(values)] or values
     if not rows:
         raise ValueError("There is no hypothesis to test.")
     table = np.array(rows)
     if not table[:, 1:].any(axis=1).all():
-        raise ValueError(f"In {text!r} is an equation without any parameter, or one whose parameters cancel.")
+        raise ValueError(
+            f"In {text!r} is an equation without any parameter, or one whose parameters cancel. A name that is a number "
+            "stands in backticks."
+        )
     return table[:, 1:], 0.0 - table[:, 0]
 
 
 def describe_hypotheses(restriction: Array, value: Array, names: Sequence[str]) -> str:
-    """Write R β = q as equations between named parameters.
+    """Write R β = q as equations between named parameters, which `parse_hypotheses` reads as the same.
 
     Examples
     --------
@@ -89,126 +99,33 @@ def describe_hypotheses(restriction: Array, value: Array, names: Sequence[str]) 
     >>> describe_hypotheses(np.array([[0.0, 1.0, -2.0]]), np.array([0.0]), ["intercept", "bmi", "bp"])
     'bmi - 2*bp = 0'
     """
-    equations = []
-    for row, right in zip(restriction, value, strict=True):
-        text = ""
-        for j in np.flatnonzero(row).tolist():
-            size = "" if abs(row[j]) == 1 else f"{abs(row[j]):.6g}*"
-            text += (" - " if row[j] < 0 else " + ") + size + names[j]
-        text = text[3:] if text.startswith(" + ") else text.replace(" - ", "-", 1)
-        equations.append(f"{text} = {right + 0.0:.6g}")
-    return ", ".join(equations)
+    return ", ".join(_equation(row, float(right), names) for row, right in zip(restriction, value, strict=True))
 
 
-def _tokens(text: str, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Cut text into names, numbers and signs."""
-    known = sorted((name for name in set(names) if name.strip() and not _NUMBER.fullmatch(name)), key=len, reverse=True)
-    tokens, at = [], 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
-        if text[at] == "`":
-            end = text.find("`", at + 1)
-            if end < 0:
-                raise ValueError(f"A backtick in {text!r} is not closed.")
-            tokens.append(("name", text[at + 1 : end]))
-            at = end + 1
-            continue
-        name = next((name for name in known if _is_at(text, name, at)), None)
-        number = _NUMBER.match(text, at)
-        word = re.compile(r"[^\W\d]\w*|\d+[^\W\d]\w*").match(text, at)
-        if name:
-            tokens.append(("name", name))
-            at += len(name)
-        elif number and not (word and word.end() > number.end()):
-            tokens.append(("number", number.group()))
-            at = number.end()
-        elif word:
-            tokens.append(("name", word.group()))
-            at = word.end()
-        else:
-            tokens.append(("sign", text[at]))
-            at += 1
-    return tokens
-
-
-def _is_at(text: str, name: str, at: int) -> bool:
-    """Whether a name stands at this place, and does not go on as a longer word."""
-    end = at + len(name)
-    return text.startswith(name, at) and not (end < len(text) and _wordlike(name[-1]) and _wordlike(text[end]))
-
-
-def _wordlike(character: str) -> bool:
-    return character.isalnum() or character == "_"
-
-
-def _split(text: str, sign: str, names: Sequence[str]) -> list[str]:
-    """Split at a sign that stands outside of names."""
-    parts = [""]
-    for kind, token in _tokens(text, names):
-        if kind == "sign" and token == sign:
-            parts.append("")
-        else:
-            parts[-1] += f" `{token}`" if kind == "name" else f" {token}" if kind == "number" else token
-    return [part for part in parts if part.strip()] if sign == "," else parts
-
-
-def _read(text: str, names: Sequence[str]) -> Array:
-    """Return the linear expression as an array (1 + k,): constant first."""
-    placed: dict[str, int] = {}
-    source = ""
-    for kind, token in _tokens(text, names):
-        if kind == "name":
-            placed[f"v{len(placed)}"] = _position(token, names)
-            source += f" v{len(placed) - 1}"
-        else:
-            source += token if kind == "sign" else f" {token}"
+def _equation(row: Array, right: float, names: Sequence[str]) -> str:
+    """Write one equation, its names in quotes if they may be taken for something else."""
+    plain = _written(row, right, names)
+    if np.count_nonzero(row) > _CHECKED_TERMS:
+        return plain
     try:
-        tree = ast.parse(source.strip(), mode="eval").body
-    except SyntaxError:
-        raise ValueError(f"{_plain(text)!r} is no linear expression in the parameters.") from None
-    return _value(tree, placed, len(names), text)
+        found, _ = parse_hypotheses(plain, names)
+    except ValueError:
+        found = np.zeros((0, len(row)))
+    same = len(found) == 1 and np.array_equal(np.sign(found[0]), np.sign(row))
+    return plain if same else _written(row, right, [quoted(name) for name in names])
 
 
-def _plain(text: str) -> str:
-    return text.replace("`", "").strip()
+def _written(row: Array, right: float, names: Sequence[str]) -> str:
+    text = ""
+    for j in np.flatnonzero(row).tolist():
+        size = "" if abs(row[j]) == 1 else f"{abs(row[j]):.6g}*"
+        text += (" - " if row[j] < 0 else " + ") + size + names[j]
+    text = text[3:] if text.startswith(" + ") else text.replace(" - ", "-", 1)
+    return f"{text} = {right + 0.0:.6g}"
 
 
-def _position(name: str, names: Sequence[str]) -> int:
-    found = [j for j, known in enumerate(names) if known == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ValueError(f"{name!r} names {len(found)} parameters; rename the column, or give R as a matrix.")
-    close = get_close_matches(name, names, n=3)
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else f"the parameters are: {', '.join(names)}."
-    raise ValueError(f"The hypothesis names {name!r}, which the model has not; {hint}")
-
-
-def _value(node: ast.expr, placed: dict[str, int], k: int, text: str) -> Array:
-    """Evaluate a linear expression."""
-    value = np.zeros(1 + k)
-    match node:
-        case ast.Constant(value=int() | float() as number):
-            value[0] = number
-            return value
-        case ast.Name(id=name):
-            value[1 + placed[name]] = 1.0
-            return value
-        case ast.UnaryOp(op=ast.USub(), operand=inner):
-            return -_value(inner, placed, k, text)
-        case ast.UnaryOp(op=ast.UAdd(), operand=inner):
-            return _value(inner, placed, k, text)
-        case ast.BinOp(left=a, op=op, right=b):
-            left, right = _value(a, placed, k, text), _value(b, placed, k, text)
-            match op:
-                case ast.Add():
-                    return left + right
-                case ast.Sub():
-                    return left - right
-                case ast.Mult() if not (left[1:].any() and right[1:].any()):
-                    return np.asarray(left * right[0] if left[1:].any() else left[0] * right)
-                case ast.Div() if not right[1:].any() and right[0] != 0:
-                    return np.asarray(left / right[0])
-    raise ValueError(f"{_plain(text)!r} is not linear in the parameters: only sums and multiples can be tested.")
+def _as_row(side: dict[int, float], k: int) -> Array:
+    """Return a linear expression as an array (1 + k,), the constant first."""
+    row = np.zeros(1 + k)
+    row[[1 + j for j in side]] = list(side.values())
+    return row
