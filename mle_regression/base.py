@@ -13,8 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from mle_regression import checks
 from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.scaling import scale
 from mle_regression.noise.registry import find_noise
 from mle_regression.storage import from_stored, to_stored
+from mle_regression.warnings import NoiseFreeWarning, warn_user
 
 
 class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -22,7 +24,8 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     A subclass offers ``_mean(x)``, of the shape of y, and ``_deviation(x, noise_share)``, the standard deviation of a
     prediction with so much of the noise variance added; and the fitted ``_state``, a dict with at least ``noise``,
-    ``noise_covariance``, ``residual_dof``, ``frequency`` and ``noise_free``.
+    ``noise_covariance`` and its triangular root ``noise_root``, ``residual_dof``, ``frequency``, ``noise_free``, and
+    ``singular``, why the likelihood of all outputs together has no finite maximum.
     """
 
     _state: dict[str, Any]
@@ -114,24 +117,28 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         float or ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        x = checks.new_data(self, X)
+        x, state = checks.new_data(self, X), self._state
+        m = len(state["noise_covariance"])
         mean = self._mean(x)
-        covariance = self._state["noise_covariance"]
-        outputs = checks.new_outputs(y, len(mean), len(covariance))
-        # A covariance may be in units of y of its own, where that of y itself would overflow.
-        unit = self._state.get("output_unit", np.ones(len(covariance)))
+        outputs = checks.new_outputs(y, len(mean), m)
+        # The noise is kept in units of its own, where its squares neither overflow nor vanish.
+        unit, exponent = state.get("output_unit", np.ones(m)), state.get("noise_exponent", np.zeros(m, dtype=np.int64))
         weights = checks.check_weights(sample_weight, len(mean))
         density = new_log_density(
-            find_noise(self._state["noise"]),
-            outputs / unit,
-            mean.reshape(outputs.shape) / unit,
-            covariance,
+            find_noise(state["noise"]),
+            scale(outputs / unit, -exponent),
+            scale(mean.reshape(outputs.shape) / unit, -exponent),
+            scale(state["noise_covariance"], -(exponent[:, None] + exponent)),
             weights,
-            frequency=self._state["frequency"],
-            noise_free=self._state["noise_free"],
+            frequency=state["frequency"],
+            noise_free=state["noise_free"],
+            root=state.get("noise_root"),
         )
-        counted = 1.0 if weights is None else weights if self._state["frequency"] else weights > 0
-        density = density - float(np.log(unit).sum()) * counted
+        if state.get("singular"):
+            warn_user(state["singular"], NoiseFreeWarning)
+        counted = 1.0 if weights is None else weights if state["frequency"] else weights > 0
+        log_unit = float(np.log(unit).sum()) + float(np.log(2.0) * exponent.sum())
+        density = density - log_unit * counted
         if pointwise:
             return density
         # One impossible row makes the data impossible, whatever infinite densities the others have.

@@ -134,6 +134,11 @@ def feature_names(estimator: BaseEstimator) -> list[str]:
     return [f"x{j}" for j in range(estimator.n_features_in_)] if names is None else [str(name) for name in names]
 
 
+def output_names(estimator: BaseEstimator, n_outputs: int) -> list[str]:
+    """Names of the columns of y."""
+    return [f"y[:, {k}]" for k in range(n_outputs)]
+
+
 def non_finite_message(estimator: BaseEstimator, columns: AnyArray, data: TrainingData) -> str:
     """Say which of the ``columns`` of [X | y] hold NaN or infinity, and what to do."""
     p = data.x.shape[1]

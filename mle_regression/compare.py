@@ -20,15 +20,20 @@ from sklearn.utils.validation import _num_samples as n_rows_of
 
 from mle_regression.diagnostics import criteria
 from mle_regression.diagnostics.fitted import FittedLinear
+from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.diagnostics.nesting import total_squares, total_weight, unmatched_columns
+from mle_regression.diagnostics.noise_factor import factor_of_array
 from mle_regression.inference import LinearInference
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.gaussian import Gaussian
 from mle_regression.reports.hypotheses import HypothesisTest
 from mle_regression.warnings import InferenceWarning, warn_user
 
 # Sums over the same rows, taken in different orders and columns, agree to this.
 _SAME = 1e-8
+# Residuals of this many units of rounding of y are none.
+_ROUNDING = 4.0
 
 
 def log_likelihood_scorer(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -208,7 +213,7 @@ def _in_sample(model: Any, X: Any, y: Any, outputs: Array) -> dict[str, float]:
     fit_time = time.perf_counter() - start
     mean = model.predict(X)
     last, _ = _last_step(model, None)
-    likelihood = _log_likelihood(model, X, outputs, mean, _covariance(outputs, mean))
+    likelihood = _log_likelihood(model, X, outputs, mean, _noise(outputs, mean))
     size = _n_parameters(last)
     return {
         "fit_time": fit_time,
@@ -228,8 +233,8 @@ def _held_out(model: Any, X: Any, y: Any, folds: list[Any]) -> dict[str, float]:
         fold = clone(model).fit(take_rows(X, train), take_rows(y, train))
         known, inner = np.asarray(take_rows(y, train), dtype=np.float64), take_rows(X, test)
         truth, mean = np.asarray(take_rows(y, test), dtype=np.float64), fold.predict(inner)
-        covariance = _covariance(known, fold.predict(take_rows(X, train)))
-        total += _log_likelihood(fold, inner, truth, mean, covariance)
+        noise = _noise(known, fold.predict(take_rows(X, train)))
+        total += _log_likelihood(fold, inner, truth, mean, noise)
         r2.append(r2_score(truth, mean))
         rmse.append(root_mean_squared_error(truth, mean))
     return {"cv_r2": float(np.mean(r2)), "cv_rmse": float(np.mean(rmse)), "cv_log_likelihood": total}
@@ -243,18 +248,31 @@ def _last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
     return _last_step(estimator[-1], inner)
 
 
-def _log_likelihood(model: Any, X: Any, y: Array, mean: Array, covariance: Array) -> float:
+def _log_likelihood(model: Any, X: Any, y: Array, mean: Array, noise: tuple[Array, Array]) -> float:
     last, _ = _last_step(model, None)
     if hasattr(last, "log_likelihood"):
         return float(log_likelihood_scorer(model, X, y) * len(y))
-    residuals = (y - mean).reshape(len(y), -1)
-    return float(Gaussian().log_density(residuals, covariance).sum())
+    covariance, root = noise
+    outputs, means = y.reshape(len(y), -1), mean.reshape(len(y), -1)
+    density = new_log_density(
+        Gaussian(),
+        outputs,
+        means,
+        covariance,
+        None,
+        frequency=False,
+        noise_free=np.diagonal(covariance) == 0,
+        root=root,
+    )
+    return float(-np.inf if np.isneginf(density).any() else density.sum())
 
 
-def _covariance(y: Array, mean: Array) -> Array:
-    residuals = (y - mean).reshape(len(y), -1)
-    covariance: Array = residuals.T @ residuals / len(y)
-    return covariance
+def _noise(y: Array, mean: Array) -> tuple[Array, Array]:
+    """Covariance (m, m) of residuals and its triangular root, which is empty where it is singular."""
+    outputs, n = y.reshape(len(y), -1), len(y)
+    residuals = outputs - mean.reshape(n, -1)
+    found = factor_of_array(residuals, _ROUNDING * EPS * column_norms(outputs))
+    return residuals.T @ residuals / n, found.root / np.sqrt(n)
 
 
 def _n_parameters(model: Any) -> float:

@@ -9,9 +9,16 @@ import numpy as np
 
 from mle_regression.diagnostics.curvature import NOT_STATIONARY, verdict
 from mle_regression.diagnostics.likelihood import likelihood_at
+from mle_regression.diagnostics.noise_factor import (
+    SINGULAR,
+    NoiseFactor,
+    ResidualRows,
+    factor_of_cross,
+    factor_of_sums,
+)
 from mle_regression.diagnostics.ridge_evidence import RidgeEvidence, largest_evidence
 from mle_regression.linalg.arrays import EPS, Array, IntArray
-from mle_regression.linalg.exact import BITS, Fixed
+from mle_regression.linalg.exact import BITS, Fixed, fixed
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
@@ -20,6 +27,7 @@ from mle_regression.noise.registry import find_noise
 from mle_regression.rows.base import Block, Rows, Totals, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares, Solution, Status
+from mle_regression.solvers.passes import sum_exact
 
 # Up to this many numbers in X, working out every digit costs about as much as fitting at all.
 REFINED_SIZE = 100_000
@@ -88,11 +96,57 @@ def scaled_problem(
     )
 
 
+def bearable_outputs(problem: LeastSquares, solution: Solution) -> int:
+    """Return how many outputs together the rows can bear: as many as residuals are free to vary."""
+    used = int(problem.centred) if problem.alpha else solution.geometry.rank
+    return max(problem.totals.n_rows - used, 0)
+
+
+def noise_factor(problem: LeastSquares, solution: Solution) -> NoiseFactor:
+    """Return the triangular factor of the residuals, of outputs divided by ``2**output_exponent``.
+
+    From their cross-products where these have the digits, else from the residuals themselves or, where the rows have gone
+    by, from their exact sums.
+    """
+    m = len(solution.output_exponent)
+    if solution.noise_free.any() or bearable_outputs(problem, solution) < m:
+        return SINGULAR
+    root = factor_of_cross(solution.residual_cross)
+    if root is not None:
+        return NoiseFactor(root)
+    if m == 1:
+        return SINGULAR
+    geometry = solution.geometry
+    coef = scale(solution.coef, geometry.exponent[:, None] - solution.output_exponent)
+    intercept = scale(solution.intercept, -solution.output_exponent) * np.ones(m)
+    if problem.sums is None:
+        found = ResidualRows(problem.rows, geometry, coef, intercept, solution.output_exponent).factor()
+    else:
+        found = _factor_from_sums(problem, solution, coef, intercept)
+    unit = scale(np.ones(m), solution.output_exponent)
+    return replace(found, relations=tuple(relation.in_units(unit) for relation in found.relations))
+
+
+def _factor_from_sums(problem: LeastSquares, solution: Solution, coef: Array, intercept: Array) -> NoiseFactor:
+    """Factorise the residuals of rows that have gone by, of coefficients in scaled columns and outputs."""
+    geometry, m = solution.geometry, len(intercept)
+    gram, exponent = sum_exact(problem, np.arange(len(coef)), np.zeros(len(coef) + m, dtype=np.int64))
+    # From the units of X and y to those of the sums; residuals stay in the units of the solution.
+    unit = np.concatenate([np.zeros(int(problem.centred), dtype=np.int64), geometry.exponent, solution.output_exponent])
+    direction = np.vstack([*([-intercept[None, :]] if problem.centred else []), -coef, np.eye(m)])
+    residual = fixed(scale(direction, (exponent - unit)[:, None]))
+    squares = gram.to_float().diagonal()[-m:]
+    size = scale(np.sqrt(np.maximum(squares, 0.0)), exponent[-m:] - solution.output_exponent)
+    return factor_of_sums(residual.times(gram.times(residual)), size)
+
+
 def fitted_linear(
     problem: LeastSquares,
     solution: Solution,
     k: int,
     *,
+    factor: NoiseFactor,
+    singular: str,
     noise: str,
     frequency: bool,
     single_output: bool,
@@ -107,6 +161,10 @@ def fitted_linear(
         With weights divided by ``4**k``.
     solution : Solution
     k : int
+    factor : NoiseFactor
+        Of the residuals.
+    singular : str
+        Why the likelihood of all outputs together has no finite maximum; empty where it has.
     noise : str
         Name of the noise family.
     frequency : bool
@@ -122,11 +180,11 @@ def fitted_linear(
     found = likelihood_at(
         geometry,
         solution.residual_cross,
+        factor.root,
         solution.output_exponent + k,
         find_noise(noise),
         n=float(scale(totals.sum_weights, 2 * k)) if frequency else float(totals.n_rows),
         sum_log_weights=0.0 if frequency else totals.sum_log_weights + totals.n_rows * 2 * k * np.log(2.0),
-        noise_free=bool(solution.noise_free.any()),
     )
     variance = np.diagonal(found.noise_covariance).copy()
     arrived = solution.status in (Status.CONVERGED, Status.RANK_DEFICIENT)
@@ -164,8 +222,10 @@ def fitted_linear(
             "weight_exponent": k,
             "noise_covariance": found.noise_covariance,
             "noise": noise,
-            "noise_free": bool(solution.noise_free.any()),
-            "exact": solution.noise_free,
+            "noise_root": found.noise_root,
+            "noise_exponent": solution.output_exponent + k,
+            "noise_free": solution.noise_free,
+            "singular": singular,
             "frequency": frequency,
         },
     }

@@ -14,7 +14,14 @@ from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.diagnostics import covariance
 from mle_regression.diagnostics.ridge_evidence import RidgeEvidence
-from mle_regression.fitting import attributes_on_the_way, evidence_of, fitted_linear, pose_problem
+from mle_regression.fitting import (
+    attributes_on_the_way,
+    bearable_outputs,
+    evidence_of,
+    fitted_linear,
+    noise_factor,
+    pose_problem,
+)
 from mle_regression.incremental import IncrementalFit
 from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import Array
@@ -22,7 +29,7 @@ from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import suitable_threads
 from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
-from mle_regression.reports.dependencies import describe_deficiency
+from mle_regression.reports.dependencies import describe_deficiency, describe_singular_noise
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Solver, Status
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
@@ -95,7 +102,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
     noise_covariance_ : ndarray of shape (n_outputs, n_outputs)
         Its matrix, where y has two dimensions.
     log_likelihood_ : float
-        At the optimum, in the units of y; infinite where the fit is exact.
+        At the optimum, in the units of y; infinite where the fit is exact or the noise covariance of the outputs singular.
     aic_, aicc_, bic_ : float
         Information criteria; σ² counts as a parameter (R's convention; statsmodels' AIC is 2 lower).
     n_parameters_ : float
@@ -309,11 +316,24 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
 
     def _assign(self, problem: LeastSquares, solution: Solution, k: int, *, single_output: bool, eps: float) -> None:
         """Warn, and take the fitted attributes from a solution."""
+        factor = noise_factor(problem, solution)
+        singular = ""
+        if factor.singular and not solution.noise_free.any():
+            singular = describe_singular_noise(
+                factor.relations,
+                checks.output_names(self, len(solution.noise_free)),
+                bearable_outputs(problem, solution),
+            )
         notes = self._report(solution)
+        if singular:
+            notes = (*notes, singular)
+            warn_user(singular, NoiseFreeWarning)
         fitted = fitted_linear(
             problem,
             solution,
             k,
+            factor=factor,
+            singular=singular,
             noise=self.noise,
             frequency=self.weight_type == "frequency",
             single_output=single_output,

@@ -341,7 +341,9 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
                 "standard units. Where a true minimum matters, take float64 and a smooth activation, 'tanh' or 'softplus'.",
                 ConvergenceWarning,
             )
-        if fitted["_state"]["noise_free"]:
+        if fitted["_state"]["singular"]:
+            warn_user(fitted["_state"]["singular"], NoiseFreeWarning)
+        if fitted["_state"]["noise_free"].any():
             warn_user(
                 "The residuals are no larger than rounding: the noise variance is zero to working precision and "
                 "log_likelihood_ is infinite. Take fewer hidden units, a larger alpha, or early_stopping=True.",

@@ -14,7 +14,7 @@ from mle_regression.network_options import NetworkOptions
 from mle_regression.network_training import Trained
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.solvers.base import Status
-from mle_regression.training import likelihood_attributes, network_attributes, noise_of
+from mle_regression.training import likelihood_attributes, network_attributes, noise_of, weighted_residuals
 
 # Attributes that not every fit has.
 OPTIONAL = ("noise_covariance_", "alpha_", "effective_parameters_", "log_marginal_likelihood_")
@@ -50,7 +50,12 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
     loss, gradient = objective.value_and_gradient(theta)
     norm = float(np.linalg.norm(gradient))
     eps = float(np.finfo(objective.dtype).eps)
-    noise = noise_of(objective.cross, of_y.spread, data.weights, len(data.y), eps, options.frequency)
+    total = float(len(data.y)) if data.weights is None else float(data.weights.sum())
+
+    def residuals() -> Array:
+        return weighted_residuals(objective, theta, total)
+
+    noise = noise_of(objective.cross, residuals, of_y.spread, data.weights, len(data.y), eps, options.frequency)
     largest = 1.0 if data.weights is None else float(data.weights.max())
     by_evidence = {}
     if chosen is not None:
@@ -64,6 +69,8 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
         "memory": path.memory,
         "noise": options.noise,
         "noise_covariance": noise.covariance,
+        "noise_root": noise.root,
+        "singular": noise.singular,
         "output_unit": of_y.spread,
         "noise_free": noise.noise_free,
         "frequency": options.frequency,
@@ -125,13 +132,18 @@ def attributes_on_the_way(
     residual = (data.y[keep] - of_y.center) / of_y.spread - objective.outputs(theta)
     cross = residual.T @ (residual if weights is None else weights[:, None] * residual)
     total = float(len(residual)) if weights is None else float(weights.sum())
-    noise = noise_of(cross / total, of_y.spread, weights, len(residual), 0.0, options.frequency)
+
+    def weighted() -> Array:
+        return np.asarray(residual if weights is None else residual * np.sqrt(weights)[:, None])
+
+    noise = noise_of(cross / total, weighted, of_y.spread, weights, len(residual), 0.0, options.frequency)
     variance = np.diagonal(noise.covariance) * of_y.spread**2
     state = needed["_state"] | {
         "noise": options.noise,
         "noise_covariance": noise.covariance,
         "output_unit": of_y.spread,
-        "noise_free": False,
+        "noise_root": noise.root,
+        "noise_free": noise.noise_free,
         "frequency": options.frequency,
         "residual_dof": np.inf,
     }

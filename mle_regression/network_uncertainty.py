@@ -34,7 +34,7 @@ def looked_round(
         names = ("eigenvalues", "error_bounds", "condition_number", "verdict", "reason")
         found["curvature"] = {name: getattr(report, name) for name in names}
     posterior = _posterior(objective, fitted.theta, state["n"], verdict)
-    if state["noise_free"]:  # there are no standard deviations to be away by
+    if state["noise_free"].any():  # there are no standard deviations to be away by
         posterior["refusal"] = ""
     found["posterior"] = posterior
     if not posterior["refusal"]:
@@ -71,19 +71,30 @@ def averaged(
     residual = (data.y - mean) / spread
     weights = np.ones(len(residual)) if data.weights is None else data.weights
     cross = residual.T @ (residual * weights[:, None]) / weights.sum()
-    noise = noise_of(cross, spread, data.weights, len(data.y), _eps(options), options.frequency)
+
+    def weighted() -> Array:
+        return np.asarray(residual * np.sqrt(weights)[:, None])
+
+    noise = noise_of(cross, weighted, spread, data.weights, len(data.y), _eps(options), options.frequency)
     size = len(state["theta"]) * len(members)
-    added = {"members": tuple(members), "noise_covariance": noise.covariance, "noise_free": noise.noise_free}
+    added = {
+        "members": tuple(members),
+        "noise_covariance": noise.covariance,
+        "noise_root": noise.root,
+        "noise_free": noise.noise_free,
+        "singular": noise.singular,
+    }
     return likelihood_attributes(noise, spread, size, state["single_output"]), added, left_out
 
 
 def _member(state: dict[str, Any], trained: Trained, data: TrainingData, options: NetworkOptions) -> dict[str, Any]:
     theta, objective = trained.theta, trained.objective
     objective.value_and_gradient(theta)
-    noise = noise_of(objective.cross, state["output_unit"], data.weights, len(data.y), _eps(options), options.frequency)
+    total = float(len(data.y)) if data.weights is None else float(data.weights.sum())
     alpha = np.asarray(objective.alpha) * (1.0 if data.weights is None else float(data.weights.max()))
     shared = {name: state[name] for name in _SHARED}
-    member = shared | {"theta": theta, "alpha": alpha, "noise_covariance": noise.covariance, "posterior": None}
+    member = shared | {"theta": theta, "alpha": alpha, "posterior": None}
+    member["noise_covariance"] = objective.cross * (total / state["n"])
     if state["posterior"] is not None:
         posed = FittedNetwork(member).objective(data.x, data.y, data.weights)
         member["posterior"] = _posterior(posed, theta, state["n"], None)

@@ -112,9 +112,11 @@ def sums_of_fit(fit: FittedLinear, totals: Totals) -> RunningSums:
     first = np.sqrt(geometry.total) * np.concatenate([np.ones(1), geometry.mean, mean_of_y])
     if not fit.centred:
         first[1:] = 0.0
-    rest = scale(fit.noise_covariance * fit.n, -(fit.output_exponent[:, None] + fit.output_exponent))
-    values, vectors = np.linalg.eigh(scale(rest, -2 * k))
-    left = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    left = fit.noise_root * np.sqrt(fit.n)
+    if not left.size:
+        rest = scale(fit.noise_covariance * fit.n, -(fit.output_exponent[:, None] + fit.output_exponent))
+        values, vectors = np.linalg.eigh(scale(rest, -2 * k))
+        left = (vectors * np.sqrt(np.maximum(values, 0.0))).T
     inner = np.hstack([geometry.factor, geometry.factor @ slopes])
     upper = np.vstack(
         [

@@ -11,18 +11,24 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from mle_regression._version import __version__
+from mle_regression.diagnostics.noise_factor import factor_of_cross
+from mle_regression.linalg.scaling import scale
 
 # Of what a fit keeps. Files of format 0 say nothing of it.
 FORMAT = 1
+# Condition of a triangle up to which its covariance alone gives it.
+_CONDITION = 1e7
 _FORMAT, _VERSION = "_format", "_version"
 # What this version reads of a fit: attributes that are dicts, and their keys.
 LINEAR = {
     "_state": frozenset(
         (
-            *("effective_dof", "eps", "exact", "frequency", "geometry", "n", "noise", "noise_covariance", "noise_free"),
-            *("notes", "output_exponent", "rates", "residual_dof", "residual_scale", "residual_squares", "totals"),
-            "weight_exponent",
+            *("effective_dof", "eps", "frequency", "geometry", "n", "noise", "noise_covariance", "noise_exponent"),
+            *("noise_free", "noise_root", "notes", "output_exponent", "rates", "residual_dof", "residual_scale"),
+            *("residual_squares", "singular", "totals", "weight_exponent"),
         )
     ),
     "_sums": frozenset(
@@ -33,7 +39,8 @@ NETWORK = {
     "_state": frozenset(
         (
             *("activation", "alpha", "curvature", "edge", "frequency", "memory", "n", "noise", "noise_covariance"),
-            *("noise_free", "output_unit", "posterior", "residual_dof", "single_output", "sizes", "theta", "units"),
+            *("noise_free", "noise_root", "output_unit", "posterior", "residual_dof", "single_output", "singular"),
+            *("sizes", "theta", "units"),
         )
     )
 }
@@ -84,8 +91,24 @@ def from_stored(stored: Mapping[str, Any], kind: type, kept: Mapping[str, frozen
 
 
 def _upgraded(state: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return attributes of format ``number`` in that of today. Format 1 differs from 0 by its number alone."""
-    return state
+    """Return attributes of format ``number`` in that of today.
+
+    Format 0 has of the noise its covariance alone, and whether there is none.
+    """
+    old = state.get("_state", {})
+    if number > 0 or "noise_covariance" not in old or "noise_root" in old:
+        return state
+    covariance, m = old["noise_covariance"], len(old["noise_covariance"])
+    exponent = np.zeros(m, dtype=np.int64)
+    if "output_exponent" in old and "weight_exponent" in old:
+        exponent = old["output_exponent"] + old["weight_exponent"]
+    root = factor_of_cross(scale(covariance, -(exponent[:, None] + exponent)), _CONDITION)
+    new = {key: value for key, value in old.items() if key != "exact"}
+    new["noise_root"], new["singular"] = np.zeros((0, 0)) if root is None else root, ""
+    new["noise_free"] = np.array(np.broadcast_to(old.get("exact", old.get("noise_free", False)), m))
+    if "output_exponent" in old:
+        new["noise_exponent"] = exponent
+    return state | {"_state": new}
 
 
 def _defaults(kind: type) -> dict[str, Any]:

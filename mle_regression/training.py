@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,13 @@ import numpy as np
 
 from mle_regression.checks import TrainingData
 from mle_regression.diagnostics import criteria
-from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.diagnostics.noise_factor import SINGULAR, NoiseFactor, factor_of_array, factor_of_cross
+from mle_regression.linalg.arrays import AnyArray, Array, BoolArray
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.models.network import Network
 from mle_regression.noise.gaussian import Gaussian
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.reports.dependencies import describe_singular_noise
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers.passes import magnitudes
@@ -83,30 +87,68 @@ class Noise:
     ----------
     covariance : Array of shape (m, m)
         Σ̂ = RᵀWR / n.
+    root : Array of shape (m, m) or (0, 0)
+        Its triangular root; empty where it is singular.
     log_likelihood : float
         In the units of y.
-    noise_free : bool
+    noise_free : BoolArray of shape (m,)
+        Of which outputs the residuals are no larger than rounding.
     n : float
         Number of observations: rows, or the sum of frequency weights.
+    singular : str
+        Why the likelihood has no finite maximum though all outputs have noise; empty where it has.
     """
 
     covariance: Array
+    root: Array
     log_likelihood: float
-    noise_free: bool
+    noise_free: BoolArray
     n: float
+    singular: str
 
 
-def noise_of(cross: Array, spread: Array, weights: Array | None, n_rows: int, eps: float, frequency: bool) -> Noise:
-    """Return the noise from mean cross-products of residuals (m, m) in units ``spread`` (m,) of y."""
-    total = float(n_rows) if weights is None else float(weights.sum())
+def noise_of(
+    cross: Array,
+    residuals: Callable[[], Array],
+    spread: Array,
+    weights: Array | None,
+    n_rows: int,
+    eps: float,
+    frequency: bool,
+) -> Noise:
+    """Return the noise from mean cross-products of residuals (m, m) in units ``spread`` (m,) of y.
+
+    ``residuals`` gives these themselves, (n, m) times the roots of weights, in the same units; they are asked for where
+    their cross-products have lost the digits that a determinant needs.
+    """
+    m, total = len(cross), float(n_rows) if weights is None else float(weights.sum())
     counted = n_rows if weights is None else int((weights > 0).sum())
     n = total if frequency else float(counted)
     log_weights = 0.0 if weights is None or frequency else float(np.log(weights[weights > 0]).sum())
     whole = cross * total
-    noise_free = bool((np.diagonal(cross) <= (_ROUNDING * eps) ** 2).any())
-    found = Gaussian().max_log_likelihood(whole, np.zeros(len(cross), dtype=np.int64), n, log_weights)
-    likelihood = found - n * float(np.log(spread).sum())
-    return Noise(whole / n, np.inf if noise_free else likelihood, noise_free, n)
+    noise_free = np.diagonal(cross) <= (_ROUNDING * eps) ** 2
+    factor, bearable = SINGULAR, max(counted - 1, 0)
+    if not noise_free.any() and bearable >= m:
+        root = factor_of_cross(whole)
+        rounding = np.full(m, _ROUNDING * eps * np.sqrt(total))
+        factor = NoiseFactor(root) if root is not None else factor_of_array(residuals(), rounding)
+    likelihood, root = np.inf, factor.root / np.sqrt(n)
+    if not factor.singular:
+        likelihood = Gaussian().max_log_likelihood(root, n, log_weights) - n * float(np.log(spread).sum())
+    singular = ""
+    if factor.singular and not noise_free.any():
+        in_units = tuple(relation.in_units(spread) for relation in factor.relations)
+        singular = describe_singular_noise(in_units, [f"y[:, {k}]" for k in range(m)], bearable)
+    return Noise(whole / n, root, likelihood, noise_free, n, singular)
+
+
+def weighted_residuals(objective: NetworkObjective, theta: Array, total: float) -> Array:
+    """Residuals (n, m) in standard units, times the roots of weights that add up to ``total``."""
+    rows = objective.rows
+    residuals = (rows.y - rows.of_y.center) / rows.of_y.spread - objective.outputs(theta)
+    if rows.weights is None:
+        return np.asarray(residuals)
+    return np.asarray(residuals * np.sqrt(rows.weights * (total / rows.total))[:, None])
 
 
 def observations(weights: Array | None, n_rows: int, frequency: bool) -> tuple[float, float]:

@@ -18,10 +18,11 @@ from mle_regression.diagnostics.hypotheses import (
     r_squared,
     wald_squares,
 )
+from mle_regression.diagnostics.noise_factor import mean_reach
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root
-from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.scaling import scale
 
 INTERCEPT = "intercept"
 
@@ -47,6 +48,8 @@ class FittedLinear:
     weight_exponent : int
     noise_covariance : Array of shape (m, m)
         Σ̂, in the units of y.
+    noise_root : Array of shape (m, m) or (0, 0)
+        Triangular root of Σ̂, of outputs divided by ``2**(output_exponent + weight_exponent)``; empty where Σ̂ is singular.
     frequency, single_output : bool
     noise_free : BoolArray of shape (m,)
         Of which outputs the fit is exact.
@@ -69,6 +72,7 @@ class FittedLinear:
     output_exponent: IntArray
     weight_exponent: int
     noise_covariance: Array
+    noise_root: Array
     frequency: bool
     noise_free: BoolArray
     single_output: bool
@@ -126,12 +130,8 @@ class FittedLinear:
     @property
     def reach(self) -> Array:
         """Σ ‖xⱼ‖|βⱼ| and the intercept's part (m,): what sums of so large terms round by, times eps, moves a residual."""
-        lengths = np.hypot(
-            column_norms(self.geometry.factor), np.sqrt(self.geometry.total) * np.abs(self.geometry.mean)
-        )
-        terms = np.abs(scale(self.scaled_coef, self.geometry.exponent[:, None]))
-        constant = np.sqrt(self.geometry.total) * np.abs(scale(self.intercept, -self.output_exponent))
-        return np.asarray(lengths @ terms + constant)
+        terms = scale(self.scaled_coef, self.geometry.exponent[:, None])
+        return mean_reach(self.geometry, terms, scale(self.intercept, -self.output_exponent))
 
     @property
     def r2(self) -> Array:
@@ -225,8 +225,9 @@ def snapshot(state: dict[str, Any], coef: Array, intercept: Any, features: tuple
         output_exponent=state["output_exponent"],
         weight_exponent=state["weight_exponent"],
         noise_covariance=state["noise_covariance"],
+        noise_root=state["noise_root"],
         frequency=state["frequency"],
-        noise_free=state["exact"],
+        noise_free=state["noise_free"],
         single_output=coef.ndim == 1,
         eps=state["eps"],
         notes=state["notes"],

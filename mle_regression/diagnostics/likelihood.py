@@ -8,13 +8,18 @@ import numpy as np
 
 from mle_regression.diagnostics import criteria
 from mle_regression.diagnostics.covariance import effective_parameters
-from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.diagnostics.noise_factor import factor_of_cross, outside_directions
+from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
 from mle_regression.linalg.geometry import Geometry
-from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.noise.gaussian import Gaussian
 
 # Residuals of this many units of rounding are none, to a fit without noise.
 _ROUNDING = 64.0
+# A combination of residuals that is this small beside them is none, where cross-products have shown that it has no noise.
+_OUTSIDE = 1e-6
+# Condition of a triangle up to which a covariance alone tells that it is nonsingular.
+_CONDITION = 1e7
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Likelihood:
         Σ̂ = RᵀWR / n, in the units of y.
     residual_scale : Array of shape (m,)
         s = √(RSS / residual_dof), of outputs divided by ``2**output_exponent``.
+    noise_root : Array of shape (m, m) or (0, 0)
+        Root of Σ̂ in outputs divided by ``2**output_exponent``; empty where Σ̂ is singular.
     log_likelihood : float
     n : float
         Number of observations: rows, or the sum of frequency weights.
@@ -39,6 +46,7 @@ class Likelihood:
 
     noise_covariance: Array
     residual_scale: Array
+    noise_root: Array
     log_likelihood: float
     n: float
     effective_dof: float
@@ -58,23 +66,40 @@ class Likelihood:
 def likelihood_at(
     geometry: Geometry,
     residual_cross: Array,
+    residual_root: Array,
     output_exponent: IntArray,
     noise: Gaussian,
     n: float,
     sum_log_weights: float,
-    noise_free: bool,
 ) -> Likelihood:
-    """Noise and likelihood from cross-products of residuals (m, m), of outputs divided by ``2**output_exponent``."""
+    """Noise and likelihood from residuals, of outputs divided by ``2**output_exponent``.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    residual_cross : Array of shape (m, m)
+        Their weighted cross-products.
+    residual_root : Array of shape (m, m) or (0, 0)
+        Triangular root of these; empty where they are singular and the likelihood has no finite maximum.
+    output_exponent : IntArray of shape (m,)
+    noise : Gaussian
+    n, sum_log_weights : float
+        Number of observations, and the sum of the logarithms of precision weights.
+    """
     m = len(output_exponent)
     dof = effective_parameters(geometry)
     # Under a penalty effective degrees of freedom are no integer, and a difference of rounding is none.
     left = n - dof if n - dof > np.sqrt(EPS) * n else 0.0
     squares = np.diagonal(residual_cross)
-    log_likelihood = noise.max_log_likelihood(residual_cross, output_exponent, n, sum_log_weights)
+    root, log_likelihood = residual_root / np.sqrt(n), float(np.inf)
+    if root.size:
+        in_units = n * float(np.log(2.0) * output_exponent.sum())
+        log_likelihood = noise.max_log_likelihood(root, n, sum_log_weights) - in_units
     return Likelihood(
         noise_covariance=scale(residual_cross / n, output_exponent[:, None] + output_exponent[None, :]),
         residual_scale=np.sqrt(squares / left) if left > 0 else np.full(m, np.nan),
-        log_likelihood=np.inf if noise_free else log_likelihood,
+        noise_root=root,
+        log_likelihood=log_likelihood,
         n=n,
         effective_dof=dof,
         residual_dof=left,
@@ -109,25 +134,43 @@ def new_log_density(
     weights: Array | None,
     *,
     frequency: bool,
-    noise_free: bool,
+    noise_free: bool | BoolArray,
+    root: Array | None = None,
 ) -> Array:
     """Log density of each row of y (n, m) about its mean (n, m); rows of weight zero contribute nothing.
 
-    A fit without noise has density infinity where y is its mean to rounding, and zero elsewhere.
+    ``root`` (m, m) is that of the covariance, if it is known; of an empty one, and of outputs without noise, the density is
+    infinite where y is its mean to rounding in all combinations of outputs that have no noise, and zero elsewhere.
     """
     residuals = y - mean
-    if noise_free:
-        # Rounding in a sum is relative to its terms, of which the largest outputs give an idea.
-        size = np.abs(mean) + np.abs(y).max(axis=0)
-        residuals = np.where(np.abs(residuals) <= _ROUNDING * EPS * size, 0.0, residuals)
-        covariance = np.zeros_like(covariance)
+    if root is None:
+        root = factor_of_cross(covariance, _CONDITION)
+    if root is None or not root.size or np.any(noise_free):
+        density = _singular_density(y, mean, covariance, noise_free)
+        return density if weights is None else np.where(weights > 0, density, 0.0)
     if weights is None:
-        return noise.log_density(residuals, covariance)
+        return noise.log_density(residuals, root)
     counted = weights > 0
     density = np.zeros(len(y))
     inside, w = residuals[counted], weights[counted]
     if frequency:
-        density[counted] = w * noise.log_density(inside, covariance)
+        density[counted] = w * noise.log_density(inside, root)
     else:
-        density[counted] = noise.log_density(np.sqrt(w)[:, None] * inside, covariance, np.log(w))
+        density[counted] = noise.log_density(np.sqrt(w)[:, None] * inside, root, np.log(w))
     return density
+
+
+def _singular_density(y: Array, mean: Array, covariance: Array, noise_free: bool | BoolArray) -> Array:
+    """Log density (n,) of noise that lies in a subspace: infinite there, minus infinite outside."""
+    residuals = y - mean
+    # Rounding in a sum is relative to its terms, of which the largest outputs give an idea.
+    rounding = _ROUNDING * EPS * (np.abs(mean) + np.abs(y).max(axis=0, initial=0.0))
+    spread = np.sqrt(np.diagonal(covariance))
+    silent = np.broadcast_to(noise_free, len(spread)) | (spread <= 0)
+    unit = np.where(silent, 1.0, spread)
+    directions = outside_directions(covariance, noise_free)
+    inside = np.abs(residuals / unit @ directions)
+    loud = column_norms(np.where(silent, 0.0, residuals / unit).T)
+    of_noise = np.where(np.abs(directions[silent]).any(axis=0), 0.0, _OUTSIDE)
+    allowed = (rounding / unit) @ np.abs(directions) + of_noise * loud[:, None]
+    return np.where((inside <= allowed).all(axis=1), np.inf, -np.inf)

@@ -72,12 +72,26 @@ def accurate_product(a: Array, b: Array) -> Array:
     >>> float(accurate_product(a, b)[0, 0]), float((a @ b)[0, 0])
     (1.0, 0.0)
     """
+    total, low = accurate_product_parts(a, b)
+    return total + low
+
+
+def accurate_product_parts(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return (high, low) with ``a @ b = high + low`` to about twice the precision, as `accurate_product` before it rounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> high, low = accurate_product_parts(np.array([[1.0, 2.0**-80]]), np.ones((2, 1)))
+    >>> float(high[0, 0]), float(low[0, 0]) == 2.0**-80
+    (1.0, True)
+    """
     total, low = np.zeros((a.shape[0], b.shape[1])), np.zeros((a.shape[0], b.shape[1]))
     for column, row in zip(a.T, b, strict=True):
         product, error = two_prod(column[:, None], row)
         total, rounding = two_sum(total, product)
         low += error + rounding
-    return total + low
+    return total, low
 
 
 @dataclass(frozen=True, slots=True)

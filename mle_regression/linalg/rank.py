@@ -139,6 +139,12 @@ class Relation:
     terms: tuple[tuple[int, float], ...]
     constant: float
 
+    def in_units(self, unit: Array) -> Relation:
+        """Return the same relation for columns ``unit`` (k,) times as large."""
+        whole = float(unit[self.dependent])
+        terms = tuple((i, c * float(whole / unit[i])) for i, c in self.terms)
+        return Relation(self.dependent, terms, self.constant * whole)
+
 
 def independent_columns(triangle: Triangle, s: Spectrum, tolerance: float) -> IntArray:
     """Pick ``s.rank`` independent columns, the earlier before the later, as R's ``lm`` does."""

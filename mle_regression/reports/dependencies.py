@@ -53,6 +53,28 @@ def describe_deficiency(
     )
 
 
+def describe_singular_noise(relations: Sequence[Relation], names: Sequence[str], bearable: int) -> str:
+    """Say that outputs have no noise of their own: those that follow from others, or more than the rows can bear.
+
+    Examples
+    --------
+    >>> describe_singular_noise((), ["a", "b", "c"], 2).split(":")[0]
+    'The noise covariance of the 3 outputs is singular'
+    """
+    m = len(names)
+    if bearable < m:
+        why = f"{bearable} residual degrees of freedom can bear {bearable} output{'s' * (bearable != 1)} at most"
+        remedy = "Fit fewer outputs together, or give more rows"
+    else:
+        shown = "; ".join(describe_relation(relation, names) for relation in relations)
+        why = f"to rounding, {shown}, but for a function of X" if shown else "to rounding, some follow from others"
+        remedy = "Leave out outputs that follow from others"
+    return (
+        f"The noise covariance of the {m} outputs is singular: {why}. The likelihood of all of them together has no finite "
+        f"maximum, and log_likelihood_ is infinite; predictions and standard errors of each output stand. {remedy}."
+    )
+
+
 def describe_near_dependency(found: NearDependency, names: Sequence[str]) -> str:
     """Write a near-dependency as an equation, with how closely it holds.
 

@@ -82,7 +82,7 @@ def _curvature(found: Mapping[str, Any]) -> list[tuple[str, object]]:
 
 
 def _notes(fitted: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
-    said = []
+    said = [state["singular"]] if state["singular"] else []
     if state["curvature"] is not None:
         said.append(str(state["curvature"]["reason"]))
     elif not fitted["converged_"]:

@@ -1,0 +1,258 @@
+"""Triangular factor of the residuals of several outputs, and which of these have no noise of their own.
+
+With E the residuals (n, m) of m outputs, the noise covariance is EᵀWE/n. Where outputs are nearly dependent their
+cross-products round to a singular matrix, as those of columns of X do; a QR decomposition of E keeps twice the digits,
+and a second one, of E R⁻¹ multiplied in twice the precision, keeps all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf
+
+from mle_regression.diagnostics.covariance import whiten
+from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.linalg.exact import Fixed, accurate_product_parts, fixed, two_sum
+from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.precondition import triangular_preconditioner
+from mle_regression.linalg.qr import stack_factors, triangular_factor
+from mle_regression.linalg.rank import Relation
+from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition, solve_triangle
+from mle_regression.rows.base import Block, Rows
+
+# A Cholesky factor of cross-products has lost about four digits at this condition of the triangle, times √m.
+_WELL_CONDITIONED = 100.0
+# Noise of this many units of the rounding of the outputs is none.
+_ROUNDING = 4.0
+# Relative rounding of a diagonal element above which a second decomposition pays.
+_NEGLIGIBLE = 1e-13
+# Multiplications up to which products in twice the precision are taken: about a second.
+_ACCURATE_WORK = 5e7
+# What rounded coefficients leave in the span of the columns, in units of rounding.
+_LEFT_IN_SPAN = 256.0
+# Terms of a relation below this part of the output are rounding.
+_NO_TERM = 1e-9
+_SHOWN_RELATIONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFactor:
+    """What the residuals of m outputs say of their noise covariance.
+
+    Attributes
+    ----------
+    root : Array of shape (m, m) or (0, 0)
+        Upper triangle R with RᵀR = EᵀWE, of outputs divided by powers of two; empty where that is singular.
+    relations : tuple of Relation
+        Which outputs have no noise but that of others, where there are such.
+    """
+
+    root: Array
+    relations: tuple[Relation, ...] = ()
+
+    @property
+    def singular(self) -> bool:
+        """Whether the likelihood of all outputs together has no finite maximum."""
+        return self.root.size == 0
+
+
+SINGULAR = NoiseFactor(np.zeros((0, 0)))
+
+
+def factor_of_cross(cross: Array, condition: float = _WELL_CONDITIONED) -> Array | None:
+    """Return the root of cross-products (m, m) by Cholesky; None where it is of a larger condition than this."""
+    length = np.sqrt(np.diagonal(cross))
+    if not (length > 0).all():
+        return None
+    root, info = dpotrf(cross / np.outer(length, length), clean=1)
+    if info != 0 or reciprocal_condition(root) * condition * np.sqrt(len(cross)) < 1:
+        return None
+    return np.asarray(root * length)
+
+
+@dataclass(frozen=True)
+class ResidualRows:
+    """Residuals y − Xβ − b of rows, to twice the precision where that is affordable.
+
+    Attributes
+    ----------
+    rows : Rows
+    geometry : Geometry
+        Of the columns of X.
+    coef : Array of shape (p, m)
+        Coefficients of columns divided by ``2**geometry.exponent``, of outputs divided by ``2**output_exponent``.
+    intercept : Array of shape (m,)
+    output_exponent : IntArray of shape (m,)
+    """
+
+    rows: Rows
+    geometry: Geometry
+    coef: Array
+    intercept: Array
+    output_exponent: IntArray
+
+    def factor(self) -> NoiseFactor:
+        """Factorise the residuals, or find the outputs that depend on others."""
+        first, size = self._triangle(None)
+        rounding = _ROUNDING * EPS * size
+        found = _nonsingular(first, rounding)
+        if found.singular:
+            return found
+        inverse = inverse_triangle(first)
+        n, _, m = self.rows.shape
+        if (np.abs(inverse).T @ size * EPS).max() <= _NEGLIGIBLE or n * m * m > _ACCURATE_WORK:
+            return found
+        second, _ = self._triangle(inverse)
+        return _nonsingular(second @ first, rounding)
+
+    def _triangle(self, whitener: Array | None) -> tuple[Array, Array]:
+        """Triangular factor of the residuals, times ``whitener`` (m, m) if there is one, and the lengths (m,) of y."""
+
+        def factor(block: Block) -> tuple[Array, Array]:
+            high, low = self._residuals(block)
+            if whitener is not None:
+                high, inner = accurate_product_parts(high, whitener)
+                low = inner + low @ whitener
+            e, y = high + low, scale(block.y, -self.output_exponent)
+            if block.weights is not None:
+                e, y = np.sqrt(block.weights)[:, None] * e, np.sqrt(block.weights)[:, None] * y
+            return triangular_factor(e), np.einsum("ij,ij->j", y, y)
+
+        def combine(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+            return stack_factors(a[0], b[0]), a[1] + b[1]
+
+        triangle, squares = self.rows.reduce(factor, combine, dense=True)
+        return triangle, np.sqrt(squares)
+
+    def _residuals(self, block: Block) -> tuple[Array, Array]:
+        high, low = self._raw(block)
+        if self._in_span.size:
+            low = low - whiten(self.geometry, block.x) @ self._in_span
+        return high, low
+
+    def _raw(self, block: Block) -> tuple[Array, Array]:
+        """Residuals (b, m) of the coefficients as they are, as a sum of two terms."""
+        y, x = scale(block.y, -self.output_exponent), scale(block.x, -self.geometry.exponent)
+        n, p, m = self.rows.shape
+        if n * p * m > _ACCURATE_WORK:
+            return y - x @ self.coef - self.intercept, np.zeros_like(y)
+        mean, low = accurate_product_parts(x, self.coef)
+        high, first = two_sum(y, -mean)
+        high, second = two_sum(high, np.broadcast_to(-self.intercept, y.shape))
+        return high, first + second - low
+
+    @cached_property
+    def _in_span(self) -> Array:
+        """What rounding of the coefficients has left of the residuals in the span of the columns, whitened (r, m).
+
+        Empty where it is more than that: under a penalty, or before a solver has arrived.
+        """
+        if self.geometry.alpha:
+            return np.zeros((0, 0))
+
+        def inside(block: Block) -> Array:
+            high, low = self._raw(block)
+            q, e = whiten(self.geometry, block.x), high + low
+            return np.asarray(q.T @ (e if block.weights is None else block.weights[:, None] * e))
+
+        part = self.rows.reduce(inside, np.add, dense=True)
+        allowed = _LEFT_IN_SPAN * EPS * mean_reach(self.geometry, self.coef, self.intercept)
+        return part if (np.linalg.norm(part, axis=0) <= allowed).all() else np.zeros((0, 0))
+
+
+def mean_reach(geometry: Geometry, coef: Array, intercept: Array) -> Array:
+    """Σ ‖xⱼ‖|βⱼ| and the intercept's part (m,): what sums of so large terms round by, times eps, moves a residual.
+
+    ``coef`` (p, m) is that of the columns as the geometry has them divided.
+    """
+    lengths = np.hypot(column_norms(geometry.factor), np.sqrt(geometry.total) * np.abs(geometry.mean))
+    return np.asarray(lengths @ np.abs(coef) + np.sqrt(geometry.total) * np.abs(intercept))
+
+
+def factor_of_array(residuals: Array, rounding: Array) -> NoiseFactor:
+    """Factorise residuals (n, m), already times the roots of their weights, that are known to within ``rounding`` (m,)."""
+    triangle = triangular_factor(residuals)
+    return SINGULAR if len(triangle) < residuals.shape[1] else _nonsingular(triangle, rounding)
+
+
+def factor_of_sums(products: Fixed, size: Array) -> NoiseFactor:
+    """Factorise exact cross-products (m, m) of residuals, of outputs of lengths ``size`` (m,)."""
+    whitener, rounding = triangular_preconditioner(products), _ROUNDING * EPS * size
+    if whitener is not None and (np.abs(whitener).T @ rounding < 1.0).all():
+        basis = fixed(whitener)
+        rest, info = dpotrf(basis.times(products.times(basis)).to_float(), clean=1)
+        if info == 0:
+            return NoiseFactor(np.triu(rest @ inverse_triangle(whitener)))
+    rounded = products.to_float()
+    length = np.sqrt(np.maximum(np.diagonal(rounded), 0.0))
+    unit = np.where(length > 0, length, 1.0)
+    values, vectors = np.linalg.eigh(rounded / np.outer(unit, unit))
+    near = (vectors * np.sqrt(np.maximum(values, 0.0))).T * unit
+    return NoiseFactor(np.zeros((0, 0)), _relations(triangular_factor(near), np.sqrt(EPS) * len(unit) * length))
+
+
+def _nonsingular(triangle: Array, rounding: Array) -> NoiseFactor:
+    """Return the factor that a triangle (k, m) is, unless some output has no more noise of its own than ``rounding``."""
+    m = triangle.shape[1]
+    if len(triangle) == m and np.diagonal(triangle).all():
+        # Column j of the inverse combines outputs to noise of unit length, which their rounding should not reach.
+        reached = np.abs(inverse_triangle(triangle)).T @ rounding
+        if (reached < 1.0).all():
+            return NoiseFactor(triangle)
+    return NoiseFactor(np.zeros((0, 0)), _relations(triangle, rounding))
+
+
+def _relations(triangle: Array, rounding: Array) -> tuple[Relation, ...]:
+    """Write the first outputs whose residuals are combinations of those of the outputs before, which they are."""
+    k, m = triangle.shape
+    basis, upper = np.zeros((k, min(k, m))), np.zeros((min(k, m), min(k, m)))
+    kept: list[int] = []
+    found: list[Relation] = []
+    for j in range(m):
+        r, inside = len(kept), basis[:, : len(kept)]
+        part = inside.T @ triangle[:, j]
+        rest = triangle[:, j] - inside @ part
+        again = inside.T @ rest
+        rest, part = rest - inside @ again, part + again
+        share = solve_triangle(upper[:r, :r], part[:, None])[:, 0]
+        length = np.linalg.norm(rest)
+        if r < min(k, m) and length > rounding[j] + np.abs(share) @ rounding[kept]:
+            basis[:, r], upper[:r, r], upper[r, r] = rest / length, part, length
+            kept.append(j)
+            continue
+        size = column_norms(triangle)
+        terms = tuple((i, float(c)) for i, c in zip(kept, share, strict=True) if abs(c) * size[i] > _NO_TERM * size[j])
+        found.append(Relation(j, terms, 0.0))
+        if len(found) == _SHOWN_RELATIONS:
+            break
+    return tuple(found)
+
+
+def outside_directions(covariance: Array, noise_free: Any) -> Array:
+    """Return the unit combinations (m, q) of outputs, in standard deviations, in which a singular covariance has no noise.
+
+    Parameters
+    ----------
+    covariance : Array of shape (m, m)
+    noise_free : bool or BoolArray of shape (m,)
+        Outputs that have no noise at all.
+    """
+    m = len(covariance)
+    silent = np.broadcast_to(noise_free, m) | (np.diagonal(covariance) <= 0)
+    loud = np.flatnonzero(~silent)
+    alone = np.eye(m)[:, silent]
+    if not loud.size:
+        return alone
+    length = np.sqrt(np.diagonal(covariance)[loud])
+    values, vectors = np.linalg.eigh(covariance[np.ix_(loud, loud)] / np.outer(length, length))
+    none = values <= 64.0 * m * EPS * values[-1]
+    if not silent.any():
+        none[0] = True
+    together = np.zeros((m, int(none.sum())))
+    together[loud] = vectors[:, none]
+    return np.hstack([alone, together])

@@ -1,0 +1,202 @@
+"""The noise covariance of several outputs where it is singular or nearly so, against many digits."""
+
+import mpmath
+import numpy as np
+import pandas as pd
+import pytest
+
+from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning, compare_models
+
+SOLVERS = ["normal", "qr", "svd", "gd", "newton", "lsmr"]
+
+
+def exact_log_likelihood(X, Y, weights=None):
+    """Log-likelihood at the maximum, in 80 digits."""
+    with mpmath.workdps(80):
+        n, m = Y.shape
+        w = [mpmath.mpf(1)] * n if weights is None else [mpmath.mpf(float(v)) for v in weights]
+        a, y = mpmath.matrix(np.column_stack([np.ones(n), X]).tolist()), mpmath.matrix(Y.tolist())
+        weighted = a.T * mpmath.diag(w)
+        residual = y - a * ((weighted * a) ** -1 * (weighted * y))
+        covariance = residual.T * mpmath.diag(w) * residual / n
+        value = -mpmath.mpf(n) / 2 * (m * mpmath.log(2 * mpmath.pi) + mpmath.log(mpmath.det(covariance)) + m)
+        return float(value + mpmath.mpf(m) / 2 * sum(mpmath.log(v) for v in w))
+
+
+def near_twins(rng, n=20, exponent=-28):
+    """A response y and a difference d, of which y + d is a float64 without rounding."""
+    y = np.round(rng.standard_normal(n) * 1024) / 1024
+    return y, 2.0**exponent * np.round(rng.standard_normal(n) * 8)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("refine", [False, True])
+@pytest.mark.parametrize("name", SOLVERS)
+def test_likelihood_of_near_twins_is_that_of_their_difference(name, refine, weighted, rng):
+    X, (y, d) = rng.standard_normal((20, 1)), near_twins(rng)
+    weights = rng.random(20) + 0.1 if weighted else None
+    truth = exact_log_likelihood(X, np.column_stack([y, d]), weights)
+    for Y in ([y, d], [y, y + d], [y + d, y]):
+        model = MLELinearRegressor(solver=name, refine=refine).fit(X, np.column_stack(Y), weights)
+        assert model.log_likelihood_ == pytest.approx(truth, rel=1e-13)
+        assert model.log_likelihood(X, np.column_stack(Y), weights) == pytest.approx(truth, rel=1e-8)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_near_twins_on_columns_far_from_zero(offset, rng):
+    X, (y, d) = rng.standard_normal((20, 2)) + offset, near_twins(rng)
+    truth = exact_log_likelihood(X, np.column_stack([y, d]))
+    model = MLELinearRegressor().fit(X, np.column_stack([y, y + d]))
+    assert model.log_likelihood_ == pytest.approx(truth, rel=1e-12)
+
+
+def test_near_twins_by_batches(rng):
+    X, (y, d) = rng.standard_normal((20, 2)), near_twins(rng)
+    Y = np.column_stack([y, y + d])
+    truth = exact_log_likelihood(X, np.column_stack([y, d]))
+    parts = MLELinearRegressor().partial_fit(X[:7], Y[:7]).partial_fit(X[7:], Y[7:])
+    assert parts.log_likelihood_ == pytest.approx(truth, rel=1e-13)
+    going_on = MLELinearRegressor().fit(X[:13], Y[:13]).partial_fit(X[13:], Y[13:])
+    assert going_on.log_likelihood_ == pytest.approx(truth, rel=1e-9)
+
+
+def test_a_chain_of_near_twins(rng):
+    n = 30
+    X, y = rng.standard_normal((n, 2)), np.round(rng.standard_normal(n) * 64) / 64
+    steps = [2.0 ** (-13 * k) * np.round(rng.standard_normal(n) * 8) for k in range(1, 4)]
+    chain = np.column_stack([y, y + steps[0], y + steps[0] + steps[1], y + sum(steps)])
+    truth = exact_log_likelihood(X, np.column_stack([y, *steps]))
+    assert MLELinearRegressor().fit(X, chain).log_likelihood_ == pytest.approx(truth, rel=1e-12)
+
+
+def test_many_outputs_and_correlated_ones_have_a_likelihood(rng):
+    X, Y = rng.standard_normal((500, 5)), rng.standard_normal((500, 200))
+    model = MLELinearRegressor().fit(X, Y)
+    a = np.column_stack([np.ones(500), X])
+    values = np.linalg.svd(Y - a @ np.linalg.lstsq(a, Y, rcond=None)[0], compute_uv=False)
+    expected = -250.0 * (200 * np.log(2 * np.pi) + 2 * np.log(values).sum() - 200 * np.log(500) + 200)
+    assert model.log_likelihood_ == pytest.approx(expected, rel=1e-12)
+    assert model.log_likelihood(X, Y) == pytest.approx(expected, rel=1e-11)
+
+    root = np.linalg.cholesky(0.95 + 0.05 * np.eye(15))
+    X, Y = rng.standard_normal((60, 2)), rng.standard_normal((60, 15)) @ root.T
+    assert MLELinearRegressor().fit(X, Y).log_likelihood_ == pytest.approx(exact_log_likelihood(X, Y), rel=1e-13)
+
+
+def test_more_outputs_than_the_rows_can_bear(rng):
+    X, Y = rng.standard_normal((20, 1)), rng.standard_normal((20, 30))
+    with pytest.warns(NoiseFreeWarning, match="18 residual degrees of freedom can bear 18 outputs") as caught:
+        model = MLELinearRegressor().fit(X, Y)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert model.log_likelihood_ == np.inf
+    assert "can bear 18 outputs" in " ".join(str(model.summary()).split())
+    with pytest.warns(NoiseFreeWarning, match="can bear 18 outputs"):
+        assert model.log_likelihood(X, Y) == np.inf
+    with pytest.warns(NoiseFreeWarning, match="can bear 18 outputs"):
+        assert model.log_likelihood(X[:3], Y[:3] + 0.1) == -np.inf
+    one = MLELinearRegressor().fit(X, Y[:, 7])
+    np.testing.assert_allclose(model.predict(X)[:, 7], one.predict(X), rtol=1e-12)
+    np.testing.assert_allclose(np.array(model.predict_interval(X))[:, :, 7], one.predict_interval(X), rtol=1e-12)
+    np.testing.assert_allclose(model.standard_errors_[7], one.standard_errors_, rtol=1e-12)
+    # As many as they can bear are borne.
+    assert np.isfinite(MLELinearRegressor().fit(X, Y[:, :18]).log_likelihood_)
+    with pytest.warns(NoiseFreeWarning, match="18 residual"):
+        MLELinearRegressor().fit(X, Y[:, :19])
+    with pytest.warns(NoiseFreeWarning, match="can bear 18 outputs"):
+        assert MLELinearRegressor().partial_fit(X, Y).log_likelihood_ == np.inf
+
+
+def test_rows_of_no_weight_bear_nothing(rng):
+    X, Y = rng.standard_normal((20, 1)), rng.standard_normal((20, 15))
+    weights = np.r_[np.full(10, 3.0), np.zeros(10)]
+    for kind in ("precision", "frequency"):
+        with pytest.warns(NoiseFreeWarning, match="8 residual degrees of freedom can bear 8 outputs"):
+            MLELinearRegressor(weight_type=kind).fit(X, Y, weights)
+
+
+def test_a_penalty_leaves_more_residuals_to_vary(rng):
+    X, Y = rng.standard_normal((20, 5)), rng.standard_normal((20, 19))
+    assert np.isfinite(MLELinearRegressor(alpha=1.0).fit(X, Y).log_likelihood_)
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_outputs_that_follow_from_others_are_named(batches, rng):
+    X, y, z = rng.standard_normal((50, 2)), rng.standard_normal(50), rng.standard_normal(50)
+    Y = np.column_stack([y, z, 1.8 * y + 32, 2.0 * y - z + 3.0 * X[:, 0]])
+    model = MLELinearRegressor()
+    with pytest.warns(NoiseFreeWarning) as caught:
+        assert (model.partial_fit(X, Y) if batches else model.fit(X, Y)).log_likelihood_ == np.inf
+    said = str(caught[-1].message)
+    assert "y[:, 2] = 1.8*y[:, 0]" in said
+    if not batches:
+        assert "y[:, 3] = 2*y[:, 0] - y[:, 1]" in said
+    with pytest.warns(NoiseFreeWarning):
+        assert model.log_likelihood(X, Y) == np.inf
+    with pytest.warns(NoiseFreeWarning):
+        assert model.log_likelihood(X, Y + [0, 0, 1e-3, 0]) == -np.inf
+    np.testing.assert_allclose(model.score(X, Y[:, :4]), np.mean(model.r2_))
+
+
+def test_an_output_without_noise_beside_one_with_noise(rng):
+    X, y = rng.standard_normal((50, 2)), rng.standard_normal(50)
+    Y = np.column_stack([y, X @ [1.0, 2.0]])
+    with pytest.warns(NoiseFreeWarning):
+        model = MLELinearRegressor().fit(X, Y)
+    assert model.log_likelihood_ == model.log_likelihood(X, Y) == np.inf
+    assert model.log_likelihood(X, Y + [1.0, 0.0]) == np.inf
+    assert model.log_likelihood(X, Y + [0.0, 1e-3]) == -np.inf
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_likelihood_of_new_rows_in_extreme_units(unit, rng):
+    X, y = rng.standard_normal((30, 2)), rng.standard_normal(30)
+    model = MLELinearRegressor().fit(X, y * unit)
+    assert model.log_likelihood(X, y * unit) == pytest.approx(model.log_likelihood_, rel=1e-12)
+    plain = MLELinearRegressor().fit(X, y).log_likelihood_
+    assert model.log_likelihood_ == pytest.approx(plain - 30 * np.log(unit), rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::mle_regression.NoiseFreeWarning")
+@pytest.mark.parametrize("n", [40, 150])
+def test_networks_of_dependent_outputs(n, rng):
+    X, y = rng.standard_normal((n, 2)), rng.standard_normal(n)
+    Y = np.column_stack([y, 1.8 * y + 32])
+    network = MLPGradientRegressor((3,), random_state=0, max_iter=2000).fit(X, Y)
+    mean = network.predict(X)
+    np.testing.assert_allclose((mean[:, 1] - 32) / 1.8, mean[:, 0], atol=0.5)
+    assert network.score(X, Y) > 0
+    network.log_likelihood(X, Y)
+    network.predict_interval(X)
+
+
+def test_networks_of_more_outputs_than_rows(rng):
+    X, Y = rng.standard_normal((20, 2)), rng.standard_normal((20, 30))
+    with pytest.warns(NoiseFreeWarning, match="can bear 19 outputs"):
+        network = MLPGradientRegressor((2,), random_state=0, tol=1e-3, max_iter=5000).fit(X, Y)
+    assert network.log_likelihood_ == np.inf
+    assert "can bear 19" in " ".join(str(network.summary()).split())
+    with pytest.warns(NoiseFreeWarning, match="can bear 19 outputs"):
+        network.log_likelihood(X, Y)
+
+
+def test_networks_of_near_twins_keep_the_digits_of_their_residuals(rng):
+    """A network whose outputs are told apart by 1e-9: the determinant is that of a QR of the residuals."""
+    X, (y, d) = rng.standard_normal((40, 1)), near_twins(rng, 40)
+    network = MLPGradientRegressor((2,), random_state=0, alpha=1.0, tol=1e-12, max_iter=3000, early_stopping=False)
+    Y = np.column_stack([y, y + d])
+    network.fit(X, Y)
+    residual = Y - network.predict(X)
+    values = np.abs(np.diagonal(np.linalg.qr(residual, mode="r")))
+    expected = -20.0 * (2 * np.log(2 * np.pi) + 2 * np.log(values).sum() - 2 * np.log(40) + 2)
+    assert network.log_likelihood_ == pytest.approx(expected, rel=1e-6)
+    assert network.log_likelihood(X, Y) == pytest.approx(network.log_likelihood_, rel=1e-6)
+
+
+def test_comparing_models_of_dependent_outputs(rng):
+    from sklearn.linear_model import LinearRegression
+
+    X, y = rng.standard_normal((60, 2)), rng.standard_normal(60)
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    table = compare_models({"plain": LinearRegression()}, frame, np.column_stack([y, 1.8 * y + 32]), cv=None)
+    assert table.loc["plain", "log_likelihood"] == np.inf
