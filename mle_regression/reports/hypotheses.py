@@ -13,8 +13,8 @@ import numpy as np
 from mle_regression.linalg.arrays import Array
 from mle_regression.reports.equations import evaluate, quoted, read
 
-# An equation of more terms is written without a look at how it would be read.
-_CHECKED_TERMS = 50
+# Equations of more terms are written without a look at how they would be read.
+_CHECKED_TERMS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +99,21 @@ def describe_hypotheses(restriction: Array, value: Array, names: Sequence[str]) 
     >>> describe_hypotheses(np.array([[0.0, 1.0, -2.0]]), np.array([0.0]), ["intercept", "bmi", "bp"])
     'bmi - 2*bp = 0'
     """
-    return ", ".join(_equation(row, float(right), names) for row, right in zip(restriction, value, strict=True))
-
-
-def _equation(row: Array, right: float, names: Sequence[str]) -> str:
-    """Write one equation, its names in quotes if they may be taken for something else."""
-    plain = _written(row, right, names)
-    if np.count_nonzero(row) > _CHECKED_TERMS:
+    rows = list(zip(restriction, value.tolist(), strict=True))
+    plain = ", ".join(_written(row, right, names) for row, right in rows)
+    if np.count_nonzero(restriction) > _CHECKED_TERMS or _is_read_as(plain, restriction, names):
         return plain
+    # Names that may be taken for something else stand in quotes.
+    return ", ".join(_written(row, right, [quoted(name) for name in names]) for row, right in rows)
+
+
+def _is_read_as(text: str, restriction: Array, names: Sequence[str]) -> bool:
+    """Whether a text is read as equations in the parameters, with the signs, of R."""
     try:
-        found, _ = parse_hypotheses(plain, names)
+        found, _ = parse_hypotheses(text, names)
     except ValueError:
-        found = np.zeros((0, len(row)))
-    same = len(found) == 1 and np.array_equal(np.sign(found[0]), np.sign(row))
-    return plain if same else _written(row, right, [quoted(name) for name in names])
+        return False
+    return np.array_equal(np.sign(found), np.sign(restriction))
 
 
 def _written(row: Array, right: float, names: Sequence[str]) -> str:
