@@ -26,6 +26,7 @@ _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "
 _WORD = re.compile(r"[^\s+*/=,()\-]+")
 # What may come next: the begin of an equation, an operand, or a sign after one.
 _BEGIN, _OPERAND, _SIGN = range(3)
+_SIGNS = "+-*/=,() \t\n\r\f\v"
 _SHOWN = 160
 
 
@@ -84,8 +85,8 @@ def read(text: str, names: Sequence[str]) -> list[Token]:
     ['s#2', '=', '2', '*', 'bmi']
     """
     all_names = set(names)
-    # A name that is a number can only be meant in quotes.
-    bare = {name for name in all_names if name.strip() and not _NUMBER.fullmatch(name)}
+    # A name of numbers and signs alone, or with a backtick in it, can only be meant in quotes.
+    bare = {name for name in all_names if _NUMBER.sub("", name).strip(_SIGNS) and "`" not in name}
     known = _Names(bare, sorted({len(name) for name in bare}))
     waiting: list[dict[tuple[int, int, int], _Node]] = [{} for _ in range(len(text) + 1)]
     waiting[0][0, _BEGIN, 0] = _Node(1, [])
