@@ -272,8 +272,8 @@ class _Climb:
         try:
             moves = -cho_solve(cho_factor(0.5 * objective.hessian(theta), check_finite=False), pull.T).T
         except LinAlgError:  # not quite at a minimum
-            moves = -(pull @ place.curvature.root) @ place.curvature.root.T
-        inverse = place.curvature.root @ place.curvature.root.T
+            moves = -place.curvature.inverse.solve(pull.T).T
+        inverse = place.curvature.inverse.solve(np.eye(len(theta)))
         here = objective.gauss_newton(theta)
         length = float(np.linalg.norm(theta) * np.finfo(objective.dtype).eps ** 0.5)
         bent = np.zeros(len(moves))
@@ -321,7 +321,7 @@ class _Climb:
         outputs, penalty = objective.network.sizes[-1], objective.penalty
         value, gradient = objective.value_and_gradient(theta)
         squares = float(np.trace(objective.cross))
-        curvature = laplace.inverted(objective.gauss_newton(theta), penalty)
+        curvature = laplace.curvature_at(objective, theta)
         free = int((penalty <= 0).sum())
         noise = self.n * value / max(self.n * outputs - free, 0.01 * self.n * outputs)
         density = laplace.log_marginal_likelihood(

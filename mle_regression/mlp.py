@@ -270,7 +270,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             else:
                 trained, others = training.followed(earlier["theta"], rng, earlier["memory"])[0], []
             self._assign(trained, data, options)
-            self._state |= looked_round(self._state, data, options, training.features)
+            self._state |= looked_round(self._state, data, options, training.features, trained.path.status)
             if options.ensemble and others:
                 self._average(others, data, options)
         task.end(lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_state": self._state})

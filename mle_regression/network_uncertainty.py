@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from mle_regression.checks import TrainingData
-from mle_regression.fitted_network import FittedNetwork, posterior_of, refusal
+from mle_regression.fitted_network import FittedNetwork
 from mle_regression.linalg.arrays import Array
+from mle_regression.models.network import Network
 from mle_regression.network_diagnosis import diagnosis_of
 from mle_regression.network_options import NetworkOptions
 from mle_regression.network_training import Trained
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.posterior import posterior_of, refusal
+from mle_regression.solvers.base import Status
+from mle_regression.solvers.registry import find_network_solver
 from mle_regression.training import likelihood_attributes, noise_of
 
 # What networks that are averaged have in common.
@@ -21,7 +25,7 @@ _SHARED = ("sizes", "activation", "units", "single_output", "n", "output_unit")
 
 
 def looked_round(
-    state: dict[str, Any], data: TrainingData, options: NetworkOptions, features: list[str]
+    state: dict[str, Any], data: TrainingData, options: NetworkOptions, features: list[str], status: Status
 ) -> dict[str, Any]:
     """Return what to add to a fitted state: curvature and posterior, as far as the options ask for them."""
     if options.curvature is None and not options.by_evidence:
@@ -33,9 +37,7 @@ def looked_round(
         verdict = report.verdict
         names = ("eigenvalues", "error_bounds", "condition_number", "verdict", "reason")
         found["curvature"] = {name: getattr(report, name) for name in names}
-    posterior = _posterior(objective, fitted.theta, state["n"], verdict)
-    if state["noise_free"].any():  # there are no standard deviations to be away by
-        posterior["refusal"] = ""
+    posterior = _posterior(objective, state, verdict, _remedy(options, fitted.network, status))
     found["posterior"] = posterior
     if not posterior["refusal"]:
         found["residual_dof"] = state["n"] - posterior["effective"] / fitted.network.sizes[-1]
@@ -97,14 +99,44 @@ def _member(state: dict[str, Any], trained: Trained, data: TrainingData, options
     member["noise_covariance"] = objective.cross * (total / state["n"])
     if state["posterior"] is not None:
         posed = FittedNetwork(member).objective(data.x, data.y, data.weights)
-        member["posterior"] = _posterior(posed, theta, state["n"], None)
+        remedy = _remedy(options, posed.network, trained.path.status)
+        member["posterior"] = _posterior(posed, member | {"noise_free": state["noise_free"]}, None, remedy)
     return member
 
 
-def _posterior(objective: NetworkObjective, theta: Array, n: float, verdict: str | None) -> dict[str, Any]:
-    posterior = posterior_of(objective, theta, n)
-    posterior["refusal"] = refusal(posterior, verdict)
+def _posterior(objective: NetworkObjective, state: dict[str, Any], verdict: str | None, remedy: str) -> dict[str, Any]:
+    posterior = posterior_of(objective, state["theta"], state["n"])
+    posterior["refusal"] = refusal(posterior, verdict, bool(np.any(state["noise_free"])), remedy)
     return posterior
+
+
+def _remedy(options: NetworkOptions, network: Network, status: Status) -> str:
+    """Say what may lead to an optimum; of what is in use already, nothing."""
+    ways = []
+    if status is Status.EARLY_STOPPED or options.early_stopping is True:
+        ways.append("set early_stopping=False")
+    if status is Status.MAX_ITER:
+        ways.append("raise max_iter")
+    if status is Status.CONVERGED and options.tol > 0 and not options.by_evidence:
+        ways.append(f"lower tol from {options.tol:g} (where the data have hardly any noise, deviations are short)")
+    solver = None if options.solver == "auto" else find_network_solver(options.solver).name
+    if solver not in (None, "lm", "newton"):
+        ways.append("take solver='lm' or 'newton'")
+    if not network.activation.smooth:
+        ways.append(
+            f"take a smooth activation, 'tanh' or 'softplus' (at the kinks of {network.activation.name} no gradient vanishes)"
+        )
+    if options.dtype != "float64":
+        ways.append("take dtype='float64'")
+    if not options.by_evidence:
+        ways.append(
+            "let alpha='evidence' choose the penalty"
+            if not options.alpha
+            else "take a larger alpha, or alpha='evidence'"
+        )
+    ways.append("try other starts (n_init, random_state)")
+    first, rest = ways[0], ways[1:]
+    return f"{first[0].upper()}{first[1:]}{''.join(f'; {way}' for way in rest)}."
 
 
 def _eps(options: NetworkOptions) -> float:

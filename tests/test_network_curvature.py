@@ -358,20 +358,6 @@ def test_options_that_do_not_go_together(diabetes, options, message):
         )
 
 
-def test_last_layer_where_there_are_many_parameters(rng):
-    X = rng.standard_normal((400, 60))
-    y = X[:, 0] + 0.1 * rng.standard_normal(400)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = MLPGradientRegressor(
-            (60,), solver="lbfgs", alpha=40.0, early_stopping=False, curvature="extremes", random_state=0, max_iter=3000
-        ).fit(X, y)
-    assert len(model._state["theta"]) > 3000
-    assert model._state["posterior"]["kind"] == "last layer"
-    _, std = model.predict(X[:5], return_std=True)
-    assert (std > np.sqrt(model.noise_variance_)).all()
-
-
 def test_evidence_where_little_is_to_be_learnt(rng):
     X, y = rng.standard_normal((80, 4)), rng.standard_normal(80)
     model = MLPGradientRegressor((5,), alpha="evidence", random_state=0)

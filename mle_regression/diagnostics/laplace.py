@@ -4,6 +4,9 @@ With noise of variance σ² and a Gaussian prior of variance σ²/(n d) on each 
 ``n J / (2σ²)`` and a constant, ``J = S + Σ dᵢθᵢ²`` with the mean square S of the residuals. Its curvature, the second
 derivatives of the network left out, is ``(n/σ²) A`` with ``A = mean JᵀJ + diag(d)``: positive, whatever the point, and exact
 for a model that is linear in θ (MacKay, 1992; Bishop, 2006, section 5.7).
+
+A is inverted in the smaller of two forms: as a matrix (P, P), or, where there are fewer residuals k than parameters, through
+the k × k matrix ``I + J D⁻¹ Jᵀ``. Both are exact.
 """
 
 from __future__ import annotations
@@ -11,14 +14,92 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, eigh
+from scipy.linalg import LinAlgError, eigh, qr, solve_triangular
 from scipy.linalg.lapack import dpotrf, dtrtri
 
-from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.arrays import EPS, Array, BoolArray
+from mle_regression.objective.base import SumOfSquares
 
 _ROUNDING = 16.0
+# Diagonal of a triangular factor, relative to the largest, below which a direction may be rounding.
+_UNSURE = 1e-6
+# Part of a row's derivatives that is more than the rounding of the directions it lies along.
+_SEEN = 1e-6
+# How many times fewer residuals than parameters make the k × k form the cheaper one.
+_DUAL_FROM = 2
+# Numbers of a Jacobian that may be held; condition of A beyond which its square root is taken, of so many parameters at most.
+_JACOBIAN_SIZE, _ILL_CONDITIONED, _LARGEST_REDONE = 1 << 25, 1e8, 1000
+# Derivatives by a parameter without a penalty, relative to the largest such, that are what training has left of none.
+_IDLE = 1e-7
 # Variance of the prior of a parameter in standard units, at least and at most.
 PRIOR_VARIANCE = 1e-10, 1e2
+
+
+@dataclass(frozen=True, slots=True)
+class Inverse:
+    """The matrix ``root rootᵀ + diag(prior)(I − basis basisᵀ)diag(prior)``, P × P; zero along what is not determined.
+
+    Attributes
+    ----------
+    root : Array of shape (P, r)
+    prior : Array of shape (P,)
+        Deviations of the prior, relative to those of the noise, in the form that is made of residuals; else zero.
+    basis : Array of shape (P, k)
+        Orthonormal; in units of the prior, the directions that the data tell something of.
+    free : BoolArray of shape (P,)
+        Parameters that may have a part in directions which are not determined.
+    seen : Array of shape (P, s)
+        Orthonormal basis of the determined directions among those parameters.
+    """
+
+    root: Array
+    prior: Array
+    basis: Array
+    free: BoolArray
+    seen: Array
+
+    def quadratic(self, rows: Array) -> Array:
+        """Return gᵀA⁻¹g (n,) for rows g (n, P), without what is not determined."""
+        image = rows @ self.root
+        squares = np.einsum("ij,ij->i", image, image)
+        if self.basis.shape[1]:
+            rest = rows * self.prior
+            # A difference of vectors, not of squares: no cancellation where the data tell nearly all.
+            rest -= (rest @ self.basis) @ self.basis.T
+            squares += np.einsum("ij,ij->i", rest, rest)
+        return np.asarray(squares)
+
+    def misses(self, rows: Array) -> BoolArray:
+        """Return which rows (n, P) have a part (n,) along directions that are not determined."""
+        if not self.free.any():
+            return np.zeros(len(rows), dtype=bool)
+        part = np.where(self.free, rows, 0.0)
+        part = np.linalg.norm(part - (part @ self.seen) @ self.seen.T, axis=1)
+        return np.asarray(part > _SEEN * np.linalg.norm(rows, axis=1))
+
+    def solve(self, columns: Array) -> Array:
+        """Return A⁻¹ times columns (P, ...)."""
+        found = self.root @ (self.root.T @ columns)
+        if self.basis.shape[1]:
+            scale = self.prior if columns.ndim == 1 else self.prior[:, None]
+            rest = scale * columns
+            found += scale * (rest - self.basis @ (self.basis.T @ rest))
+        return np.asarray(found)
+
+    @property
+    def diagonal(self) -> Array:
+        """Its diagonal (P,)."""
+        squares: Array = np.einsum("ij,ij->i", self.root, self.root)
+        if self.basis.shape[1]:
+            squares += self.prior**2 * np.maximum(1.0 - np.einsum("ij,ij->i", self.basis, self.basis), 0.0)
+        return squares
+
+    @property
+    def undetermined(self) -> Array:
+        """Share (P,) of each parameter in directions that are not determined."""
+        if not self.free.any():
+            return np.zeros(len(self.root))
+        return np.asarray(np.where(self.free, np.maximum(1.0 - np.einsum("ij,ij->i", self.seen, self.seen), 0.0), 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,64 +108,130 @@ class Curvature:
 
     Attributes
     ----------
-    root : Array of shape (P, r)
-        ``A⁻¹ = root rootᵀ``; directions in which A is zero to working precision are left out.
+    inverse : Inverse
+        A⁻¹; directions in which A is zero to working precision are left out.
     variance : Array of shape (P,)
         Diagonal of A⁻¹.
     log_determinant : float
         Of A; −∞ if directions were left out.
-    undetermined : Array of shape (P, k)
-        Those directions.
     """
 
-    root: Array
+    inverse: Inverse
     variance: Array
     log_determinant: float
-    undetermined: Array
 
-    @property
-    def rank(self) -> int:
-        """Number of directions that A determines."""
-        return int(self.root.shape[1])
+    def leverages(self, jacobian: Array) -> Array:
+        """Return diag(J A⁻¹ Jᵀ) (k,), how far each residual (k, P) determines its own prediction; their sum is γ."""
+        return self.inverse.quadratic(jacobian)
 
 
 def inverted(gauss_newton: Array, penalty: Array) -> Curvature:
     """Invert A by its Cholesky factor or, where it is singular, by its eigenvectors."""
     matrix = gauss_newton.copy()
     matrix[np.diag_indices_from(matrix)] += penalty
-    least = _ROUNDING * EPS * len(matrix) ** 0.5 * float(np.abs(np.diagonal(matrix)).max())
+    least = _ROUNDING * EPS * len(matrix) ** 0.5 * float(np.abs(np.diagonal(matrix)).max(initial=0.0))
     factor, failed = dpotrf(matrix, lower=1, clean=1)
     if not failed and float(np.diagonal(factor).min()) ** 2 > least:
         inverse, failed = dtrtri(factor, lower=1)
-        root = np.ascontiguousarray(inverse.T)
-        log_determinant = 2.0 * float(np.log(np.diagonal(factor)).sum())
         if not failed:
-            return Curvature(root, np.einsum("ij,ij->i", root, root), log_determinant, np.empty((len(root), 0)))
+            return _of_root(np.ascontiguousarray(inverse.T), 2.0 * float(np.log(np.diagonal(factor)).sum()))
     try:
         values, vectors = eigh(matrix, check_finite=False)
-    except LinAlgError:
+    except (LinAlgError, ValueError):
         raise ValueError("The network's derivatives are not finite; its parameters are too large.") from None
     keep = values > _ROUNDING * EPS * len(matrix) ** 0.5 * values[-1]
     root = vectors[:, keep] / np.sqrt(values[keep])
     log_determinant = float(np.log(values).sum()) if keep.all() else -np.inf
-    return Curvature(root, np.einsum("ij,ij->i", root, root), log_determinant, vectors[:, ~keep])
+    return _of_root(root, log_determinant, None if keep.all() else vectors[:, keep])
+
+
+def inverted_from_jacobian(jacobian: Array, penalty: Array) -> Curvature:
+    """Invert A from residuals' derivatives (k, P), J times √(w/Σw), without ever squaring them.
+
+    Small penalties beside steep derivatives keep all their digits, which ``JᵀJ`` loses beyond a condition of 1e8.
+    """
+    if not np.isfinite(jacobian).all():
+        raise ValueError("The network's derivatives are not finite; its parameters are too large.")
+    return _dual(jacobian, penalty) if len(jacobian) < len(penalty) else _stacked(jacobian, penalty)
+
+
+def _of_root(root: Array, log_determinant: float, seen: Array | None = None) -> Curvature:
+    size = len(root)
+    free = np.full(size, seen is not None)
+    found = Inverse(root, np.zeros(size), np.empty((size, 0)), free, np.empty((size, 0)) if seen is None else seen)
+    return Curvature(found, found.diagonal, log_determinant)
+
+
+def _stacked(jacobian: Array, penalty: Array) -> Curvature:
+    """Invert A by singular values of ``[J; √D]`` (k + P, P)."""
+    held = np.flatnonzero(penalty > 0)
+    prior = np.zeros((len(held), len(penalty)))
+    prior[np.arange(len(held)), held] = np.sqrt(penalty[held])
+    (triangle,) = qr(np.vstack([jacobian, prior]), mode="r", check_finite=False)
+    triangle = triangle[: len(penalty)]
+    diagonal = np.abs(np.diagonal(triangle))
+    if float(diagonal.min(initial=np.inf)) > _UNSURE * float(diagonal.max(initial=0.0)):
+        inverse, _ = dtrtri(triangle)
+        return _of_root(inverse, 2.0 * float(np.log(diagonal).sum()))
+    _, values, vectors = np.linalg.svd(triangle)
+    keep = values > _ROUNDING * EPS * len(penalty) ** 0.5 * values[0]
+    if held.size:
+        keep &= (values > _IDLE * values[0]) | (vectors**2 @ penalty > 0.5 * values**2)
+    root = vectors[keep].T / values[keep]
+    log_determinant = 2.0 * float(np.log(values).sum()) if keep.all() else -np.inf
+    return _of_root(root, log_determinant, None if keep.all() else vectors[keep].T)
+
+
+def _dual(jacobian: Array, penalty: Array) -> Curvature:
+    """Invert A by k × k matrices, of the parameters that have a prior first.
+
+    With ``D^−½Jᵀ = Q R`` their block is inverted as ``D^−½ (Q (I + R Rᵀ)⁻¹ Qᵀ + I − Q Qᵀ) D^−½``. What has no prior is left
+    with the Schur complement ``J₀ᵀ (I + RᵀR)⁻¹ J₀``, of which directions that the data do not tell are left out.
+    """
+    size, held = len(penalty), penalty > 0
+    prior = np.zeros(size)
+    prior[held] = penalty[held] ** -0.5
+    basis = np.zeros((size, min(len(jacobian), int(held.sum()))))
+    basis[held], triangle = qr((jacobian[:, held] * prior[held]).T, mode="economic", check_finite=False)
+    # [I; Rᵀ] = [T⁻¹; RᵀT⁻¹] T with orthonormal columns: TᵀT = I + RRᵀ, and no square is ever taken.
+    (inner,) = qr(np.vstack([np.eye(basis.shape[1]), triangle.T]), mode="r", check_finite=False)
+    inner = inner[: basis.shape[1]]
+    root = prior[:, None] * solve_triangular(inner, basis.T, trans=1, check_finite=False).T
+    log_determinant = float(np.log(penalty[held]).sum() + 2.0 * np.log(np.abs(np.diagonal(inner))).sum())
+    free, seen = np.zeros(size, dtype=bool), np.empty((size, 0))
+    if not held.all():
+        _, spread, vectors = np.linalg.svd(jacobian[:, ~held], full_matrices=False)
+        least = _IDLE if held.any() else _ROUNDING * EPS * size**0.5
+        keep = spread > least * spread.max(initial=0.0)
+        seen = np.zeros((size, int(keep.sum())))
+        seen[~held] = vectors[keep].T
+        of_free = jacobian[:, ~held] @ vectors[keep].T
+        # The residual of a projection onto those columns has (I + RᵀR)⁻¹ for its square.
+        follow = solve_triangular(inner, triangle @ of_free, trans=1, check_finite=False)
+        lower = of_free - triangle.T @ solve_triangular(inner, follow, check_finite=False)
+        follow = solve_triangular(inner, follow, check_finite=False)  # (I + RRᵀ)⁻¹ R J₀
+        (complement,) = qr(np.vstack([follow, lower]), mode="r", check_finite=False)
+        complement = complement[: seen.shape[1]]
+        columns = seen - prior[:, None] * (basis @ follow)
+        root = np.hstack([root, solve_triangular(complement, columns.T, trans=1, check_finite=False).T])
+        if keep.sum() < (~held).sum():
+            free, log_determinant = ~held, -np.inf
+        else:
+            seen = seen[:, :0]
+            log_determinant += 2.0 * float(np.log(np.abs(np.diagonal(complement))).sum())
+    found = Inverse(root, prior, basis, free, seen)
+    return Curvature(found, found.diagonal, log_determinant)
 
 
 def effective_parameters(curvature: Curvature, penalty: Array) -> Array:
     """Return how far the data, rather than the prior, determine each parameter (P,): 1 − dᵢ(A⁻¹)ᵢᵢ; their sum is γ."""
-    return np.asarray(1.0 - penalty * curvature.variance) - _undetermined(curvature)
-
-
-def _undetermined(curvature: Curvature) -> float:
-    """Share of each parameter in the directions that were left out."""
-    size = len(curvature.variance)
-    return (size - curvature.rank) / size
+    return np.asarray(1.0 - penalty * curvature.variance - curvature.inverse.undetermined)
 
 
 def distance(curvature: Curvature, gradient: Array, n: float, noise: float) -> float:
     """Return how many posterior standard deviations the optimum is away: √(δᵀ(n/σ²)Aδ), δ = −A⁻¹g/2 (Gauss–Newton)."""
-    step = 0.5 * (curvature.root.T @ gradient)
-    return float((n / max(noise, 1e-300)) ** 0.5 * np.linalg.norm(step))
+    squares = float(curvature.inverse.quadratic(0.5 * gradient[None])[0])
+    return float((n / max(noise, 1e-300)) ** 0.5 * squares**0.5)
 
 
 def log_marginal_likelihood(
@@ -122,3 +269,17 @@ def log_marginal_likelihood(
     size = len(theta)
     volume = 0.5 * size * np.log(2.0 * np.pi) - 0.5 * (size * np.log(n / noise) + curvature.log_determinant)
     return float(likelihood + prior + volume)
+
+
+def curvature_at(objective: SumOfSquares, theta: Array) -> Curvature:
+    """Invert A at θ in the cheaper form, from the Jacobian itself where squares would lose what counts."""
+    penalty, numbers = objective.penalty, objective.n_residuals * len(theta)
+    if _DUAL_FROM * objective.n_residuals < len(theta) and numbers <= _JACOBIAN_SIZE:
+        return inverted_from_jacobian(objective.residual_jacobian(theta)[1], penalty)
+    matrix = objective.gauss_newton(theta)
+    found = inverted(matrix, penalty)
+    steepest = float((np.diagonal(matrix) + penalty).max(initial=0.0))
+    singular = found.inverse.free.any() or steepest * float(found.variance.max(initial=0.0)) > _ILL_CONDITIONED
+    if singular and numbers <= _JACOBIAN_SIZE and len(theta) <= _LARGEST_REDONE:
+        return inverted_from_jacobian(objective.residual_jacobian(theta)[1], penalty)
+    return found

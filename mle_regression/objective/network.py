@@ -229,20 +229,6 @@ class NetworkObjective:
             moments.append((center[:, 0] + mean, cross - np.outer(mean, mean)))
         return moments
 
-    def last_features(self, theta: AnyArray) -> Array:
-        """Return what the last layer sees (n, h + 1): outputs of the last hidden layer, and one."""
-        layers = self._views(theta)
-
-        def of_blocks(blocks: Iterator[StandardBlock]) -> list[Array]:
-            ws, parts = None, []
-            for block in blocks:
-                ws = self._space(ws, block)
-                self.network.forward(layers, block.x, ws)
-                parts.append(np.array((ws.a[-1] if ws.a else block.x).T, dtype=np.float64))
-            return parts
-
-        return np.concatenate(self._summed(of_blocks, list.__add__))
-
     def output_jacobian(self, theta: AnyArray, rows: slice) -> Array:
         """Return the Jacobian (rows, m, P) of the outputs of some rows."""
         layers, block = self._views(theta), self.rows.block(rows)

@@ -98,8 +98,6 @@ def _notes(fitted: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
         )
     elif state["posterior"]["refusal"]:
         said.append(str(state["posterior"]["refusal"]))
-    elif state["posterior"]["kind"] == "last layer":
-        said.append("The uncertainty of predictions is that of the last layer's parameters and of the noise.")
     return said
 
 

@@ -1,0 +1,190 @@
+"""The Gaussian round a network's parameters: its forms against dense formulas, and its intervals against the truth."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
+from mle_regression.diagnostics import laplace
+from mle_regression.fitted_network import FittedNetwork
+from mle_regression.linalg.nystrom import nystrom
+from mle_regression.objective.sketches import gauss_newton_times, mixed_products
+from mle_regression.posterior import posterior_of, refusal
+
+
+def dense_inverse(jacobian, penalty):
+    """A⁻¹ without what is not determined, its rank, and γ."""
+    curvature = jacobian.T @ jacobian + np.diag(penalty)
+    inverse = np.linalg.pinv(curvature, rcond=1e-12, hermitian=True)
+    return (
+        curvature,
+        inverse,
+        np.linalg.matrix_rank(curvature, hermitian=True),
+        np.trace(inverse @ jacobian.T @ jacobian),
+    )
+
+
+# Residuals, parameters, and how many of these have no prior.
+SHAPES = [(20, 50, 3), (20, 50, 0), (20, 50, 30), (5, 40, 40), (60, 50, 3), (60, 50, 0), (60, 50, 50), (50, 50, 1)]
+
+
+@pytest.mark.parametrize(("k", "size", "free"), SHAPES)
+@pytest.mark.parametrize("form", ["from the Jacobian", "from the matrix"])
+def test_both_forms_are_the_inverse(rng, k, size, free, form):
+    jacobian, penalty = rng.standard_normal((k, size)), np.exp(rng.standard_normal(size))
+    penalty[rng.permutation(size)[:free]] = 0.0
+    curvature, inverse, rank, gamma = dense_inverse(jacobian, penalty)
+    if form == "from the Jacobian":
+        found = laplace.inverted_from_jacobian(jacobian, penalty)
+    else:
+        found = laplace.inverted(jacobian.T @ jacobian, penalty)
+    rows = rng.standard_normal((6, size)) @ inverse @ curvature  # without a part in what is not determined
+    np.testing.assert_allclose(found.inverse.quadratic(rows), np.einsum("ij,jk,ik->i", rows, inverse, rows), rtol=1e-10)
+    np.testing.assert_allclose(found.inverse.solve(rows.T), inverse @ rows.T, atol=1e-10)
+    np.testing.assert_allclose(found.inverse.solve(rows[0]), inverse @ rows[0], atol=1e-10)
+    np.testing.assert_allclose(found.variance, np.diagonal(inverse), atol=1e-10)
+    np.testing.assert_allclose(found.leverages(jacobian), np.diagonal(jacobian @ inverse @ jacobian.T), atol=1e-10)
+    assert laplace.effective_parameters(found, penalty).sum() == pytest.approx(gamma, rel=1e-10)
+    exact = np.linalg.slogdet(curvature)[1] if rank == size else -np.inf
+    assert found.log_determinant == pytest.approx(exact, rel=1e-10)
+    assert not found.inverse.misses(rows).any()
+    assert found.inverse.misses(rng.standard_normal((2, size))).all() == (rank < size)
+
+
+@pytest.mark.parametrize(("k", "size"), [(12, 30), (40, 30)])
+def test_small_penalties_keep_their_digits(k, size):
+    """Where squares of the Jacobian's entries swamp the penalty: against 60 digits."""
+    mpmath = pytest.importorskip("mpmath")
+    rng = np.random.default_rng(0)
+    jacobian = rng.standard_normal((k, 5)) @ rng.standard_normal(
+        (5, size)
+    )  # five directions, and the rounding of the product
+    penalty = np.full(size, 1e-16)
+    row = rng.standard_normal(size)
+    with mpmath.workdps(60):
+        exact = mpmath.matrix(jacobian.tolist())
+        curvature = exact.T * exact + mpmath.diag(penalty.tolist())
+        log_determinant = float(mpmath.log(mpmath.det(curvature)))
+        variance = float((mpmath.matrix([row.tolist()]) * mpmath.lu_solve(curvature, mpmath.matrix(row.tolist())))[0])
+    found = laplace.inverted_from_jacobian(jacobian, penalty)
+    assert found.log_determinant == pytest.approx(log_determinant, rel=1e-7)
+    assert found.inverse.quadratic(row[None])[0] == pytest.approx(variance, rel=1e-5)
+
+
+def test_directions_found_from_products(rng):
+    rows = rng.standard_normal((8, 500)) * np.logspace(0, -4, 8)[:, None]
+    found = nystrom(lambda v: rows.T @ (rows @ v), 500, 30, rng)
+    matrix = (found.vectors * found.values) @ found.vectors.T
+    np.testing.assert_allclose(matrix, rows.T @ rows, atol=1e-11)
+    assert found.rest == 0.0
+    truncated = nystrom(lambda v: rows.T @ (rows @ v), 500, 5, rng)
+    assert truncated.rest > 0
+    lowest = np.linalg.eigvalsh(rows.T @ rows - (truncated.vectors * truncated.values) @ truncated.vectors.T)[0]
+    assert lowest > -1e-10  # nowhere larger than what it stands for: variances are too large rather than too small
+    assert not nystrom(np.zeros_like, 40, 10, rng).values.size
+
+
+def test_products_of_the_jacobian_by_blocks(rng):
+    X, Y = rng.standard_normal((30, 3)), rng.standard_normal((30, 2))
+    weights = rng.uniform(0.5, 2.0, 30)
+    model = MLPGradientRegressor((4,), alpha=1.0, early_stopping=False, random_state=0).fit(X, Y, weights)
+    fitted = FittedNetwork(model._state)
+    objective = fitted.objective(X, Y, weights)
+    jacobian = objective.residual_jacobian(fitted.theta)[1]
+    columns, mixing = rng.standard_normal((jacobian.shape[1], 3)), rng.standard_normal((2, 2))
+    found = gauss_newton_times(objective, fitted.theta, columns)
+    np.testing.assert_allclose(found, jacobian.T @ jacobian @ columns, rtol=1e-10, atol=1e-12)
+    moved = np.einsum("lm,nmp->nlp", mixing, jacobian.reshape(30, 2, -1)).reshape(60, -1) @ columns
+    np.testing.assert_allclose(mixed_products(objective, fitted.theta, columns, mixing), moved.T @ moved, rtol=1e-10)
+
+
+# Rows, columns, hidden units: more rows than parameters; fewer; fewer, and over 3,000 parameters; over 3,000 of both.
+IDENTITY = [(300, 10, 3), (60, 10, 30), (400, 150, 20), (3500, 150, 20)]
+
+
+@pytest.mark.parametrize(("n", "columns", "hidden"), IDENTITY)
+@pytest.mark.parametrize("alpha", [0.0, 1e-2])
+def test_an_identity_network_is_as_sure_as_the_linear_model(rng, n, columns, hidden, alpha):
+    """Whatever its size: its mean is a linear function, of which the data tell ``columns + 1`` coefficients."""
+    X = rng.standard_normal((n, columns))
+    y = X @ rng.standard_normal(columns) + rng.standard_normal(n)
+    options = {"activation": "identity", "early_stopping": False, "tol": 1e-7, "max_iter": 5000, "random_state": 0}
+    solver = "lm" if columns == 10 else "lbfgs"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = MLPGradientRegressor((hidden,), alpha=alpha, solver=solver, **options).fit(X, y)
+    fitted = FittedNetwork(model._state)
+    posterior = posterior_of(fitted.objective(X, y[:, None]), fitted.theta, float(n))
+    assert posterior["distance"] < 0.3
+    assert posterior["effective"] == pytest.approx(columns + 1, abs=0.05)
+    model._state["posterior"] = posterior | {"refusal": ""}
+    new = rng.standard_normal((40, columns))
+    linear = MLELinearRegressor().fit(X, y).diagnose(X, y).covariance()
+    exact = np.sqrt(np.einsum("ij,jk,ik->i", np.c_[np.ones(40), new], linear.to_numpy(), np.c_[np.ones(40), new]))
+    np.testing.assert_allclose(np.sqrt(fitted.variance(new)[:, 0]), exact, rtol=1e-6 if alpha == 0 else 2e-3)
+
+
+def test_fit_with_curvature_knows_all_layers_beyond_3000_parameters(rng):
+    X = rng.standard_normal((120, 60))
+    y = X[:, 0] + 0.1 * rng.standard_normal(120)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = MLPGradientRegressor(
+            (50,), solver="lbfgs", alpha=5.0, early_stopping=False, curvature="extremes", random_state=0, max_iter=2
+        ).fit(X, y)
+    fitted = FittedNetwork(model._state)  # far from an optimum, where no unit is idle
+    assert len(fitted.theta) > 3000
+    objective = fitted.objective(X, y[:, None])
+    jacobian = objective.residual_jacobian(fitted.theta)[1]
+    rows = np.vstack([fitted.objective(X[:5]).output_jacobian(fitted.theta, slice(0, 5))[:, 0], jacobian])
+    curvature = jacobian.T @ jacobian + np.diag(objective.penalty)
+    solved = np.linalg.solve(curvature, rows.T)
+    gamma = np.trace(jacobian @ solved[:, 5:])
+    assert model._state["posterior"]["effective"] == pytest.approx(gamma, rel=1e-6)
+    objective.value_and_gradient(fitted.theta)
+    noise = float(np.trace(objective.cross)) * 120 / max(120 - gamma, 1.2)
+    variance = noise / 120 * np.diagonal(rows[:5] @ solved[:, :5]) * y.var()
+    np.testing.assert_allclose(fitted.variance(X[:5])[:, 0], variance, rtol=1e-5)
+
+
+def test_what_is_out_of_reach_is_refused(rng):
+    """Too many rows and parameters for matrices, and no few directions that stand for all."""
+    X = rng.standard_normal((3300, 60))
+    y = X[:, 0] + rng.standard_normal(3300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = MLPGradientRegressor(
+            (50,), solver="lbfgs", alpha=1e-4, early_stopping=False, random_state=0, max_iter=3
+        ).fit(X, y)
+    fitted = FittedNetwork(model._state)
+    posterior = posterior_of(fitted.objective(X, y[:, None]), fitted.theta, 3300.0)
+    posterior["refusal"] = refusal(posterior, None, False, "")
+    model._state["posterior"] = posterior
+    with pytest.raises(ValueError, match="out of reach"):
+        model.predict_interval(X[:3], kind="mean")
+    assert "out of reach" in str(model.summary())
+
+
+def test_advice_names_nothing_that_is_in_use(rng):
+    X = rng.standard_normal((60, 3))
+    y = np.sin(X[:, 0]) + 0.1 * rng.standard_normal(60)
+
+    def told(**options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = MLPGradientRegressor((5,), curvature="full", random_state=0, **options).fit(X, y)
+        with pytest.raises(ValueError, match="not at an optimum") as raised:
+            model.predict(X, return_std=True)
+        return str(raised.value)
+
+    said = told(solver="lm", early_stopping=False, max_iter=2)
+    assert "max_iter" in said
+    assert "solver" not in said
+    assert "early_stopping" not in said
+    assert "tol" not in said
+    said = told(solver="adam", early_stopping=True, activation="relu", max_iter=30)
+    for word in ("early_stopping=False", "solver='lm'", "'tanh'"):
+        assert word in said
+    assert "float64" not in said
