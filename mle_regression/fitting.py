@@ -29,8 +29,17 @@ from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.passes import sum_exact
 
-# Up to this many numbers in X, working out every digit costs about as much as fitting at all.
-REFINED_SIZE = 100_000
+# Up to this many numbers in X, working out every digit costs about as much as fitting at all; those of each output beside
+# the first cost twice as much. So do multiplications of digits, which are many where columns are: a tenth of a second.
+_REFINED_SIZE, _REFINED_WORK = 100_000, 3e8
+_LIMB_PAIRS, _EQUATION_PAIRS = 16, 100
+
+
+def refinement_is_cheap(n: int, p: int, m: int) -> bool:
+    """Foretell whether exact refinement of n rows, p columns and m outputs costs little beside a plain fit."""
+    numbers = max(n, p) * p + 2 * n * (m - 1)
+    work = (_LIMB_PAIRS * n + _EQUATION_PAIRS * p) * p * (p + m)
+    return numbers <= _REFINED_SIZE and work <= _REFINED_WORK
 
 
 def pose_problem(
@@ -83,7 +92,7 @@ def scaled_problem(
     sums: tuple[Fixed, IntArray] | None = None,
 ) -> LeastSquares:
     """Return the problem of rows whose weights have been divided by ``4**k``; of their ``sums`` if they have gone by."""
-    n, p, _ = rows.shape
+    n, p, m = rows.shape
     return LeastSquares(
         rows=rows,
         totals=totals,
@@ -91,7 +100,7 @@ def scaled_problem(
         alpha=float(scale(alpha, -2 * k)),
         tolerance=default_tolerance(p + 1, eps) if rank_tol is None else rank_tol,
         deficiency=deficiency,
-        refine=max(n, p) * p <= REFINED_SIZE if refine == "auto" else bool(refine),
+        refine=refinement_is_cheap(n, p, m) if refine == "auto" else bool(refine),
         sums=sums,
     )
 

@@ -74,7 +74,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         0 for the others, as R's lm does. "raise": `numpy.linalg.LinAlgError`.
     refine : {"auto", True, False}, default="auto"
         Whether to work coefficients, residual sum of squares and standard errors out to the last digit, in exact
-        arithmetic. "auto": where X has at most 100,000 numbers, since it costs little there. Direct solvers only.
+        arithmetic. "auto": where it costs little, which is up to 100,000 numbers in X (those of outputs beside the first
+        counted twice) and about 120 columns; `refined_` tells. Direct solvers only.
     learning_rate : float or "auto", default="auto"
         Step of gradient solvers, in columns and outputs of unit length. "auto" follows from the spectrum of the Hessian.
     batch_size : int, default=None

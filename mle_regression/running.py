@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mle_regression.diagnostics.fitted import FittedLinear
-from mle_regression.fitting import REFINED_SIZE, scaled_problem
+from mle_regression.fitting import refinement_is_cheap, scaled_problem
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.exact import BITS, Fixed
 from mle_regression.linalg.frame import Frame, choose_frame
@@ -139,7 +139,7 @@ def sums_of_fit(fit: FittedLinear, totals: Totals) -> RunningSums:
         of_x[:, 1 : 1 + p] = np.sqrt(geometry.alpha) * np.eye(p)
         of_y[:, 1 + p :] = np.sqrt(geometry.alpha) * fit.coef
         taken = exact_sums(of_x, None)
-        gram = gram + ExactSums(Fixed(-taken.gram.digits, taken.gram.top), taken.limbs) + exact_sums(of_y, None)
+        gram = gram + ExactSums(taken.gram.negated(), taken.limbs) + exact_sums(of_y, None)
     whole = Totals(
         totals.n_rows,
         float(np.ldexp(totals.sum_weights, 2 * k)),
@@ -157,7 +157,7 @@ def with_rows(
     rows = as_rows(x, y, weights)
     totals = joined(sums.totals, row_totals(len(y), weights))
     sums = replace(sums, totals=totals, eps=max(sums.eps, eps))
-    few = totals.n_rows * sums.n_features <= REFINED_SIZE
+    few = refinement_is_cheap(totals.n_rows, sums.n_features, sums.n_outputs)
     if refine is True or (refine == "auto" and (few or sums.dependent)):
         return _with_exact(sums, rows)
     return _with_rounded(sums, rows, weights, refine)

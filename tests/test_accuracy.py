@@ -1,5 +1,6 @@
 """Digits, counted against solutions in rational arithmetic."""
 
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -8,7 +9,7 @@ import statsmodels.datasets.longley as longley
 from designs import HARD, conditioned, random, responses
 from exact import digits, exact_least_squares
 
-from mle_regression import MLELinearRegressor
+from mle_regression import MLELinearRegressor, NoiseFreeWarning
 
 
 def parameters(model):
@@ -82,6 +83,21 @@ def test_weights_and_penalty_are_exact_too(kappa, alpha, weighted, intercept, so
     params, _ = parameters(model)
     assert digits(params, truth.params) >= 14
     assert digits(model.noise_variance_ * 30, truth.rss) >= 13
+
+
+@pytest.mark.parametrize("partial", [False, True], ids=["fit", "partial_fit"])
+@pytest.mark.parametrize("alpha", [1e-14, 1e-12, 1e-8])
+def test_what_a_small_penalty_leaves_of_a_perfect_fit(alpha, partial, rng):
+    """The residual sum of squares is far below α‖β‖², and no difference of sums of that size."""
+    X = rng.standard_normal((200, 3))
+    y = X @ [1.0, 2.0, 3.0]
+    truth = exact_least_squares(X, y, alpha=alpha)
+    model = MLELinearRegressor(alpha=alpha)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseFreeWarning)
+        model = model.partial_fit(X, y) if partial else model.fit(X, y)
+        assert model.refined_
+    assert digits(model.noise_variance_ * 200, truth.rss) >= 14
 
 
 def test_several_outputs_are_each_as_exact():

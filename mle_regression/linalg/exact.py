@@ -136,11 +136,19 @@ class Fixed:
         """Return some columns."""
         return Fixed(self.digits[:, :, pick], self.top)
 
+    def negated(self) -> Fixed:
+        """Return the same numbers with the other sign."""
+        return Fixed(-self.digits, self.top)
+
     def submatrix(self, pick: IntArray) -> Fixed:
         """Return some rows, and the same columns."""
         if len(pick) == self.digits.shape[1]:
             return self
         return Fixed(self.digits[:, pick[:, None], pick[None, :]], self.top)
+
+    def down_to(self, level: int) -> Fixed:
+        """Leave out limbs of less than ``2**(20 * level)``, but for the first."""
+        return Fixed(self.digits[: max(1, self.top - level + 1)], self.top)
 
     def times(self, other: Fixed) -> Fixed:
         """Return ``selfᵀ · other``, exactly and carried."""
@@ -211,7 +219,9 @@ def _limbs(rest: Array, limbs: int = MAX_LIMBS) -> Array:
     return np.stack(digits)
 
 
-def exact_gram(z: Array, exponent: IntArray, weights: Array | None, weight_exponent: int = 0) -> Fixed:
+def exact_gram(
+    z: Array, exponent: IntArray, weights: Array | None, weight_exponent: int = 0, n_left: int | None = None
+) -> Fixed:
     """Return ``Σ w z zᵀ`` without any rounding, in units of ``2**(exponent_i + exponent_j + weight_exponent)``.
 
     Parameters
@@ -221,15 +231,21 @@ def exact_gram(z: Array, exponent: IntArray, weights: Array | None, weight_expon
     exponent : IntArray of shape (q,)
     weights : Array of shape (b,) or None for ones
         Below ``2**weight_exponent``.
+    weight_exponent : int, default=0
+    n_left : int, default=None
+        How many rows of the result are wanted, the first of q; all if None.
     """
     step = MAX_TERMS // MAX_LIMBS
     q = z.shape[1]
-    total = Fixed(np.zeros((1, q, q)), 0)
+    n_left = q if n_left is None else n_left
+    total = Fixed(np.zeros((1, n_left, q)), 0)
     for start in range(0, len(z), step):
         rows = scale(z[start : start + step], -exponent)
-        left = right = Fixed(_limbs(rows * _RADIX), -1)
+        right = Fixed(_limbs(rows * _RADIX), -1)
+        left = right if n_left == q else right.columns(slice(n_left))
         if weights is not None:
-            high, low = two_prod(scale(weights[start : start + step], -weight_exponent)[:, None], rows)
+            heavy = scale(weights[start : start + step], -weight_exponent)[:, None]
+            high, low = two_prod(heavy, rows[:, :n_left])
             left = Fixed(_limbs(high * _RADIX), -1) + Fixed(_limbs(low * _RADIX), -1)
         total += left.times(right)
     return total

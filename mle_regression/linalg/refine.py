@@ -19,12 +19,16 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs, dtrtri
 
 from mle_regression.linalg.arrays import EPS, Array, IntArray
-from mle_regression.linalg.exact import Fixed, fixed, two_sum
+from mle_regression.linalg.exact import MAX_LIMBS, Fixed, fixed, two_sum
 from mle_regression.linalg.scaling import exponents, scale
 
 _MAX_STEPS = 10
 # V only preconditions: cut to four limbs, 80 bits below the largest entry of a column, it is as good.
 _PRECONDITIONER_LIMBS = 4
+# Up to so many outputs the cross-products of all residuals come out of the exact equation itself.
+FEW_OUTPUTS = 32
+# Numbers in a table of products of digits, beyond which outputs are taken one part after another.
+_TABLE_SIZE = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,96 @@ def refine(gram: Fixed, inverse: Array, params: Array, penalty: Array | None) ->
         gradient = scale(image.columns(slice(k)).times(direction).to_float(), -unit[:, None])
         rss = direction.times(penalised.times(direction)).to_float()
     triangle, _ = dtrtri(factor, lower=1)
-    rss = rss - gain
-    if penalty is not None:
-        rss -= params.T @ (penalty[:, None] * params)
+    # Of a penalised equation the residuals are no minimum, and what is left of them no difference of one.
+    rss = rss - gain if penalty is None else cross_products(gram, params, low)
     return Refined(params, 0.5 * (rss + rss.T), inverse @ triangle.T, step)
+
+
+@dataclass(frozen=True, slots=True)
+class RefinedMany:
+    """Coefficients of many outputs, as a sum of two terms; their residuals are left to who has the rows.
+
+    Attributes
+    ----------
+    params, low : Array of shape (k, m)
+        Correct to about the last bit, and what rounding has left of them.
+    root : Array of shape (k, k)
+        As that of `Refined`.
+    """
+
+    params: Array
+    low: Array
+    root: Array
+
+
+def refine_many(gram: Fixed, inverse: Array, params: Array, penalty: Array | None) -> RefinedMany | None:
+    """Solve the exact normal equation of [A | y] for many outputs, a part of them at a time.
+
+    The work is of the order of k² (k + m), and so is the memory; `refine` takes (k + m)² m.
+
+    Parameters
+    ----------
+    gram : Fixed of shape (k, k + m)
+        Exact cross-products of the columns of A with those of [A | y], each of about unit length, carried.
+    inverse, params, penalty
+        As in `refine`.
+
+    Returns
+    -------
+    RefinedMany or None
+    """
+    k, m = params.shape
+    square = gram.columns(slice(k))
+    if penalty is not None:
+        square = (square + fixed(np.diag(penalty))).carried()
+    basis, inverse, unit = _preconditioner(inverse, 0)
+    forms = basis.times(square.times(basis)).to_float()
+    factor, info = dpotrf(scale(forms, -(unit[:, None] + unit)), lower=1, clean=1)
+    if info != 0 or not np.isfinite(factor).all():
+        return None
+    triangle, _ = dtrtri(factor, lower=1)
+    high, low = np.empty_like(params), np.empty_like(params)
+    for part in _parts(m, k * len(gram.digits)):
+        products = gram.columns(slice(k + part.start, k + part.stop))
+        start = params[:, part]
+        found = _solve_part(square, products, (basis, inverse, unit), factor, start)
+        high[:, part], low[:, part] = found
+    return RefinedMany(high, low, inverse @ triangle.T)
+
+
+def _solve_part(
+    square: Fixed, products: Fixed, preconditioner: tuple[Fixed, Array, IntArray], factor: Array, params: Array
+) -> tuple[Array, Array]:
+    """Newton steps for some outputs, of cross-products (k, m) with the columns."""
+    basis, inverse, unit = preconditioner
+    low = np.zeros_like(params)
+    for _ in range(_MAX_STEPS):
+        fitted = square.times(fixed(params) + fixed(low))
+        left = (products + fitted.negated()).carried()
+        newton, _ = dpotrs(factor, scale(basis.times(left).to_float(), -unit[:, None]), lower=1)
+        params, low = two_sum(params, inverse @ newton + low)
+        if _exact_enough(params, 4 * len(params) * EPS * (np.abs(inverse) @ np.abs(newton))):
+            break
+    return params, low
+
+
+def cross_products(gram: Fixed, params: Array, low: Array) -> Array:
+    """Cross-products (m, m) of the residuals of coefficients ``params + low`` (k, m), from exact ones of [A | y]."""
+    k, m = params.shape
+    coef = (fixed(-params) + fixed(-low)).carried()
+    of_columns, of_outputs = gram.rows(slice(k)), gram.columns(slice(k, None))
+    cross = np.empty((m, m))
+    for part in _parts(m, (k + m) * len(gram.digits)):
+        image = of_columns.times(coef.columns(part)) + of_outputs.columns(part)
+        image = image.carried()
+        cross[:, part] = (coef.times(image.rows(slice(k))) + image.rows(slice(k, None))).carried().to_float()
+    return cross
+
+
+def _parts(m: int, width: int) -> list[slice]:
+    """Cut m outputs into parts whose products with so many digits make a table of bounded size."""
+    step = max(1, _TABLE_SIZE // max(1, width * 2 * MAX_LIMBS))
+    return [slice(i, min(i + step, m)) for i in range(0, m, step)]
 
 
 def _preconditioner(inverse: Array, m: int) -> tuple[Fixed, Array, IntArray]:
@@ -113,5 +203,10 @@ def _residual_direction(high: Array, low: Array) -> Fixed:
 
 def _settled(params: Array, noise: Array, gain: Array, rss: Array) -> bool:
     """Whether the error of the last step is below a quarter of the last bit, of parameters and of RSS."""
+    return _exact_enough(params, noise) and bool((gain <= 0.5 * rss).all())
+
+
+def _exact_enough(params: Array, noise: Array) -> bool:
+    """Whether errors of parameters are below an eighth of the last bit, or of what is nothing beside the others."""
     floor = 2.0**-100 * np.abs(params).max(axis=0, initial=0.0)
-    return bool((noise <= np.maximum(0.125 * EPS * np.abs(params), floor)).all() and (gain <= 0.5 * rss).all())
+    return bool((noise <= np.maximum(0.125 * EPS * np.abs(params), floor)).all())

@@ -61,7 +61,8 @@ class DenseRows:
         return np.hstack([self.x[pick], self.y[pick]], dtype=np.float64)
 
     def _block_rows(self) -> int:
-        p = max(1, int(self.x.shape[1]))
+        # y counts too, where it is more than the one column that comes with every x.
+        p = max(1, int(self.x.shape[1]) + max(0, int(self.y.shape[1]) - 1))
         return max(min(_BLOCK_SIZE // p, _MAX_BLOCK_ROWS), 2 * p)
 
     def _each(self, work: Callable[[Iterator[Block]], T]) -> list[T]:

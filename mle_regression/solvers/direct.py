@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrs
 
 from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
-from mle_regression.linalg.exact import fixed
+from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import Geometry, deficient_geometry, dropped_geometry, geometry_of
 from mle_regression.linalg.rank import (
@@ -21,11 +21,11 @@ from mle_regression.linalg.rank import (
     spectrum,
     surely_full_rank,
 )
-from mle_regression.linalg.refine import refine
+from mle_regression.linalg.refine import FEW_OUTPUTS, Refined, cross_products, refine, refine_many
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle, inverse_triangle, solve_triangle, with_intercept
 from mle_regression.solvers.base import LeastSquares, Solution, Status
-from mle_regression.solvers.passes import in_frame, sum_exact, sum_residuals
+from mle_regression.solvers.passes import exact_residual_cross, in_frame, sum_exact, sum_residuals
 
 # Residuals of this many units of rounding of y are no evidence of noise.
 _ROUNDING = 4.0
@@ -150,20 +150,23 @@ def _polished(
 
 def _cross_of_sums(problem: LeastSquares, triangle: Triangle, estimate: Estimate) -> Array:
     """Cross-products (m, m) of the residuals from the exact ones of [1 | X | y]."""
-    p = triangle.n_features
+    p, first = triangle.n_features, int(problem.centred)
     gram, exponent = sum_exact(problem, np.arange(p), triangle.exponent)
-    intercept = [-estimate.intercept[None, :]] if problem.centred else []
-    direction = np.vstack([*intercept, -estimate.coef, np.eye(len(triangle.tail))])
-    # From the triangle's units to those of the sums: residuals stay in the triangle's units of y.
-    unit = np.concatenate([np.zeros(int(problem.centred), dtype=np.int64), triangle.exponent])
-    residual = fixed(scale(direction, (exponent - unit)[:, None]))
-    return residual.times(gram.times(residual)).to_float()
+    params = np.vstack([estimate.intercept, estimate.coef]) if problem.centred else estimate.coef
+    # From the triangle's units to those of the sums, and back.
+    unit = exponent.copy()
+    unit[first:] -= triangle.exponent
+    x, y = unit[: first + p, None], unit[None, first + p :]
+    params = scale(params, x - y)
+    return scale(cross_products(gram, params, np.zeros_like(params)), y + y.T)
 
 
 def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array) -> Estimate | None:
     """Solve the exact normal equation; None if it cannot be preconditioned."""
     first, k = int(problem.centred), len(kept)
-    gram, exponent = sum_exact(problem, kept, part.exponent + np.frexp(part.norm)[1])
+    many = coef.shape[1] > FEW_OUTPUTS
+    whole = problem.sums is not None or not many
+    gram, exponent = sum_exact(problem, kept, part.exponent + np.frexp(part.norm)[1], of_outputs=whole)
     inverse, params = inverse_triangle(part.r), coef
     if problem.centred:
         inverse = with_intercept(inverse, part.mean[:k], part.total)
@@ -178,7 +181,8 @@ def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array)
         if (penalty * EPS > np.diagonal(gram.to_float())[: first + k]).any():
             # The columns are rounding beside their penalty, and coefficients so small leave the digits of fixed point.
             return None
-    result = refine(gram, scale(inverse, x), scale(params, x - y), penalty)
+    equation = scale(inverse, x), scale(params, x - y), penalty
+    result = _refined_many(problem, kept, gram, exponent, *equation) if many else refine(gram, *equation)
     if result is None:
         return None
     params = scale(result.params, y - x)
@@ -189,6 +193,26 @@ def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array)
         geometry=geometry_of(part, problem.centred, problem.alpha, scale(result.root, -x)),
         refined=True,
     )
+
+
+def _refined_many(
+    problem: LeastSquares,
+    kept: IntArray,
+    gram: Fixed,
+    exponent: IntArray,
+    inverse: Array,
+    params: Array,
+    penalty: Array | None,
+) -> Refined | None:
+    """Solve the exact normal equation of many outputs; cross-products of residuals come from the rows, if there are any."""
+    found = refine_many(gram.rows(slice(len(params))), inverse, params, penalty)
+    if found is None:
+        return None
+    if problem.sums is None:
+        cross = exact_residual_cross(problem, kept, exponent, found.params, found.low)
+    else:
+        cross = cross_products(gram, found.params, found.low)
+    return Refined(found.params, cross, found.root, steps=1)
 
 
 def _penalty(alpha: float, exponent: IntArray) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import EPS, Array, IntArray
-from mle_regression.linalg.exact import BITS, Fixed, exact_gram
+from mle_regression.linalg.exact import BITS, MAX_LIMBS, Fixed, exact_gram, fixed
 from mle_regression.linalg.frame import Frame, choose_frame, safe_exponents
 from mle_regression.linalg.gram import Moments, block_moments
 from mle_regression.linalg.qr import block_factor, stack_factors
@@ -18,6 +18,10 @@ from mle_regression.rows.base import Block, Rows
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError
 
 _SAMPLE_ROWS = 256
+# Numbers in a table of products of digits, beyond which rows are taken a few at a time.
+_TABLE_SIZE = 1 << 18
+# The last limb of residuals of outputs of about unit length: 2**-120.
+_LOWEST = -6
 # Squares of columns whose sum falls below this have lost digits to underflow.
 UNDERFLOW = 1e-200
 # A mean of a hundred standard deviations costs the rank-one correction four of sixteen digits.
@@ -94,17 +98,21 @@ def sum_residuals(rows: Rows, frame: Frame, coef: Array, intercept: Array) -> Re
     return rows.reduce(residuals, Residuals.__add__, dense=not frame.is_identity)
 
 
-def sum_exact(problem: LeastSquares, columns: IntArray, bound: IntArray) -> tuple[Fixed, IntArray]:
+def sum_exact(
+    problem: LeastSquares, columns: IntArray, bound: IntArray, *, of_outputs: bool = True
+) -> tuple[Fixed, IntArray]:
     """Exact cross-products of [1 | X | y] (or [X | y]), columns divided by powers of two, whose exponents follow.
 
     Only some ``columns`` (k,) of X are taken. Without weights they and y are known to be below ``2**bound``, (k + m,).
+    Rows of the result that are of y are left out unless ``of_outputs``.
     """
+    first, k = int(problem.centred), len(columns)
+    n_left = None if of_outputs else first + k
     p = problem.rows.shape[1]
     if problem.sums is not None:
         gram, exponent = problem.sums
-        first = [0] if problem.centred else []
-        keep = np.concatenate([np.array(first, dtype=np.int64), 1 + columns, np.arange(1 + p, len(exponent))])
-        return gram.submatrix(keep), exponent[keep]
+        keep = np.concatenate([np.zeros(first, dtype=np.int64), 1 + columns, np.arange(1 + p, len(exponent))])
+        return gram.submatrix(keep).rows(slice(n_left)), exponent[keep]
     if problem.totals.weighted:
         taken = np.concatenate([columns, np.arange(p, p + problem.rows.shape[2])])
         exponent = exponents(magnitudes(problem.rows)[taken]) + 1
@@ -114,15 +122,57 @@ def sum_exact(problem: LeastSquares, columns: IntArray, bound: IntArray) -> tupl
         exponent, weight_limbs = bound + 1, 0
     if problem.centred:
         exponent = np.concatenate([np.ones(1, dtype=np.int64), exponent])
-    every = len(columns) == p
 
     def cross_products(block: Block) -> Fixed:
-        ones = [np.ones((len(block.y), 1))] if problem.centred else []
-        z = np.hstack([*ones, block.x if every else block.x[:, columns], block.y])
-        return exact_gram(z, exponent, block.weights, BITS * weight_limbs)
+        z = _chosen(block, columns, problem.centred)
+        return exact_gram(z, exponent, block.weights, BITS * weight_limbs, n_left)
 
     gram = problem.rows.reduce(cross_products, Fixed.__add__, dense=True)
     return Fixed(gram.digits, gram.top + weight_limbs).carried(), exponent
+
+
+def exact_residual_cross(
+    problem: LeastSquares, columns: IntArray, exponent: IntArray, params: Array, low: Array
+) -> Array:
+    """Cross-products (m, m) of residuals, each worked out without rounding before it is rounded once.
+
+    Parameters
+    ----------
+    problem : LeastSquares
+    columns : IntArray of shape (k,)
+    exponent : IntArray of shape (c + k + m,)
+        [1 | X | y] are divided by ``2**exponent``.
+    params, low : Array of shape (c + k, m)
+        Parameters of columns and outputs so divided, as sums of two terms.
+    """
+    k, m = params.shape
+    coef = (fixed(-params) + fixed(-low)).carried()
+    step = max(1, _TABLE_SIZE // (MAX_LIMBS * (m * len(coef.digits) + k)))
+
+    def cross_products(block: Block) -> Array:
+        cross = np.zeros((m, m))
+        for start in range(0, len(block.y), step):
+            rows = slice(start, start + step)
+            part = Block(block.x[rows], block.y[rows], None if block.weights is None else block.weights[rows])
+            z = scale(_chosen(part, columns, problem.centred), -exponent)
+            e = _exact_residuals(fixed(z[:, :k].T), fixed(z[:, k:]), coef)
+            cross += e.T @ (e if part.weights is None else part.weights[:, None] * e)
+        return cross
+
+    return problem.rows.reduce(cross_products, np.add, dense=True)
+
+
+def _exact_residuals(columns: Fixed, outputs: Fixed, coef: Fixed) -> Array:
+    """Return ``outputs + columnsᵀ coef`` (b, m) for columns (k, b), without rounding above 2**-120, rounded once."""
+    image = columns.down_to(_LOWEST - coef.top).times(coef.down_to(_LOWEST - columns.top))
+    return (image.down_to(_LOWEST) + outputs).carried().to_float()
+
+
+def _chosen(block: Block, columns: IntArray, centred: bool) -> Array:
+    """Return [1 | X | y] (or [X | y]) of a block, with some columns of X."""
+    ones = [np.ones((len(block.y), 1))] if centred else []
+    x = block.x if len(columns) == block.x.shape[1] else block.x[:, columns]
+    return np.hstack([*ones, x, block.y])
 
 
 def _moments(rows: Rows, frame: Frame) -> Moments:
