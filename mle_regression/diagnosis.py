@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from mle_regression.reports.document import Document, Notes, Panel, Table
 from mle_regression.reports.hypotheses import HypothesisTest
 from mle_regression.reports.restrictions import as_restriction, told
 from mle_regression.reports.summary import goodness, model_line, notes
-from mle_regression.warnings import InferenceWarning
+from mle_regression.warnings import noted
 
 _SHOWN_ROWS = 5
 
@@ -199,13 +198,12 @@ class LinearDiagnosis(FitOnRows):
     def report(self) -> Document:
         """Return the whole diagnosis as one document."""
         robust_kind = "HC3" if self.data == TRAINING else "nonrobust"
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", InferenceWarning)
+        with noted() as reasons:
             rows, tests = self.rows(), self.tests()
             table = self.coefficients(cov=robust_kind)
             predicted = "  ".join(f"{value:.4g}" for value in np.atleast_1d(self.predicted_r2))
             press = "  ".join(f"{value:.5g}" for value in np.atleast_1d(self.press))
-        said = [*notes(self._fit), *dict.fromkeys(str(warning.message) for warning in caught)]
+        said = [*notes(self._fit), *dict.fromkeys(reasons)]
         columns, shape = self.collinearity(), self.curvature()
         by_distance = np.argsort(-rows["cooks_distance"].fillna(-1.0).to_numpy(), kind="stable")[:_SHOWN_ROWS]
         shown_tests = tests if (tests["note"] != "").any() else tests.drop(columns="note")

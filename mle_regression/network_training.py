@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,8 +26,6 @@ from mle_regression.warnings import warn_user
 
 # What "auto" may spend on one Gauss-Newton step, and on one gradient of all rows: multiplications.
 _LM_WORK, _GRADIENT_WORK = 5e8, 5e7
-# Multiplications in one product of a batch from which on two threads are faster than one.
-_THREADED_PRODUCT = 4_000_000
 _ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 
 
@@ -147,7 +144,7 @@ class Training:
         objective, _ = self._posed(start)
         solver = find_network_solver("adam" if self.options.solver == "auto" else self.options.solver)
         control = replace(self._control(objective, solver, rng, memory), max_iter=1, patience=None)
-        with self._threads(objective):
+        with one_blas_thread():
             path = solver.minimise(objective, control)
         path.memory = path.memory | {"passes": np.array(int(memory.get("passes", 0)) + 1)}
         path.status = path.status if path.status is Status.CONVERGED else Status.CONTINUING
@@ -206,7 +203,7 @@ class Training:
         control = replace(control, tell=tell)
         if scale is not None:
             posed, control = ScaledSumOfSquares(objective, scale), replace(control, patience=None)
-        with self._threads(objective):
+        with one_blas_thread():
             path: Path = solver.minimise(posed, control)
         path.theta = factor * path.theta
         return path
@@ -231,7 +228,7 @@ class Training:
         n, log_weights = observations(data.weights, len(data.y), options.frequency)
         grouping = parameter_groups(self.network, options.evidence, self.features)
         to_the_end = replace(solver, second_order=True) if solver.second_order == "auto" else solver
-        with self._threads(objective):
+        with one_blas_thread():
             return train_by_evidence(objective, train, grouping, max_iter, n, log_weights)
 
     def _control(
@@ -251,9 +248,3 @@ class Training:
             patience=options.patience.least,
             memory=memory,
         )
-
-    def _threads(self, objective: NetworkObjective) -> AbstractContextManager[None]:
-        """Return the context to train in: one BLAS thread where products are small."""
-        widest = max(units * inputs for units, inputs in self.network.shapes)
-        product = self.options.batch(objective.n_rows) * widest
-        return nullcontext() if product >= _THREADED_PRODUCT else one_blas_thread()

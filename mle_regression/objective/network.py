@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, Product
-from mle_regression.linalg.threads import one_blas_thread, row_workers
+from mle_regression.linalg.threads import hand_out, one_blas_thread, row_workers
 from mle_regression.models.linearised import Linearised
 from mle_regression.models.network import Network, Workspace
 from mle_regression.models.second_order import HessianSum, block_rows
@@ -71,7 +71,7 @@ class NetworkObjective:
         each = np.where(self.network.is_weight, self.alpha, 0.0) if np.ndim(self.alpha) == 0 else np.asarray(self.alpha)
         self.penalty = each / self.rows.total
         self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if each.any() else None
-        self._desk = _Desk(self.network, self.dtype)
+        self._desks = [_Desk(self.network, self.dtype)]
         self._workers: ThreadPoolExecutor | None = None
         self._of_pass, self._pass_weight = np.zeros((m, m)), 0.0
         self._viewed: tuple[AnyArray, list[AnyArray]] | None = None
@@ -249,8 +249,7 @@ class NetworkObjective:
             self._viewed = theta, self.network.layers(theta)
         layers, n = self._viewed[1], batch.y.shape[1]
         weight = float(n) if batch.weights is None else float(batch.weights.sum())
-        cross = self._desk.gradient_of(layers, batch, 2.0 / weight)
-        gradient = self._desk.gradient
+        cross, gradient = self._gradient_of(layers, batch, 2.0 / weight), self._desks[0].gradient
         self._of_pass += cross
         self._pass_weight += weight
         loss = float(cross.trace()) / weight
@@ -267,6 +266,26 @@ class NetworkObjective:
     def after_pass(self, theta: AnyArray) -> None:
         """Note the residuals' cross-products over the pass; return nothing, as looking at J costs a third of a pass."""
         self.cross = self._of_pass / self._pass_weight
+
+    def _gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> AnyArray:
+        """Write the gradient on the first desk, return the residuals' cross-products (m, m); in threads if it pays."""
+        n = batch.y.shape[1]
+        workers = row_workers() if n * self.network.n_parameters >= _THREADED_FROM else 1
+        if workers == 1 or n < workers:
+            return self._desks[0].gradient_of(layers, batch, factor)
+        while len(self._desks) < workers:
+            self._desks.append(_Desk(self.network, self.dtype))
+        parts = [batch.rows(slice(n * k // workers, n * (k + 1) // workers)) for k in range(workers)]
+        with one_blas_thread():
+            others = [
+                (desk, self._hand_out(desk.gradient_of, layers, part, factor))
+                for desk, part in zip(self._desks[1:], parts[1:], strict=False)
+            ]
+            cross = self._desks[0].gradient_of(layers, parts[0], factor)
+            for desk, other in others:
+                cross += other.result()
+                self._desks[0].gradient += desk.gradient
+        return cross
 
     # How sums over rows are taken.
 
@@ -313,7 +332,7 @@ class NetworkObjective:
         """Let another thread work; threads live as long as the objective, as starting one takes as long as a small batch."""
         if self._workers is None:
             self._workers = ThreadPoolExecutor(max(1, row_workers() - 1))
-        return self._workers.submit(task, *given)
+        return hand_out(self._workers, task, *given)
 
 
 class _Desk:

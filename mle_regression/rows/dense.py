@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from typing import TypeVar
@@ -11,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array
-from mle_regression.linalg.threads import one_blas_thread, row_workers
+from mle_regression.linalg.threads import each_in_threads, row_workers
 from mle_regression.rows.base import Block, blocks_of, evenly, fold, spans
 
 T = TypeVar("T")
@@ -68,12 +67,7 @@ class DenseRows:
     def _each(self, work: Callable[[Iterator[Block]], T]) -> list[T]:
         """Return ``work`` of each worker's blocks."""
         workers = row_workers() if self.x.size >= _THREADED_FROM else 1
-        parts = spans(len(self.x), self._block_rows(), workers)
-        if len(parts) == 1:
-            return [work(self._blocks(parts[0]))]
-        with one_blas_thread(), ThreadPoolExecutor(len(parts) - 1) as pool:
-            others = [pool.submit(lambda part: work(self._blocks(part)), part) for part in parts[1:]]
-            return [work(self._blocks(parts[0])), *(other.result() for other in others)]
+        return each_in_threads(lambda part: work(self._blocks(part)), spans(len(self.x), self._block_rows(), workers))
 
     def _blocks(self, starts: range) -> Iterator[Block]:
         return blocks_of(self.x, self.y, self.weights, starts, _for_blas)
