@@ -7,6 +7,7 @@ from scipy.special import erf
 from mle_regression.models.activations import ACTIVATIONS, find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import LBFGS, Adam, LevenbergMarquardt, NewtonCG
 from mle_regression.solvers.base import Status
@@ -101,6 +102,27 @@ def test_second_derivatives(activation, hidden, m, weighted):
     gauss_newton = objective.hessian_products(theta, gauss_newton=True)(direction)
     expected = 2 * jacobian.T @ (jacobian @ direction) + 2 * objective.penalty * direction
     np.testing.assert_allclose(gauss_newton, expected, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("hidden", "m"), SHAPES, ids=str)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_products_with_the_jacobian_that_is_never_formed(rng, hidden, m, weighted, scaled):
+    objective = objective_of(hidden, m, "tanh", weighted)
+    theta = objective.start
+    _, jacobian = objective.residual_jacobian(theta)
+    scale = np.empty(len(theta))
+    for layer in objective.network.layers(scale):
+        layer[:] = rng.uniform(0.1, 10, layer.shape[1])
+    products = objective.residual_products(theta)
+    if scaled:
+        products = ScaledSumOfSquares(objective, scale).residual_products(theta / scale)
+        jacobian = jacobian * scale
+    np.testing.assert_allclose(products.gram(scale), (jacobian * scale) @ jacobian.T, rtol=1e-11, atol=1e-13)
+    assert products.squares == pytest.approx((jacobian**2).sum(), rel=1e-12)
+    v, u = rng.standard_normal(len(theta)), rng.standard_normal(len(jacobian))
+    np.testing.assert_allclose(products.product(v), jacobian @ v, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(products.transposed(u), jacobian.T @ u, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("room", [0, 3000, 1 << 24])

@@ -62,6 +62,27 @@ class BatchObjective(Objective, Protocol):
         ...
 
 
+class JacobianProducts(Protocol):
+    """Products with a Jacobian J (k, P), which need not be there as a matrix."""
+
+    @property
+    def squares(self) -> float:
+        """Sum of the squares of its entries."""
+        ...
+
+    def gram(self, scale: Array) -> Array:
+        """Return J diag(scale) Jᵀ (k, k), for a scale (P,) of the structure of the objective's penalty."""
+        ...
+
+    def product(self, direction: Array) -> Array:
+        """Return J·v (k,)."""
+        ...
+
+    def transposed(self, image: Array) -> Array:
+        """Return Jᵀu (P,)."""
+        ...
+
+
 @runtime_checkable
 class SumOfSquares(Protocol):
     """An objective ``J = ‖r(θ)‖² + Σ dᵢθᵢ²`` with residuals r, one for each row and output, and their Jacobian."""
@@ -95,4 +116,8 @@ class SumOfSquares(Protocol):
 
     def residual_jacobian(self, theta: Array) -> tuple[Array, Array]:
         """Return the residuals (k,) and their Jacobian (k, P)."""
+        ...
+
+    def residual_products(self, theta: Array) -> JacobianProducts:
+        """Return what multiplies the Jacobian (k, P) of the residuals."""
         ...

@@ -15,6 +15,7 @@ from mle_regression.linalg.threads import hand_out, one_blas_thread, row_workers
 from mle_regression.models.linearised import Linearised
 from mle_regression.models.network import Network, Workspace
 from mle_regression.models.second_order import HessianSum, block_rows
+from mle_regression.models.tangent_kernel import TangentKernel
 from mle_regression.rows.base import spans
 from mle_regression.rows.standard import StandardBlock, StandardRows
 
@@ -191,6 +192,12 @@ class NetworkObjective:
         jacobian = self._weighted_jacobian(layers, block, ws)
         share = self.rows.total**-0.5
         return share * residual.T.ravel(), share * jacobian
+
+    def residual_products(self, theta: AnyArray) -> TangentKernel:
+        """Return what multiplies the Jacobian (k, P) of `residual_jacobian`, without forming it."""
+        block = self.rows.block(slice(0, self.n_rows))
+        weights = np.ones(self.n_rows) if block.weights is None else block.weights
+        return TangentKernel(self.network, self._views(theta), block.x, weights / self.rows.total)
 
     def outputs(self, theta: AnyArray) -> Array:
         """Return the outputs (n, m) in standard units."""

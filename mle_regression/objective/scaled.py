@@ -8,6 +8,39 @@ from typing import Any
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.objective.base import JacobianProducts
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledProducts:
+    """Products with J·diag(scale).
+
+    Attributes
+    ----------
+    inner : JacobianProducts
+        With J (k, P).
+    scale : Array of shape (P,)
+    """
+
+    inner: JacobianProducts
+    scale: Array
+
+    @property
+    def squares(self) -> float:
+        """Sum of the squares of its entries."""
+        return float(np.trace(self.inner.gram(self.scale**2)))
+
+    def gram(self, scale: Array) -> Array:
+        """Return (k, k) products of its rows, columns times √scale."""
+        return self.inner.gram(self.scale**2 * scale)
+
+    def product(self, direction: Array) -> Array:
+        """Return the product with a direction (P,)."""
+        return self.inner.product(self.scale * direction)
+
+    def transposed(self, image: Array) -> Array:
+        """Return that of the transpose with u (k,)."""
+        return self.scale * self.inner.transposed(image)
 
 
 @dataclass
@@ -61,6 +94,10 @@ class ScaledSumOfSquares:
         """Return the residuals (k,) and their Jacobian (k, P)."""
         residual, jacobian = self.inner.residual_jacobian(self.scale * phi)
         return residual, jacobian * self.scale
+
+    def residual_products(self, phi: Array) -> ScaledProducts:
+        """Return what multiplies the Jacobian (k, P) of the residuals."""
+        return ScaledProducts(self.inner.residual_products(self.scale * phi), self.scale)
 
     def _framed(self, matrix: Array) -> Array:
         matrix *= self.scale

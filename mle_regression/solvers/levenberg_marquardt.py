@@ -11,7 +11,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.lapack import dpotrf, dpotrs
 
 from mle_regression.linalg.arrays import EPS, Array
-from mle_regression.objective.base import SumOfSquares
+from mle_regression.objective.base import JacobianProducts, SumOfSquares
 from mle_regression.solvers.base import Options, Status
 from mle_regression.solvers.path import Control, Path, Walk, walk
 
@@ -23,8 +23,9 @@ _ENOUGH = 0.2
 # Damping, relative to the mean of the diagonal, below which a matrix may be singular; the dual form divides by it.
 _LEAST, _LEAST_DUAL = 1e-14, 1e-8
 
-# Parameters up to which the exact Hessian is made, and Newton's steps at the end.
-_POLISHED, _LAST_STEPS = 3000, 3
+# Parameters up to which the exact Hessian is made; where they outnumber the residuals, whose matrix is cheaper; and Newton's
+# steps at the end.
+_POLISHED, _POLISHED_DUAL, _LAST_STEPS = 3000, 800, 3
 
 # So many steps that gain so little together call for the exact Hessian.
 _LAST, _LITTLE = 5, 0.02
@@ -40,7 +41,7 @@ class LevenbergMarquardt(Options):
 
     The damping λ in ``(JᵀJ + d + λI)δ = −g`` is found by Newton's method on the length of δ (Hebden, 1973). How much of the
     predicted gain came true widens or narrows the region. JᵀJ is summed over blocks of rows; where there are fewer residuals
-    than parameters, k < P, the same step comes from the k × k matrix ``I + J(d + λI)⁻¹Jᵀ``.
+    than parameters, k < P, the same step comes from the k × k matrix ``I + J(d + λI)⁻¹Jᵀ``, and J is never formed.
 
     Where residuals stay large and steps become many and short, the exact Hessian takes the place of 2JᵀJ, as in NL2SOL
     (Dennis, Gay and Welsch, 1981): its steps converge quadratically where those of Gauss–Newton creep.
@@ -72,8 +73,8 @@ class LevenbergMarquardt(Options):
             raise ValueError("lm chooses its own steps; leave learning_rate='auto'.")
         start = objective.start
         self._check_memory(len(start), objective.n_residuals)
-        small = bool(self.second_order) and len(start) <= _POLISHED
         always = self.second_order is True or len(start) <= objective.n_residuals
+        small = bool(self.second_order) and len(start) <= (_POLISHED if always else _POLISHED_DUAL)
         follower = Walk(control, start, 0.0, "It chooses its own steps: look for numbers of extreme size.")
 
         def iterate(follower: Walk) -> None:
@@ -111,7 +112,7 @@ class LevenbergMarquardt(Options):
         return path
 
     def _check_memory(self, n_parameters: int, n_residuals: int) -> None:
-        size = 8e-9 * 3.0 * n_parameters * min(n_parameters, n_residuals)
+        size = 8e-9 * 3.0 * min(n_parameters, n_residuals) ** 2
         if size > self.max_memory:
             raise ValueError(
                 f"solver='lm' would need about {size:.3g} GB for {n_parameters:,} parameters, more than "
@@ -186,29 +187,28 @@ class _Primal(DampedSystem):
 
 
 class _Dual(DampedSystem):
-    """By the Cholesky factor of ``I + J E⁻¹ Jᵀ``, k × k, with E = d + λI."""
+    """By the Cholesky factor of ``I + J E⁻¹ Jᵀ``, k × k, with E = d + λI; J is there by its products alone."""
 
     least = _LEAST_DUAL
 
-    def __init__(self, jacobian: Array, penalty: Array) -> None:
+    def __init__(self, jacobian: JacobianProducts, penalty: Array) -> None:
         self.jacobian, self.penalty = jacobian, penalty
-        self.size = float(np.einsum("ij,ij->", jacobian, jacobian) / len(penalty) + penalty.mean())
+        self.size = float(jacobian.squares / len(penalty) + penalty.mean())
 
     def solver(self, damping: float) -> Solve:
         inverse = 1.0 / (self.penalty + damping)
-        scaled = self.jacobian * np.sqrt(inverse)
-        inner = scaled @ scaled.T  # one and the same factor: half the work, by symmetry
+        inner = self.jacobian.gram(inverse)
         inner[np.diag_indices_from(inner)] += 1.0
         factor = cho_factor(inner, lower=True, overwrite_a=True, check_finite=False)
 
         def solve(v: Array) -> Array:
-            image = cho_solve(factor, self.jacobian @ (inverse * v), check_finite=False)
-            return np.asarray(inverse * (v - image @ self.jacobian))
+            image = cho_solve(factor, self.jacobian.product(inverse * v), check_finite=False)
+            return np.asarray(inverse * (v - self.jacobian.transposed(image)))
 
         return solve
 
     def squares(self, step: Array) -> float:
-        image = self.jacobian @ step
+        image = self.jacobian.product(step)
         return float(image @ image + self.penalty @ step**2)
 
 
@@ -246,7 +246,7 @@ def damped_system(objective: SumOfSquares, theta: Array, exact: bool = False) ->
         half[np.diag_indices_from(half)] -= objective.penalty
         return _Primal(half, objective.penalty)
     if objective.n_residuals < len(theta):
-        return _Dual(objective.residual_jacobian(theta)[1], objective.penalty)
+        return _Dual(objective.residual_products(theta), objective.penalty)
     return _Primal(objective.gauss_newton(theta), objective.penalty)
 
 
