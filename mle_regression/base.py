@@ -23,9 +23,9 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of estimators that fit a mean and the noise round it by maximum likelihood.
 
     A subclass offers ``_mean(x)``, of the shape of y, and ``_deviation(x, noise_share)``, the standard deviation of a
-    prediction with so much of the noise variance added; and the fitted ``_state``, a dict with at least ``noise``,
-    ``noise_covariance`` and its triangular root ``noise_root``, ``residual_dof``, ``frequency``, ``noise_free``, and
-    ``singular``, why the likelihood of all outputs together has no finite maximum.
+    prediction with so much of the noise variance added, a number or one a row; and the fitted ``_state``, a dict with at
+    least ``noise``, ``noise_covariance`` and its triangular root ``noise_root``, ``residual_dof``, ``frequency``,
+    ``noise_free``, and ``singular``, why the likelihood of all outputs together has no finite maximum.
     """
 
     _state: dict[str, Any]
@@ -35,7 +35,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _mean(self, x: Any) -> Array:
         raise AttributeError("a subclass predicts the mean")
 
-    def _deviation(self, x: Any, noise_share: float) -> Array:
+    def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         raise AttributeError("a subclass knows the uncertainty of its mean")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -49,17 +49,21 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def predict(self, X: Any, return_std: bool = False) -> Any:
+    def predict(self, X: Any, return_std: bool = False, sample_weight: Any = None) -> Any:
         """Predict the mean and, on request, the standard deviation of a new observation.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         return_std : bool, default=False
-            Whether to return also the standard deviation of an observation of weight one: noise, and the uncertainty of
-            the fitted parameters. For a linear model ``s · √(1 + x(XᵀWX + αI₀)⁻¹x)`` with the unbiased s². For a network the
-            latter is known after a fit with ``curvature=`` or ``alpha="evidence"`` that ended at an optimum; without
+            Whether to return also the standard deviation of an observation: noise, and the uncertainty of the fitted
+            parameters. For a linear model ``s · √(1/w + x(XᵀWX + αI₀)⁻¹x)`` with the unbiased s². For a network the latter is
+            known after a fit with ``curvature=`` or ``alpha="evidence"`` that ended at an optimum; without
             either it is the noise alone, and elsewhere it is refused.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights w of the new observations, one each if None, of the fitted ``weight_type``: an observation of precision w
+            has noise variance σ²/w, infinite if w = 0; a frequency says how often it occurs, and leaves its variance alone.
 
         Returns
         -------
@@ -70,10 +74,15 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         x = checks.new_data(self, X)
         mean = self._mean(x)
-        return (mean, self._deviation(x, 1.0)) if return_std else mean
+        share = self._noise_share(sample_weight, len(mean))
+        return (mean, self._deviation(x, share)) if return_std else mean
 
     def predict_interval(
-        self, X: Any, coverage: float = 0.95, kind: Literal["observation", "mean"] = "observation"
+        self,
+        X: Any,
+        coverage: float = 0.95,
+        kind: Literal["observation", "mean"] = "observation",
+        sample_weight: Any = None,
     ) -> tuple[Array, Array]:
         """Interval for a new observation or for the mean, by Student's t with the residual degrees of freedom.
 
@@ -83,7 +92,9 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         coverage : float, default=0.95
             Probability with which the interval covers, between 0 and 1.
         kind : {"observation", "mean"}, default="observation"
-            Whether the noise of an observation of weight one is included.
+            Whether the noise of an observation is included.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `predict`. The interval for the mean does not depend on it.
 
         Returns
         -------
@@ -96,9 +107,18 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         x = checks.new_data(self, X)
         dof = self._state["residual_dof"]
         quantile = student_t.ppf(0.5 + coverage / 2, dof) if dof > 0 else np.nan
-        half = quantile * self._deviation(x, float(kind == "observation"))
+        share = self._noise_share(sample_weight, x.shape[0])
+        half = quantile * self._deviation(x, share if kind == "observation" else 0.0)
         mean = self._mean(x)
         return mean - half, mean + half
+
+    def _noise_share(self, sample_weight: Any, n_rows: int) -> float | Array:
+        """Return the noise variance of new observations in units of that of one of weight one."""
+        weights = checks.check_weights(sample_weight, n_rows, none=True)
+        if weights is None or self._state["frequency"]:
+            return 1.0
+        with np.errstate(divide="ignore"):
+            return np.asarray(1.0 / weights)
 
     def log_likelihood(self, X: Any, y: Any, sample_weight: Any = None, pointwise: bool = False) -> Any:
         """Log-likelihood of rows, new or old, at the fitted parameters and the fitted noise variance σ̂².

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mle_regression import checks
+from mle_regression.diagnostics.robust import Sandwich
 from mle_regression.fit_on_rows import TRAINING, FitOnRows
+from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import parameter_exponents
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import one_blas_thread
@@ -19,7 +21,7 @@ from mle_regression.reports.document import Document, Notes, Panel, Table
 from mle_regression.reports.hypotheses import HypothesisTest
 from mle_regression.reports.restrictions import as_restriction, told
 from mle_regression.reports.summary import goodness, model_line, notes
-from mle_regression.warnings import noted
+from mle_regression.warnings import InferenceWarning, warn_user
 
 _SHOWN_ROWS = 5
 
@@ -46,42 +48,80 @@ class LinearDiagnosis(FitOnRows):
         Parameters
         ----------
         cov : {"nonrobust", "HC0", "HC1", "HC2", "HC3"} or dict, default="nonrobust"
-            "HC0" to "HC3": noise of unequal variance (White, 1980; MacKinnon and White, 1985); HC3 is the safest.
+            "HC0" to "HC3": noise of unequal variance (White, 1980; MacKinnon and White, 1985); HC3 is the safest. HC2 and
+            HC3 of a coefficient that one row alone determines are NaN, those of the others as without that row.
             ``{"cluster": groups}``: noise correlated within groups, (n_samples,), or (n_samples, d) for several
-            groupings at once (Cameron, Gelbach and Miller, 2011); Student's t with groups − 1 degrees of freedom.
-            ``{"HAC": lags}``: noise correlated with that of up to so many rows before (Newey and West, 1987).
+            groupings at once (Cameron, Gelbach and Miller, 2011); Student's t with groups − 1 degrees of freedom, of the
+            coarsest grouping. Of several, variances that come out negative are those of the positive part, with a warning.
+            ``{"cluster": groups, "kind": "CR2"}``: for few groups, with residuals adjusted as Bell and McCaffrey (2002) do
+            and degrees of freedom of each coefficient by Satterthwaite, in a column ``df``; hypotheses are tested as
+            Pustejovsky and Tipton (2018) do. The working model is independent noise of variance σ²/w.
+            ``{"HAC": lags}``: noise correlated with that of up to so many rows before (Newey and West, 1987);
+            ``{"HAC": "auto"}``: lags by Newey and West (1994), without prewhitening.
             ``"correction"`` in the dict switches the small-sample factors, (n − 1)/(n − k) · G/(G − 1) for clusters (on
-            by default), n/(n − k) for HAC (off by default).
+            by default), n/(n − k) for HAC (off by default). ``"G"`` says which G several groupings have there: "each" its
+            own, intersections too (Cameron, Gelbach and Miller; the default), or "min", that of the coarsest for all (as
+            Stata and fixest have it).
         confidence : float, default=0.95
 
         Returns
         -------
         pandas.DataFrame
-            As `MLELinearRegressor.coefficients`.
+            As `MLELinearRegressor.coefficients`; ``attrs["covariance"]`` says which clusters or lags there were.
         """
         checks.check_probability("confidence", confidence)
+        sandwich = self._sandwich(cov)
+        table, reasons = self._coefficients(sandwich, confidence)
+        for reason in reasons:
+            warn_user(reason, InferenceWarning)
+        return table
+
+    def _coefficients(self, sandwich: Sandwich | None, confidence: float = 0.95) -> tuple[pd.DataFrame, list[str]]:
+        """Return the table of the coefficients, and what to be wary of."""
         fit = self._fit
-        root, dof = self._root(cov)
-        return coefficient_table(
+        errors, dof, reasons = fit.errors, fit.residual_dof, list[str]()
+        if sandwich is not None:
+            errors, reasons = self._errors(sandwich)
+        table = coefficient_table(
             fit.names,
             fit.params,
-            self._errors(root),
-            dof,
+            errors,
+            dof if sandwich is None else sandwich.dof,
             confidence,
             fit.penalised,
-            robust=cov != "nonrobust",
+            robust=sandwich is not None,
             noise_free=fit.noise_free,
         )
+        if sandwich is not None and sandwich.said:
+            table.attrs["covariance"] = sandwich.said
+        return table, reasons
+
+    def _errors(self, sandwich: Sandwich) -> tuple[Array, list[str]]:
+        """Return standard errors (c + p, m), and what to be wary of."""
+        fit = self._fit
+        lengths, repaired = sandwich.deviations
+        lengths = np.where(fit.geometry.estimable[:, None], lengths, np.nan)
+        reasons = [f"{note[0].upper()}{note[1:]}." for note in sandwich.notes]
+        names = [name for name, cut in zip(fit.names, np.any(repaired, axis=1).tolist(), strict=True) if cut]
+        if names:
+            reasons.append(
+                f"The variance of {', '.join(map(repr, names))} comes out negative ({sandwich.said}); given is that of the "
+                "positive part of the covariance. The other variances are as estimated."
+            )
+        return scale(lengths, fit.output_exponent - parameter_exponents(fit.geometry)[:, None]), reasons
 
     @one_blas_thread()
     def covariance(self, cov: Any = "nonrobust") -> pd.DataFrame:
         """Covariance matrix of the coefficients, of one kind as in `coefficients`; a block for each output."""
-        fit = self._fit
-        root, _ = self._root(cov)
+        fit, sandwich = self._fit, self._sandwich(cov)
+        if sandwich is None:
+            return blocks([named_matrix(fit.covariance(k), fit.names) for k in range(fit.params.shape[1])])
+        for reason in self._errors(sandwich)[1]:
+            warn_user(reason, InferenceWarning)
         exponent = parameter_exponents(fit.geometry)
         tables = []
-        for k in range(root.shape[2]):
-            matrix = root[:, :, k] @ root[:, :, k].T
+        for k in range(fit.params.shape[1]):
+            matrix = sandwich.matrix(k)
             matrix[~fit.geometry.estimable] = matrix[:, ~fit.geometry.estimable] = np.nan
             shift = 2 * int(fit.output_exponent[k]) - exponent[:, None] - exponent
             tables.append(named_matrix(scale(matrix, shift), fit.names))
@@ -94,8 +134,11 @@ class LinearDiagnosis(FitOnRows):
         if fit.penalised:
             raise ValueError("A penalised fit (alpha > 0) is biased towards zero, and has no null distribution.")
         restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
-        root, dof = self._root(cov)
-        return told(fit, fit.wald_test(restriction, value, root, dof), text)
+        sandwich = self._sandwich(cov)
+        said = []
+        if sandwich is not None:
+            said = [sandwich.said, *(() if sandwich.undefined.size else sandwich.notes)]
+        return told(fit, fit.wald_test(restriction, value, sandwich), text, said)
 
     # -- what single rows do -----------------------------------------------------------------------------------------
 
@@ -138,20 +181,14 @@ class LinearDiagnosis(FitOnRows):
         NaN, with a warning, where a row of leverage one leaves nothing to predict it from, or a new row lies outside of what
         the fit determines.
         """
-        squares = scale(self._press, 2 * self._fit.output_exponent + 2 * self._fit.weight_exponent)
-        self._warn_of_undefined("press", squares)
-        return self._fit.of_output(squares)
+        self._warn_of_undefined("press", self._press_in_units)
+        return self._fit.of_output(self._press_in_units)
 
     @property
     def predicted_r2(self) -> Any:
         """1 − PRESS/TSS: the R² to expect of rows that were not fitted (of new rows: their R²); NaN as `press`."""
-        weights = np.ones(len(self._y)) if self._weights is None else self._weights
-        y = scale(self._y, -self._fit.output_exponent)
-        centre = np.average(y, axis=0, weights=weights) if self._fit.centred else 0.0
-        total = weights @ (y - centre) ** 2
-        r2 = 1.0 - self._press / np.where(total > 0, total, np.nan)
-        self._warn_of_undefined("predicted_r2", r2)
-        return self._fit.of_output(r2)
+        self._warn_of_undefined("predicted_r2", self._predicted_r2)
+        return self._fit.of_output(self._predicted_r2)
 
     # -- what the columns do -----------------------------------------------------------------------------------------
 
@@ -189,30 +226,31 @@ class LinearDiagnosis(FitOnRows):
         -------
         pandas.DataFrame
             By test (by output and test): ``statistic``, ``df`` and ``df_denom`` (that of F), ``p_value``, ``small_p_means``
-            in words, and ``note`` where there is no number. Residuals are √w e.
+            in words, and ``note``, which says why where there is no number. Residuals are √w e.
         """
         return blocks([self._tests(k) for k in range(self._y.shape[1])])
 
     # -- all of it ---------------------------------------------------------------------------------------------------
 
+    @one_blas_thread()
     def report(self) -> Document:
         """Return the whole diagnosis as one document."""
         robust_kind = "HC3" if self.data == TRAINING else "nonrobust"
-        with noted() as reasons:
-            rows, tests = self.rows(), self.tests()
-            table = self.coefficients(cov=robust_kind)
-            predicted = "  ".join(f"{value:.4g}" for value in np.atleast_1d(self.predicted_r2))
-            press = "  ".join(f"{value:.5g}" for value in np.atleast_1d(self.press))
-        said = [*notes(self._fit), *dict.fromkeys(reasons)]
+        rows, tests = self.rows(), self.tests()
+        table, reasons = self._coefficients(self._sandwich(robust_kind))
+        predicted = "  ".join(f"{value:.4g}" for value in self._predicted_r2)
+        press = "  ".join(f"{value:.5g}" for value in self._press_in_units)
+        if np.isnan(self._predicted_r2).any():
+            reasons.append(f"PRESS and predicted R² are NaN: {self._why_undefined}.")
+        said = [*notes(self._fit), *reasons, *undefined_tests(tests)]
         columns, shape = self.collinearity(), self.curvature()
         by_distance = np.argsort(-rows["cooks_distance"].fillna(-1.0).to_numpy(), kind="stable")[:_SHOWN_ROWS]
-        shown_tests = tests if (tests["note"] != "").any() else tests.drop(columns="note")
         return Document(
             f"Diagnosis of a linear regression on {self.data} ({len(self._y)}): {model_line(self._fit)}",
             [
                 Panel("The fit", goodness(self._fit, self._optimum)),
                 Table(f"Coefficients, standard errors {robust_kind}", table),
-                Table("Tests: is the noise as assumed, the mean linear?", shown_tests),
+                Table("Tests: is the noise as assumed, the mean linear?", tests.drop(columns="note")),
                 Table(
                     f"Rows of greatest influence ({_SHOWN_ROWS} by Cook's distance)", rows.iloc[by_distance], digits=4
                 ),
@@ -234,3 +272,19 @@ class LinearDiagnosis(FitOnRows):
 
     def _repr_html_(self) -> str:
         return self.report().to_html()
+
+
+def undefined_tests(tests: pd.DataFrame) -> list[str]:
+    """Say which tests have no number, those of one reason together.
+
+    Examples
+    --------
+    >>> undefined_tests(pd.DataFrame({"note": ["too few rows", "", "too few rows"]}, index=["white", "reset", "omnibus"]))
+    ['No number for white, omnibus: too few rows.']
+    """
+    names: dict[str, list[str]] = {}
+    for label, note in tests["note"].items():
+        if note:
+            name = f"{label[1]} of output {label[0]}" if isinstance(label, tuple) else str(label)
+            names.setdefault(str(note), []).append(name)
+    return [f"No number for {', '.join(which)}: {note}." for note, which in names.items()]

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mle_regression import checks
-from mle_regression.diagnostics import robust
 from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage_of
 from mle_regression.diagnostics.fitted import FittedLinear, accurate_residuals
 from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
 from mle_regression.diagnostics.residual_tests.base import FitView, undefined
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
+from mle_regression.diagnostics.robust import Sandwich
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.geometry import Geometry, inverse_root, parameter_exponents
+from mle_regression.linalg.geometry import Geometry, inverse_root
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.linear import linear_map
 from mle_regression.reports.summary import Optimum
+from mle_regression.robust_covariance import ScoredRows, read_choice, robust_covariance
 from mle_regression.rows.base import Block
 from mle_regression.rows.registry import as_rows
 from mle_regression.warnings import InferenceWarning, warn_user
@@ -156,16 +156,32 @@ class FitOnRows:
         counted = self._weights > 0
         return np.asarray(self._weights[counted] @ residual[counted] ** 2)
 
+    @cached_property
+    def _press_in_units(self) -> Array:
+        """PRESS (m,) in the units of y² and of the weights as given."""
+        return scale(self._press, 2 * self._fit.output_exponent + 2 * self._fit.weight_exponent)
+
+    @cached_property
+    def _predicted_r2(self) -> Array:
+        """1 − PRESS/TSS (m,)."""
+        weights = np.ones(len(self._y)) if self._weights is None else self._weights
+        y = scale(self._y, -self._fit.output_exponent)
+        centre = np.average(y, axis=0, weights=weights) if self._fit.centred else 0.0
+        total = weights @ (y - centre) ** 2
+        return np.asarray(1.0 - self._press / np.where(total > 0, total, np.nan))
+
+    @property
+    def _why_undefined(self) -> str:
+        """Why PRESS, or its share of the variation of y, is NaN."""
+        if not np.isnan(self._press).any():
+            return "y does not vary"
+        if self.data == TRAINING:
+            return "a row has leverage one"
+        return "new rows ask for what the fit does not determine"
+
     def _warn_of_undefined(self, name: str, values: Array) -> None:
         if np.isnan(values).any():
-            reason = (
-                "a row has leverage one"
-                if self.data == TRAINING
-                else "new rows ask for what the fit does not determine"
-            )
-            if not np.isnan(self._press).any():
-                reason = "y does not vary"
-            warn_user(f"{name} is NaN: {reason}.", InferenceWarning)
+            warn_user(f"{name} is NaN: {self._why_undefined}.", InferenceWarning)
 
     def _row_table(self, k: int) -> pd.DataFrame:
         """Influence of each row on output k."""
@@ -283,121 +299,28 @@ class FitOnRows:
                 "note": result.note,
                 "small_p_means": diagnostic.small_p,
             }
-        table = pd.DataFrame.from_dict(records, orient="index").rename_axis("test")
-        missing = table.index[table["note"] != ""]
-        if len(missing):
-            reasons = "; ".join(f"{name} ({table.loc[name, 'note']})" for name in missing)
-            warn_user(f"Some tests are not defined here: {reasons}.", InferenceWarning)
-        return table
+        return pd.DataFrame.from_dict(records, orient="index").rename_axis("test")
 
     # -- covariances -------------------------------------------------------------------------------------------------
 
-    def _errors(self, root: Array) -> Array:
-        """Return standard errors (c + p, m) from roots of covariances (c + p, r, m) in scaled columns."""
-        fit = self._fit
-        lengths = np.stack([column_norms(root[:, :, k].T) for k in range(root.shape[2])], axis=1)
-        lengths[~fit.geometry.estimable] = np.nan
-        return scale(lengths, fit.output_exponent - parameter_exponents(fit.geometry)[:, None])
-
-    def _root(self, cov: Any) -> tuple[Array, float]:
-        """Roots (c + p, r, m) of the covariances of the scaled parameters, and the degrees of freedom of t."""
-        fit = self._fit
-        root = inverse_root(fit.geometry)
+    def _sandwich(self, cov: Any) -> Sandwich | None:
+        """Return the robust covariance of a kind; None for the fit's own."""
         if isinstance(cov, str) and cov == "nonrobust":
-            return root[:, :, None] * fit.residual_scale, fit.residual_dof
-        kind, argument, correction = _covariance_kind(cov)
+            return None
+        choice = read_choice(cov)
         if self.data == NEW:
             raise ValueError(
                 f"cov={cov!r} needs the rows that the model was fitted on, and these are others. Pass those, with their "
                 "weights, or fit a clone of the model on these."
             )
-        if kind == "cluster":
-            meats, dof = self._cluster_meats(argument, True if correction is None else correction)
-        elif kind == "HAC":
-            meats, dof = self._hac_meats(argument, bool(correction)), fit.residual_dof
-        else:
-            meats, dof = self._hc_meats(kind), fit.residual_dof
-        root = self._whitener.root
-        return np.stack([root @ robust.meat_root(meat) for meat in meats], axis=2), dof
-
-    def _hc_meats(self, kind: str) -> list[Array]:
-        fit = self._fit
-        lever = self._influence.leverage
-        if self._weights is not None:
-            lever = np.where(self._weights > 0, lever, 0.0)
-        alone = np.flatnonzero(~(lever < 1.0 - robust.ALONE))
-        if kind in ("HC2", "HC3") and alone.size:
-            rows = f"row {self._labels[alone[0]]} has" if alone.size == 1 else f"{alone.size} rows have"
-            warn_user(
-                f"{kind} is not defined: {rows} leverage one, a coefficient of its own. "
-                'Use cov="HC1", or leave such rows out.',
-                InferenceWarning,
-            )
-            return [np.full((self._whitener.root.shape[1],) * 2, np.nan)] * self._y.shape[1]
-        factor = robust.row_factors(kind, lever)
-        if self._weights is not None:
-            factor = factor * (np.sqrt(self._weights) if fit.frequency else self._weights)
-        if kind == "HC1":
-            factor = factor * (np.sqrt(fit.n / fit.residual_dof) if fit.residual_dof > 0 else np.nan)
-        return robust.score_products(as_rows(self._x, factor[:, None] * self._residual), self._whitener)
-
-    def _scores(self) -> Array:
-        """Residuals (n, m) times weights: the factors of the scores."""
-        return self._residual if self._weights is None else self._weights[:, None] * self._residual
-
-    def _cluster_meats(self, groups: Any, correction: bool) -> tuple[list[Array], float]:
-        fit = self._fit
-        codes = checks.check_groups(groups, self._labels, self._labelled)
-        counted = np.ones(len(codes), dtype=bool) if self._weights is None else self._weights > 0
-        fewest = min(len(np.unique(codes[counted, j])) for j in range(codes.shape[1]))
-        if fewest < 2:
-            raise ValueError(
-                "All rows are in one cluster: the correlation within it cannot be told from the coefficients. Give at least "
-                "two groups, better thirty or more."
-            )
-        left = fit.residual_dof
-        spread = (fit.n - 1.0) / left if correction and left > 0 else 1.0
-        scores = self._scores()
-        meats = [np.zeros((1, 1))] * self._y.shape[1]
-        for group, size, sign in robust.intersections(codes):
-            present = len(np.unique(group[counted]))
-            factor = sign * (spread * present / (present - 1.0) if correction else 1.0)
-            for k in range(self._y.shape[1]):
-                rows = as_rows(self._x, np.column_stack([scores[:, k], group]))
-                meats[k] = meats[k] + factor * robust.cluster_meat(rows, self._whitener, size)
-        return meats, float(fewest - 1)
-
-    def _hac_meats(self, lags: Any, correction: bool) -> list[Array]:
-        fit = self._fit
-        if fit.frequency and self._weights is not None:
-            raise ValueError(
-                "Rows that stand for several have no order in time; repeat them instead for a HAC covariance."
-            )
-        counted = slice(None) if self._weights is None else self._weights > 0
-        n = int(fit.n)
-        checks.check_count("HAC lags", lags, upper=n - 1)
-        scale_up = fit.n / fit.residual_dof if correction and fit.residual_dof > 0 else 1.0
-        scores = self._scores()
-        meats = []
-        for k in range(self._y.shape[1]):
-            rows = as_rows(self._x, scores[:, k : k + 1])
-            q = rows.map(lambda block: self._whitener(block.x) * block.y, dense=True)
-            meats.append(scale_up * robust.autocorrelation_meat(q[counted], int(lags)))
-        return meats
-
-
-def _covariance_kind(cov: Any) -> tuple[str, Any, bool | None]:
-    """Return kind, argument and correction of a choice of covariance."""
-    if isinstance(cov, str) and cov in robust.HETEROSKEDASTIC:
-        return cov, None, None
-    if isinstance(cov, dict):
-        known = set(cov) - {"correction"}
-        if known in ({"cluster"}, {"HAC"}):
-            kind = known.pop()
-            correction = cov.get("correction")
-            if correction is None or isinstance(correction, (bool, np.bool_)):
-                return kind, cov[kind], None if correction is None else bool(correction)
-    raise ValueError(
-        f"cov={cov!r} is not one of: 'nonrobust', {', '.join(map(repr, robust.HETEROSKEDASTIC))}, {{'cluster': groups}}, "
-        "{'HAC': lags}, each dict with an optional 'correction': True or False."
-    )
+        rows = ScoredRows(
+            fit=self._fit,
+            x=self._x,
+            weights=self._weights,
+            residual=self._residual,
+            leverage=self._influence.leverage,
+            whitener=self._whitener,
+            labels=self._labels,
+            labelled=self._labelled,
+        )
+        return robust_covariance(rows, choice)

@@ -60,13 +60,17 @@ class FittedNetwork:
             squares[lo : lo + width] = np.where(inverse.misses(flat), np.nan, inverse.quadratic(flat)).reshape(-1, m)
         return np.asarray(squares * self.of_y.spread**2)
 
-    def moments(self, x: Any, noise_share: float) -> tuple[Array, Array]:
-        """Return mean and variance (n, m) of a prediction, in units of y, with so much of the noise variance in it."""
+    def moments(self, x: Any, noise_share: float | Array) -> tuple[Array, Array]:
+        """Return mean and variance (n, m) of a prediction, in units of y, with so much of the noise variance in it.
+
+        ``noise_share`` is a number, or (n,) one a row.
+        """
         state, mean = self.state, self.mean(x)
         posterior = state["posterior"]
-        variance = noise_share * np.diagonal(state["noise_covariance"]) * state["output_unit"] ** 2
+        share = np.reshape(noise_share, (-1, 1))
+        variance = share * np.diagonal(state["noise_covariance"]) * state["output_unit"] ** 2
         if posterior is None:
-            if not noise_share:
+            if not share.any():
                 raise ValueError(
                     "The uncertainty of this network's mean is not known: fit with curvature='full', 'extremes', or "
                     "alpha='evidence'; or ask for kind='observation', which has the noise alone."

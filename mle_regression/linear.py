@@ -402,7 +402,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         coef = np.atleast_2d(self.coef_).T
         return linear_map(x, coef, np.asarray(self.intercept_)).reshape((-1, *self.coef_.shape[:-1]))
 
-    def _deviation(self, x: Any, noise_share: float) -> Array:
+    def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         geometry = self._geometry()
         rows = as_rows(x, np.zeros((x.shape[0], 0)))
         lever = rows.map(lambda block: covariance.leverage(geometry, block.x), dense=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -20,6 +20,10 @@ class NetworkInference:
     """What an estimator with a network for its mean knows once it is fitted; ``_state`` may hold several networks."""
 
     _state: dict[str, Any]
+
+    if TYPE_CHECKING:
+
+        def _noise_share(self, sample_weight: Any, n_rows: int) -> float | Array: ...
 
     def diagnose(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkDiagnosis:
         """Look at the place where training ended through rows, those it was trained on as a rule.
@@ -48,7 +52,7 @@ class NetworkInference:
         objective = fitted.objective(x, outputs, weights)
         return diagnosis_of(objective, data, checks.feature_names(self), float(self._state["edge"]))
 
-    def log_predictive_density(self, X: Any, y: Any, pointwise: bool = False) -> Any:
+    def log_predictive_density(self, X: Any, y: Any, pointwise: bool = False, sample_weight: Any = None) -> Any:
         """Log density of new rows with the parameters' uncertainty: a Gaussian, or the mixture of an ensemble's.
 
         Where the parameters' uncertainty is not known (see ``curvature``), of the noise alone. Outputs are taken as
@@ -60,6 +64,8 @@ class NetworkInference:
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         pointwise : bool, default=False
             Whether to return one value a row instead of their sum.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the fitted ``weight_type``, as in `log_likelihood`; rows of weight zero contribute nothing.
 
         Returns
         -------
@@ -68,13 +74,17 @@ class NetworkInference:
         check_is_fitted(self)
         x = checks.new_data(self, X)
         outputs = checks.new_outputs(y, x.shape[0], len(self._state["noise_covariance"]))
+        weights = checks.check_weights(sample_weight, x.shape[0])
+        share = self._noise_share(sample_weight, x.shape[0])
         each = []
         for network in self._networks:
-            mean, variance = network.moments(x, 1.0)
+            mean, variance = network.moments(x, share)
             with np.errstate(divide="ignore", over="ignore"):
                 density = -0.5 * (np.log(2.0 * np.pi * variance) + (outputs - mean) ** 2 / variance)
             each.append(density.sum(axis=1))
         whole = logsumexp(each, axis=0) - np.log(len(each))
+        if weights is not None:
+            whole = np.where(weights > 0, whole * (weights if self._state["frequency"] else 1.0), 0.0)
         return whole if pointwise else float(whole.sum())
 
     def summary(self) -> Document:
@@ -121,7 +131,7 @@ class NetworkInference:
     def _mean(self, x: Any) -> Array:
         return self._shaped(np.mean([network.mean(x) for network in self._networks], axis=0))
 
-    def _deviation(self, x: Any, noise_share: float) -> Array:
+    def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         means, variances = zip(*(network.moments(x, noise_share) for network in self._networks), strict=True)
         return self._shaped(np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0)))
 

@@ -9,6 +9,8 @@ from designs import conditioned
 from exact import exact_least_squares
 from scipy.stats import multivariate_normal
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from mle_regression import MLELinearRegressor
 
@@ -227,3 +229,77 @@ def test_coefficient_table_reads_as_a_frame(rng):
     assert list(table.index) == ["intercept", "a", "b", "c", "d"]
     assert list(table.columns) == ["estimate", "std_error", "t", "p_value", "lower", "upper"]
     assert list(MLELinearRegressor(fit_intercept=False).fit(frame, y).coefficients().index) == ["a", "b", "c", "d"]
+
+
+# -- weights of new observations -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_intervals_of_weighted_observations(intercept, rng):
+    X, y = draw(rng)
+    weights, new, w = rng.random(60) + 0.1, rng.standard_normal((8, 4)), rng.random(8) + 0.05
+    ours = MLELinearRegressor(fit_intercept=intercept).fit(X, y, weights)
+    theirs = sm.WLS(y, sm.add_constant(X) if intercept else X, weights=weights).fit()
+    design = sm.add_constant(new, has_constant="add") if intercept else new
+    frame = theirs.get_prediction(design, weights=w).summary_frame(0.1)
+    lower, upper = ours.predict_interval(new, coverage=0.9, sample_weight=w)
+    np.testing.assert_allclose(lower, frame["obs_ci_lower"], rtol=1e-9)
+    np.testing.assert_allclose(upper, frame["obs_ci_upper"], rtol=1e-9)
+    _, std = ours.predict(new, return_std=True, sample_weight=w)
+    np.testing.assert_allclose((upper - lower) / std, (upper - lower)[0] / std[0])
+    for of_mean, plain in zip(
+        ours.predict_interval(new, kind="mean", sample_weight=w), ours.predict_interval(new, kind="mean"), strict=True
+    ):
+        np.testing.assert_array_equal(of_mean, plain)
+    np.testing.assert_array_equal(ours.predict(new, sample_weight=w), ours.predict(new))
+    # A number stands for all rows, and an observation of weight zero may be anywhere.
+    np.testing.assert_array_equal(ours.predict_interval(new, sample_weight=1), ours.predict_interval(new))
+    assert np.isposinf(ours.predict(new, return_std=True, sample_weight=np.zeros(8))[1]).all()
+
+
+def test_half_width_of_noise_that_grows_with_x():
+    """R: predict(lm(y ~ x, weights = 1/x^2), interval = "prediction", weights = 1/x^2) is nine times as wide at 9."""
+    x = np.arange(1.0, 11.0)[:, None]
+    y = 2.0 * x[:, 0] + x[:, 0] * np.array([0.1, -0.2, 0.3, -0.1, 0.2, -0.3, 0.1, 0.0, -0.2, 0.1])
+    model = MLELinearRegressor().fit(x, y, x[:, 0] ** -2.0)
+    _, mean_std = model.predict(x, return_std=True, sample_weight=1e300)
+    _, std = model.predict(x, return_std=True, sample_weight=x[:, 0] ** -2.0)
+    np.testing.assert_allclose(std**2 - mean_std**2, model.residual_variance_ * x[:, 0] ** 2, rtol=1e-9)
+
+
+def test_frequencies_of_new_observations_leave_their_variance_alone(rng):
+    X, y = draw(rng)
+    model = MLELinearRegressor(weight_type="frequency").fit(X, y, rng.integers(1, 4, 60))
+    weighted = model.predict(X, return_std=True, sample_weight=np.full(60, 3.0))
+    np.testing.assert_array_equal(weighted, model.predict(X, return_std=True))
+
+
+def test_weights_of_new_observations_in_several_outputs_and_extreme_weights(rng):
+    X, y = draw(rng)
+    Y, w = np.column_stack([y, 3.0 * rng.standard_normal(60)]), rng.random(60) + 0.1
+    for unit in (1e-130, 1.0, 1e130):
+        model = MLELinearRegressor().fit(X, Y, w * unit)
+        _, std = model.predict(X, return_std=True, sample_weight=w * unit)
+        for k in range(2):
+            one = MLELinearRegressor().fit(X, Y[:, k], w)
+            np.testing.assert_allclose(std[:, k], one.predict(X, return_std=True, sample_weight=w)[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("bad", [[1.0, 2.0], -np.ones(60), np.full(60, np.nan)])
+def test_weights_of_new_observations_are_checked(bad, rng):
+    X, y = draw(rng)
+    model = MLELinearRegressor().fit(X, y)
+    for call in (
+        lambda: model.predict(X, return_std=True, sample_weight=bad),
+        lambda: model.predict(X, sample_weight=bad),
+    ):
+        with pytest.raises(ValueError, match="sample_weight"):
+            call()
+
+
+def test_pipelines_hand_weights_of_new_observations_on(rng):
+    X, y = draw(rng)
+    w = rng.random(60) + 0.1
+    pipe = make_pipeline(StandardScaler(), MLELinearRegressor()).fit(X, y)
+    _, std = pipe.predict(X, return_std=True, sample_weight=w)
+    np.testing.assert_allclose(std, MLELinearRegressor().fit(X, y).predict(X, return_std=True, sample_weight=w)[1])

@@ -350,3 +350,25 @@ def test_patience_of_auto_grows_with_the_walk(curve, n_iter_no_change):
     patience = 7 if n_iter_no_change == 7 else 20 + best / 2
     assert model.n_iter_ < 2000
     assert model.n_iter_ == best + int(np.ceil(patience))
+
+
+@pytest.mark.parametrize("curvature", [None, "full"])
+def test_weights_of_new_observations(curvature, rng):
+    X = rng.standard_normal((60, 2))
+    y = X[:, 0] + rng.standard_normal(60)
+    options = {"alpha": 1.0, "early_stopping": False, "random_state": 0, "curvature": curvature, "tol": 1e-9}
+    network = MLPGradientRegressor((2,), **options).fit(X, y)
+    w = rng.random(60) + 0.1
+    plain, weighted = (network.predict(X, return_std=True, sample_weight=v)[1] for v in (None, w))
+    of_mean = network.predict(X, return_std=True, sample_weight=1e300)[1]
+    np.testing.assert_allclose(weighted**2, of_mean**2 + (plain**2 - of_mean**2) / w, rtol=1e-9)
+    lower, upper = network.predict_interval(X, sample_weight=w)
+    np.testing.assert_allclose((upper - lower) / weighted, ((upper - lower) / weighted)[0])
+    density = network.log_predictive_density(X, y, pointwise=True, sample_weight=np.r_[0.0, w[1:]])
+    expected = -0.5 * (np.log(2 * np.pi * weighted**2) + (y - network.predict(X)) ** 2 / weighted**2)
+    np.testing.assert_allclose(density[1:], expected[1:], rtol=1e-9)
+    assert density[0] == 0.0
+    counted = MLPGradientRegressor((2,), weight_type="frequency", **options).fit(X, y)
+    twice = counted.log_predictive_density(X, y, pointwise=True, sample_weight=2)
+    np.testing.assert_allclose(twice, 2 * counted.log_predictive_density(X, y, pointwise=True))
+    np.testing.assert_array_equal(counted.predict(X, return_std=True, sample_weight=w)[1], plain)

@@ -16,9 +16,12 @@ from mle_regression.diagnostics.hypotheses import (
     independent_restrictions,
     outside_row_space,
     r_squared,
+    row_space,
     wald_squares,
+    wald_squares_of_difference,
 )
 from mle_regression.diagnostics.noise_factor import mean_reach
+from mle_regression.diagnostics.robust import Sandwich
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root
@@ -158,37 +161,45 @@ class FittedLinear:
         df = self.geometry.rank - int(self.centred)
         return f_test(self.explained / self.noise, df, self.residual_dof)
 
-    def wald_test(self, restriction: Array, value: Array, root: Array | None = None, dof: float | None = None) -> FTest:
+    def wald_test(self, restriction: Array, value: Array, covariance: Sandwich | None = None) -> FTest:
         """F test of ``restriction @ params = value``.
 
         Parameters
         ----------
         restriction : Array of shape (q, c + p)
         value : Array of shape (q, 1) or (q, m)
-        root : Array of shape (c + p, r, m), default=None
-            Roots of the covariances of the parameters of outputs divided by ``2**output_exponent``, in scaled columns; the
-            fit's own if None.
-        dof : float, default=None
-            Denominator's degrees of freedom; the fit's own if None.
+        covariance : Sandwich, default=None
+            Of the parameters; the fit's own if None.
         """
-        dof = self.residual_dof if dof is None else dof
+        dof = self.residual_dof if covariance is None else float(np.min(covariance.dof))
         exponent = np.r_[np.zeros(int(self.centred), dtype=np.int64), self.geometry.exponent]
         scaled = scale(restriction, -exponent)
         gap = scale(restriction @ self.params - value, -self.output_exponent)
-        m = gap.shape[1]
-        nothing = np.full(m, np.nan)
+        nothing = np.full(gap.shape[1], np.nan)
         if outside_row_space(self.geometry, restriction).any():
             return FTest(nothing, len(restriction), dof, nothing, "the data do not determine it")
+        if covariance is not None and covariance.sees_undefined(scaled).any():
+            reason = "a row, or group, has a coefficient in it that it alone determines"
+            return FTest(nothing, len(restriction), dof, nothing, reason)
         own = inverse_root(self.geometry)
         rank = independent_restrictions(own, scaled, gap)
-        squares, reason = nothing, ""
+        squares, repaired = nothing, False
         for k in np.flatnonzero(~self.noise_free):
-            squares[k] = wald_squares(
-                own * self.residual_scale[k] if root is None else root[:, :, k], scaled, gap[:, k], rank
-            )
+            if covariance is None:
+                squares[k] = wald_squares(own * self.residual_scale[k], scaled, gap[:, k], rank)
+            else:
+                root, negative = covariance.root[:, :, k], covariance.negative[:, :, k]
+                squares[k], cut = wald_squares_of_difference(root, negative, scaled, gap[:, k], rank)
+                repaired |= cut
+        if covariance is not None and covariance.wald_dof is not None and rank:
+            eta = covariance.wald_dof(row_space(scaled @ covariance.inverse, rank))
+            dof = eta - rank + 1.0
+            squares = squares * (dof / eta)
+        reason = ""
         if np.isnan(squares[~self.noise_free]).any() and dof > 0:
             reason = "the covariance of the coefficients is not defined, or of lower rank than the hypothesis"
-        return f_test(squares, rank, dof, reason)
+        note = "the covariance is not positive here; its positive part is taken" if repaired else ""
+        return f_test(squares, rank, dof, reason, note)
 
     def covariance(self, k: int) -> Array:
         """Covariance matrix (c + p, c + p) of the parameters of output k."""

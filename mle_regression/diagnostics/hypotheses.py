@@ -30,6 +30,8 @@ class FTest:
     p_value : Array of shape (m,)
     reason : str
         Why there is no number, where there is none.
+    note : str
+        What to be wary of.
     """
 
     statistic: Array
@@ -37,13 +39,15 @@ class FTest:
     df_denom: float
     p_value: Array
     reason: str = ""
+    note: str = ""
 
 
-def f_test(squares: Array, df_num: int, df_denom: float, reason: str = "") -> FTest:
+def f_test(squares: Array, df_num: int, df_denom: float, reason: str = "", note: str = "") -> FTest:
     """Test with a sum of squares (m,) in units of s², distributed as df_num · F(df_num, df_denom) under the hypothesis."""
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = squares / df_num if df_num and df_denom > 0 else np.full(len(squares), np.nan)
-    return FTest(statistic, df_num, df_denom, np.asarray(f_distribution.sf(statistic, df_num, df_denom)), reason)
+    p_value = np.asarray(f_distribution.sf(statistic, df_num, df_denom))
+    return FTest(statistic, df_num, df_denom, p_value, reason, note)
 
 
 def independent_restrictions(root: Array, restriction: Array, gap: Array) -> int:
@@ -96,6 +100,47 @@ def wald_squares(root: Array, restriction: Array, gap: Array, rank: int) -> floa
         return float(np.nan)
     inside = left[:, :rank].T @ (_row_scaled(restriction, gap[:, None]) / lengths)
     return float(np.sum((inside / values[:rank, None]) ** 2))
+
+
+def wald_squares_of_difference(
+    root: Array, negative: Array, restriction: Array, gap: Array, rank: int
+) -> tuple[float, bool]:
+    """Return `wald_squares` of a covariance ``L Lᵀ − N Nᵀ``, or of L Lᵀ where that of the hypothesis is not positive.
+
+    Parameters
+    ----------
+    root, negative : Array of shape (k, r)
+        L and N; N may have no columns.
+    restriction, gap, rank
+        As in `wald_squares`.
+
+    Returns
+    -------
+    squares : float
+    repaired : bool
+        Whether it is that of L Lᵀ.
+    """
+    if not negative.shape[1] or not (restriction @ negative).any() or not np.isfinite(root).all():
+        return wald_squares(root, restriction, gap, rank), False
+    image, lengths = _unit_rows(restriction, root)
+    unit = exponents(np.abs(restriction).max(axis=1, initial=0.0))
+    less = scale(restriction, -unit[:, None]) @ negative / lengths
+    left, values, _ = np.linalg.svd(image, full_matrices=False)
+    if _rank(values, image) < rank:
+        return float(np.nan), True
+    # In the coordinates where L Lᵀ is the identity.
+    inside = left[:, :rank] / values[:rank]
+    share, vectors = np.linalg.eigh(np.eye(rank) - (inside.T @ less) @ (inside.T @ less).T)
+    if share[0] <= _OUTSIDE:
+        return wald_squares(root, restriction, gap, rank), True
+    z = vectors.T @ (inside.T @ (_row_scaled(restriction, gap[:, None]) / lengths)[:, 0])
+    return float(np.sum(z**2 / share)), False
+
+
+def row_space(image: Array, rank: int) -> Array:
+    """Return an orthonormal basis (r, rank) of the rows of an image (q, r) of that rank."""
+    lengths = column_norms(image.T)[:, None]
+    return np.asarray(np.linalg.svd(image / np.where(lengths > 0, lengths, 1.0), full_matrices=False)[2][:rank].T)
 
 
 def _unit_rows(restriction: Array, root: Array) -> tuple[Array, Array]:

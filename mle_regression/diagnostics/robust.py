@@ -6,32 +6,132 @@ Each is ``L M Lᵀ`` with L the root of (XᵀWX + αI₀)⁻¹ and M (r, r) the 
 
 from __future__ import annotations
 
-import operator
-from itertools import combinations
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
 from mle_regression.diagnostics.covariance import Whitener
-from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.arrays import Array, BoolArray
+from mle_regression.linalg.scaling import column_norms
 from mle_regression.rows.base import Block, Rows
 
 # A row whose leverage is this near to one has a coefficient of its own.
 ALONE = 1e-11
+# A coefficient has this much of its root, relative, along what is not determined: it is not either.
+_SEEN = 1e-6
 # Eigenvalues of a meat below this part of the largest, times their number, are rounding.
 _ROUNDING = 1e-15
 HETEROSKEDASTIC = ("HC0", "HC1", "HC2", "HC3")
 
 
+@dataclass(frozen=True, slots=True)
+class Sandwich:
+    """Covariances V = L M Lᵀ of the parameters (c + p) of m outputs, in scaled columns and outputs.
+
+    Attributes
+    ----------
+    inverse : Array of shape (c + p, r)
+        L.
+    root : Array of shape (c + p, r, m)
+        L times a root of M; where M has negative eigenvalues, of its positive part.
+    negative : Array of shape (c + p, r, m) or (c + p, 0, m)
+        L times a root of minus the negative part of M, if it has one.
+    dof : float or Array of shape (c + p,)
+        Degrees of freedom of Student's t.
+    undefined : Array of shape (r, a)
+        Directions whose variance the rows do not tell, since some row, or group, alone determines them; orthonormal.
+    said : str
+        What was estimated, where that is not told by the name of the kind.
+    notes : tuple of str
+        What to be wary of.
+    wald_dof : callable or None
+        From orthonormal directions (r, q) of whitened coefficients to η: of a Wald statistic Q, ``Q (η − q + 1)/(η q)`` is
+        distributed as F(q, η − q + 1). None if Q/q is as F(q, dof).
+    """
+
+    inverse: Array
+    root: Array
+    negative: Array
+    dof: float | Array
+    undefined: Array
+    said: str = ""
+    notes: tuple[str, ...] = ()
+    wald_dof: Callable[[Array], float] | None = None
+
+    @property
+    def deviations(self) -> tuple[Array, BoolArray]:
+        """Standard deviations (c + p, m), and which of them are those of the positive part, V having none.
+
+        NaN where the rows do not tell them.
+        """
+        m = self.root.shape[2]
+        length = np.stack([column_norms(self.root[:, :, k].T) for k in range(m)], axis=1)
+        less = np.stack([column_norms(self.negative[:, :, k].T) for k in range(m)], axis=1)
+        repaired = less >= length * (1.0 - _SEEN)
+        repaired &= less > 0
+        with np.errstate(invalid="ignore"):
+            found = np.where(repaired, length, np.sqrt(np.maximum(length - less, 0.0)) * np.sqrt(length + less))
+        found[self.sees_undefined(np.eye(len(self.root)))] = np.nan
+        return found, repaired
+
+    def matrix(self, k: int) -> Array:
+        """V (c + p, c + p) of output k; rows and columns without a variance are those of the positive part."""
+        root, negative = self.root[:, :, k], self.negative[:, :, k]
+        positive = root @ root.T
+        matrix = positive - negative @ negative.T
+        repaired = self.deviations[1][:, k]
+        matrix[repaired], matrix[:, repaired] = positive[repaired], positive[:, repaired]
+        unknown = self.sees_undefined(np.eye(len(root)))
+        matrix[unknown] = matrix[:, unknown] = np.nan
+        return np.asarray(matrix)
+
+    def sees_undefined(self, restriction: Array) -> BoolArray:
+        """Tell which rows of R (q, c + p) ask for what is not determined."""
+        if not self.undefined.shape[1]:
+            return np.zeros(len(restriction), dtype=bool)
+        image = restriction @ self.inverse
+        return np.asarray(column_norms((image @ self.undefined).T) > _SEEN * column_norms(image.T))
+
+
+def sandwich(
+    whitener: Whitener,
+    meats: Sequence[Array],
+    dof: float | Array,
+    undefined: Array | None = None,
+    said: str = "",
+    notes: tuple[str, ...] = (),
+    wald_dof: Callable[[Array], float] | None = None,
+) -> Sandwich:
+    """Put the covariance of the scores (r, r) of each output between the roots of the inverse.
+
+    The rest is as in `Sandwich`.
+    """
+    root = whitener.root
+    parts = [meat_roots(meat) for meat in meats]
+    negative = np.stack([root @ part for _, part in parts], axis=2)
+    return Sandwich(
+        inverse=root,
+        root=np.stack([root @ part for part, _ in parts], axis=2),
+        negative=negative if negative.any() else negative[:, :0],
+        dof=dof,
+        undefined=np.zeros((root.shape[1], 0)) if undefined is None else undefined,
+        said=said,
+        notes=notes,
+        wald_dof=wald_dof,
+    )
+
+
 def row_factors(kind: str, lever: Array) -> Array:
     """Return by what each residual is multiplied (n,): MacKinnon and White's (1985) HC0 to HC3, from the leverages.
 
-    HC1 is HC0 with one factor, n/(n − k), for all.
+    HC1 is HC0 with one factor, n/(n − k), for all. Under HC2 and HC3 a row of leverage one, whose residual is zero whatever
+    its noise, is left out.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if kind == "HC2":
-            return np.asarray(1.0 / np.sqrt(1.0 - lever))
-        return 1.0 / (1.0 - lever) if kind == "HC3" else np.ones(len(lever))
+    left = np.where(lever < 1.0 - ALONE, 1.0 - lever, np.inf)
+    if kind == "HC2":
+        return np.asarray(1.0 / np.sqrt(left))
+    return 1.0 / left if kind == "HC3" else np.ones(len(lever))
 
 
 def score_products(rows: Rows, whiten: Whitener) -> list[Array]:
@@ -50,41 +150,6 @@ def score_products(rows: Rows, whiten: Whitener) -> list[Array]:
     return list(total)
 
 
-def cluster_meat(rows: Rows, whiten: Whitener, n_groups: int) -> Array:
-    """Return Σ s sᵀ over groups, s the sum of a group's scores; the y (n, 2) of ``rows`` is factor and group."""
-
-    def sums(block: Block) -> list[tuple[IntArray, Array]]:
-        present, group = np.unique(block.y[:, 1].astype(np.int64), return_inverse=True)
-        return [(present, _add_up(group, whiten(block.x) * block.y[:, :1], len(present)))]
-
-    parts = rows.reduce(sums, operator.add, dense=True)
-    total = _add_up(np.concatenate([group for group, _ in parts]), np.vstack([part for _, part in parts]), n_groups)
-    return np.asarray(total.T @ total)
-
-
-def _add_up(group: IntArray, scores: Array, n_groups: int) -> Array:
-    """Sum the scores (b, r) of each group."""
-    select = sp.csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(n_groups, len(group)))
-    return np.asarray(select @ scores)
-
-
-def intersections(codes: IntArray) -> list[tuple[IntArray, int, int]]:
-    """Return the groupings (n,) that multiway clustering adds up, their sizes and signs (Cameron, Gelbach, Miller, 2011).
-
-    Parameters
-    ----------
-    codes : IntArray of shape (n, d)
-        One grouping a column, numbered from 0.
-    """
-    found = []
-    for size in range(1, codes.shape[1] + 1):
-        for pick in combinations(range(codes.shape[1]), size):
-            _, inverse = np.unique(codes[:, pick], axis=0, return_inverse=True)
-            groups = np.asarray(inverse).reshape(-1)
-            found.append((groups, int(groups.max(initial=-1)) + 1, 1 if size % 2 else -1))
-    return found
-
-
 def autocorrelation_meat(scores: Array, lags: int) -> Array:
     """Meat of scores (n, r) in the order of time: Newey and West's (1987), Bartlett weights 1 − l/(lags + 1)."""
     meat = scores.T @ scores
@@ -94,13 +159,37 @@ def autocorrelation_meat(scores: Array, lags: int) -> Array:
     return np.asarray(meat)
 
 
-def meat_root(meat: Array) -> Array:
-    """Return a root (r, r) of a symmetric meat.
+def automatic_lags(scores: Array) -> int:
+    """Lags for Bartlett weights that make the mean squared error small: Newey and West (1994), without prewhitening.
 
-    Directions of negative variance, which multiway clustering can have, are cut, and those of none: few clusters leave few.
+    ``⌊γ n^⅓⌋`` with ``γ = 1.1447 (s₁/s₀)^⅔``, where s₀ and s₁ are Σ γ̂ⱼ and Σ |j| γ̂ⱼ over the lags up to ``⌊4 (n/100)^(2/9)⌋``
+    of the autocovariances γ̂ⱼ of the sum of the scores.
+
+    Parameters
+    ----------
+    scores : Array of shape (n,)
+        Sum over the columns, the constant left out, of a row's score.
+    """
+    n = len(scores)
+    used = min(int(4.0 * (n / 100.0) ** (2.0 / 9.0)), n - 1)
+    covariances = np.array([scores[lag:] @ scores[: n - lag] for lag in range(used + 1)])
+    zeroth = covariances[0] + 2.0 * covariances[1:].sum()
+    first = 2.0 * np.arange(1, used + 1) @ covariances[1:]
+    if not zeroth:
+        return 0
+    bandwidth = 1.1447 * ((first / zeroth) ** 2 * n) ** (1.0 / 3.0)
+    return int(min(bandwidth, n - 1.0))
+
+
+def meat_roots(meat: Array) -> tuple[Array, Array]:
+    """Return roots (r, r) of the positive part of a symmetric meat, and of minus its negative part.
+
+    Clustering in several ways can have directions of negative variance. Directions of none, of which few clusters leave
+    many, are rounding.
     """
     if not np.isfinite(meat).all():
-        return np.full_like(meat, np.nan)
+        return np.full_like(meat, np.nan), np.zeros_like(meat)
     values, vectors = np.linalg.eigh(meat)
-    real = values > _ROUNDING * len(values) * np.abs(values).max(initial=0.0)
-    return np.asarray(vectors * np.sqrt(np.where(real, values, 0.0)))
+    real = np.abs(values) > _ROUNDING * len(values) * np.abs(values).max(initial=0.0)
+    kept = np.where(real, values, 0.0)
+    return vectors * np.sqrt(np.maximum(kept, 0.0)), vectors * np.sqrt(np.maximum(-kept, 0.0))

@@ -15,7 +15,7 @@ def coefficient_table(
     names: Sequence[str],
     params: Array,
     errors: Array,
-    dof: float,
+    dof: float | Array,
     confidence: float,
     penalised: bool,
     *,
@@ -29,8 +29,8 @@ def coefficient_table(
     names : sequence of str of length k
     params, errors : Array of shape (k, m)
         Where m > 1, the outputs follow one another under a first index level.
-    dof : float
-        Residual degrees of freedom.
+    dof : float or Array of shape (k,)
+        Degrees of freedom of Student's t; where there is one a parameter, they have a column ``df``.
     confidence : float
         Coverage of the interval, between 0 and 1.
     penalised : bool
@@ -41,7 +41,8 @@ def coefficient_table(
     noise_free : BoolArray of shape (m,), default=None
         Of which outputs the fit is exact: their errors are rounding, and t and p-values NaN.
     """
-    quantile = student_t.ppf(0.5 + confidence / 2, dof) if dof > 0 else np.nan
+    degrees = np.where(np.asarray(dof, dtype=np.float64) > 0, dof, np.nan)
+    quantile = student_t.ppf(0.5 + confidence / 2, degrees)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = params / errors
     if noise_free is not None:
@@ -51,7 +52,9 @@ def coefficient_table(
         columns = {"estimate": params[:, k], "posterior_sd" if penalised and not robust else "std_error": errors[:, k]}
         if not penalised:
             columns["t"] = ratio[:, k]
-            columns["p_value"] = 2 * student_t.sf(np.abs(ratio[:, k]), dof) if dof > 0 else np.full(len(params), np.nan)
+            if degrees.ndim:
+                columns["df"] = degrees
+            columns["p_value"] = 2 * student_t.sf(np.abs(ratio[:, k]), degrees)
         columns["lower"] = params[:, k] - quantile * errors[:, k]
         columns["upper"] = params[:, k] + quantile * errors[:, k]
         tables.append(pd.DataFrame(columns, index=pd.Index(list(names), name="parameter")))

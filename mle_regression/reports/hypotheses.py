@@ -31,6 +31,8 @@ class HypothesisTest:
         Residual degrees of freedom; infinite for χ².
     p_value : float or Array of shape (n_outputs,)
     hypothesis : str
+    note : str
+        What was estimated, or to be wary of, where there is more to say.
     """
 
     statistic: Any
@@ -38,6 +40,7 @@ class HypothesisTest:
     df_denom: float
     p_value: Any
     hypothesis: str
+    note: str = ""
 
     def __str__(self) -> str:
         law = f"chi2({self.df_num:.6g})" if np.isinf(self.df_denom) else f"F({self.df_num:.6g}, {self.df_denom:.6g})"
@@ -45,7 +48,7 @@ class HypothesisTest:
         results = [f"{law} = {statistic:.5g}, p = {p_value:.4g}" for statistic, p_value in pairs]
         if len(results) > 1:
             results = [f"output {k}: {result}" for k, result in enumerate(results)]
-        return "\n".join([f"H0: {self.hypothesis}", *results])
+        return "\n".join([f"H0: {self.hypothesis}", *results, *([f"Note: {self.note}."] if self.note else [])])
 
 
 def parse_hypotheses(text: str | Sequence[str], names: Sequence[str]) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,8 @@ def _check_finite(table: Array, right: Array) -> None:
         raise ValueError("R and q must be finite, and not so large that their squares are not.")
 
 
-def told(fit: FittedLinear, test: FTest, hypothesis: str) -> HypothesisTest:
-    """Return the result as floats where y had one dimension; warn where it is NaN."""
+def told(fit: FittedLinear, test: FTest, hypothesis: str, notes: Sequence[str] = ()) -> HypothesisTest:
+    """Return the result as floats where y had one dimension; warn where it is NaN. ``notes`` go with it."""
     if np.isnan(test.p_value).any():
         reason = test.reason
         if fit.noise_free.any():
@@ -65,5 +66,10 @@ def told(fit: FittedLinear, test: FTest, hypothesis: str) -> HypothesisTest:
             reason = "there is no coefficient to test"
         warn_user(f"The test of {hypothesis} is NaN: {reason or 'y does not vary'}.", InferenceWarning)
     return HypothesisTest(
-        fit.of_output(test.statistic), float(test.df_num), float(test.df_denom), fit.of_output(test.p_value), hypothesis
+        fit.of_output(test.statistic),
+        float(test.df_num),
+        float(test.df_denom),
+        fit.of_output(test.p_value),
+        hypothesis,
+        "; ".join(filter(None, [*notes, test.note])),
     )
