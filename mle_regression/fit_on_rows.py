@@ -231,8 +231,8 @@ class FitOnRows:
         rounding = self._rounding**2
         if not (np.abs(squares - fit.residual_squares) <= _SAME * fit.residual_squares + rounding).all():
             return False
-        # The gradient vanishes at the rows of the fit: what their residuals have left in the columns is rounding.
-        expected = inverse_root(fit.geometry).T @ fit.penalty_gradient
+        # At the rows of the fit the gradient is what the fit has found there, zero but for rounding of a direct solver.
+        expected = inverse_root(fit.geometry).T @ fit.score
         off = np.linalg.norm(self._score - expected, axis=0)
         if (off > np.sqrt(_SAME**2 * squares + rounding) + _SAME * np.linalg.norm(expected, axis=0)).any():
             return False

@@ -26,7 +26,7 @@ from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
 from mle_regression.rows.base import Block, Rows, Totals, row_totals
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import LeastSquares, Solution, Status
+from mle_regression.solvers.base import LeastSquares, Solution
 from mle_regression.solvers.passes import sum_exact
 
 # Up to this many numbers in X, working out every digit costs about as much as fitting at all; those of each output beside
@@ -106,8 +106,11 @@ def scaled_problem(
 
 
 def bearable_outputs(problem: LeastSquares, solution: Solution) -> int:
-    """Return how many outputs together the rows can bear: as many as residuals are free to vary."""
-    used = int(problem.centred) if problem.alpha else solution.geometry.rank
+    """Return how many outputs together the rows can bear: as many as residuals are free to vary.
+
+    Short of the minimum, as under a penalty, only the intercept takes from them.
+    """
+    used = solution.geometry.rank if solution.arrived and not problem.alpha else int(problem.centred)
     return max(problem.totals.n_rows - used, 0)
 
 
@@ -196,7 +199,6 @@ def fitted_linear(
         sum_log_weights=0.0 if frequency else totals.sum_log_weights + totals.n_rows * 2 * k * np.log(2.0),
     )
     variance = np.diagonal(found.noise_covariance).copy()
-    arrived = solution.status in (Status.CONVERGED, Status.RANK_DEFICIENT)
     intercept: Any = 0.0
     if problem.centred:
         intercept = float(solution.intercept[0]) if single_output else solution.intercept
@@ -209,8 +211,8 @@ def fitted_linear(
         "n_parameters_": found.n_parameters,
         "effective_dof_": found.effective_dof,
         "rank_": geometry.rank,
-        "verdict_": verdict(geometry) if arrived else NOT_STATIONARY,
-        "converged_": arrived,
+        "verdict_": verdict(geometry) if solution.arrived else NOT_STATIONARY,
+        "converged_": solution.arrived,
         "n_iter_": max(1, len(solution.losses) - 1),
         "loss_curve_": loss_curve(solution),
         "gradient_norm_": solution.gradient_norms[-1] if solution.gradient_norms else solution.gradient_norm,
@@ -227,6 +229,7 @@ def fitted_linear(
             "totals": {name: getattr(totals, name) for name in Totals.__dataclass_fields__},
             "notes": notes,
             "rates": solution.rates,
+            "gradient": solution.gradient,
             "output_exponent": solution.output_exponent,
             "weight_exponent": k,
             "noise_covariance": found.noise_covariance,

@@ -84,7 +84,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         Iterations; of solvers that draw batches, passes over the rows.
     tol : float, default=1e-8
         Distance to the optimum, relative to the length of the parameters, at which an iterative solver ends: the norm of
-        the gradient over the smallest curvature, which bounds it.
+        the gradient over the smallest curvature, which bounds it. The loss is then within ``tol`` of itself, too. What is
+        below rounding is not asked for.
     warm_start : bool, default=False
         Whether an iterative solver starts from the coefficients of the last fit.
     random_state : int, RandomState instance or None, default=None

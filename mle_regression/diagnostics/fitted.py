@@ -61,6 +61,8 @@ class FittedLinear:
     notes : tuple of str
     rates : tuple of float
         By how much an iteration of the solver shrank the error: according to theory and as observed; NaN of direct ones.
+    gradient : Array of shape (p, m) or (0, 0)
+        What an iterative solver has left of ``XᵀW(y − Xβ − b) − αβ``, in scaled columns.
     """
 
     features: tuple[str, ...]
@@ -82,6 +84,7 @@ class FittedLinear:
     eps: float
     notes: tuple[str, ...]
     rates: tuple[float, float]
+    gradient: Array
 
     @property
     def centred(self) -> bool:
@@ -125,9 +128,11 @@ class FittedLinear:
         return explained + penalty
 
     @property
-    def penalty_gradient(self) -> Array:
-        """αβ over (intercept, coef), (c + p, m), in scaled columns: what XᵀW(y − Xβ − b) is at the optimum."""
+    def score(self) -> Array:
+        """XᵀW(y − Xβ − b) over (intercept, coef), (c + p, m), in scaled columns: αβ and what the solver has left."""
         terms = scale(self.geometry.alpha * self.scaled_coef, -self.geometry.exponent[:, None])
+        if self.gradient.size:
+            terms = terms + self.gradient
         return np.vstack([np.zeros((1, terms.shape[1])), terms]) if self.centred else terms
 
     @property
@@ -243,4 +248,5 @@ def snapshot(state: dict[str, Any], coef: Array, intercept: Any, features: tuple
         eps=state["eps"],
         notes=state["notes"],
         rates=state["rates"],
+        gradient=state.get("gradient", np.zeros((0, 0))),
     )

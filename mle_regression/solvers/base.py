@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
 
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.exact import Fixed
@@ -101,6 +103,8 @@ class Solution:
         By how much an iteration shrinks the error: according to theory, and as observed.
     remaining : float
         About how many more iterations it would need.
+    gradient : Array of shape (p, m) or (0, 0)
+        ``XᵀW(y − Xβ − b) − αβ`` where an iterative solver has ended, columns and outputs divided by powers of two.
     """
 
     coef: Array
@@ -118,6 +122,12 @@ class Solution:
     gradient_norms: tuple[float, ...] = ()
     rates: tuple[float, float] = (float("nan"), float("nan"))
     remaining: float = 0.0
+    gradient: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it is at the minimum."""
+        return self.status in (Status.CONVERGED, Status.RANK_DEFICIENT)
 
 
 class Solver(Protocol):
@@ -146,7 +156,7 @@ class Options:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the options by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {option.name: getattr(self, option.name) for option in fields(self)}
 
     def set_params(self, **params: Any) -> Self:
         """Set options by name."""

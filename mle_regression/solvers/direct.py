@@ -33,6 +33,16 @@ _ROUNDING = 4.0
 _CANCELLATION = 64.0
 
 
+# A sum of squares that is so much smaller than that of y has lost about three digits as a difference.
+_CLOSE_FIT = 1e3
+
+
+def is_close_fit(triangle: Triangle, cross: Array) -> bool:
+    """Whether of some output so little is left, in the cross-products (m, m), that it is to be summed from the residuals."""
+    total = np.diagonal(triangle.tail) + np.einsum("ij,ij->j", triangle.z, triangle.z)
+    return bool((np.diagonal(cross) * _CLOSE_FIT < total + EPS).any())
+
+
 class Polish(Enum):
     """What one pass for the residuals is to restore."""
 
@@ -79,7 +89,7 @@ def conclude(
     estimate = _full_rank(problem, triangle, np.arange(triangle.n_features), coef)
     if polish is not Polish.NOTHING and not estimate.refined:
         factor = triangle.r if polish is Polish.COEFFICIENTS else None
-        estimate = _polished(problem, triangle, frame, estimate, factor)
+        estimate = polished(problem, triangle, frame, estimate, factor)
     return as_solution(problem, triangle, estimate, name)
 
 
@@ -117,15 +127,18 @@ def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: Spect
         tail = triangle.tail + triangle.z.T @ triangle.z - inside.T @ inside
         estimate = _plain(problem, triangle, coef, tail, geometry)
     if not estimate.refined:
-        estimate = _polished(problem, triangle, frame, estimate, None)
+        estimate = polished(problem, triangle, frame, estimate, None)
     solution = as_solution(problem, triangle, estimate, "svd")
     return replace(solution, relations=relations(triangle, kept), status=Status.RANK_DEFICIENT)
 
 
-def _polished(
+def polished(
     problem: LeastSquares, triangle: Triangle, frame: Frame, estimate: Estimate, factor: Array | None
 ) -> Estimate:
-    """Take the residuals from the rows, free of the cancellation in yᵀy − zᵀz, and one step of refinement from them."""
+    """Take residuals from the rows, free of the cancellation in yᵀy − zᵀz, and, with the factor, one step of refinement.
+
+    ``frame`` is that of the passes over the rows.
+    """
     p = triangle.n_features
     if problem.sums is not None:
         return replace(estimate, cross=_cross_of_sums(problem, triangle, estimate))
@@ -220,15 +233,17 @@ def _penalty(alpha: float, exponent: IntArray) -> Array:
     return scale(np.full(len(exponent), alpha), -2 * exponent)
 
 
-def as_solution(problem: LeastSquares, triangle: Triangle, estimate: Estimate, name: str) -> Solution:
-    """Return the solution that an estimate is, in the units of X and y."""
+def as_solution(
+    problem: LeastSquares, triangle: Triangle, estimate: Estimate, name: str, *, arrived: bool = True
+) -> Solution:
+    """Return the solution that an estimate is, in the units of X and y; ``arrived`` tells whether it is at the minimum."""
     p = triangle.n_features
     x, y = triangle.exponent[:p], triangle.exponent[p:]
     cross = estimate.cross.copy()
     # A sum of squares computed as a difference can round to less than nothing.
     np.fill_diagonal(cross, np.maximum(np.diagonal(cross), 0.0))
-    # As many parameters as rows leave nothing, whatever rounding makes of it.
-    saturated = problem.totals.n_rows <= estimate.geometry.rank
+    # At the minimum as many parameters as rows leave nothing, whatever rounding makes of it.
+    saturated = arrived and problem.totals.n_rows <= estimate.geometry.rank
     gradient = 2.0 / triangle.total * triangle.r.T @ (triangle.z - triangle.r @ estimate.coef)
     return Solution(
         coef=scale(estimate.coef, y[None, :] - x[:, None]),

@@ -58,7 +58,9 @@ class GradientDescent(Options):
                     "in columns of unit length). Take a smaller one, or 'auto'."
                 )
             rate = linear_rate(self.acceleration, step, momentum, low, high)
-        follower = Walk(control, objective.start, low, f"Steps are stable below {bound:.6g}.", proven=True)
+        follower = Walk(
+            control, objective.start, low, f"Steps are stable below {bound:.6g}.", proven=True, highest=high
+        )
         nesterov = self.acceleration == "nesterov"
 
         def descend(follower: Walk) -> None:

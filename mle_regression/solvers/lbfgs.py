@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from mle_regression.linalg.arrays import Array
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Options, Status
-from mle_regression.solvers.path import Control, Path, Walk, walk
+from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
 
 
 @dataclass
@@ -37,8 +37,9 @@ class LBFGS(Options):
         if control.learning_rate != "auto":
             raise ValueError("lbfgs finds its steps by line search; leave learning_rate='auto'.")
         spectrum = objective.spectrum
-        low = float(spectrum[0]) if spectrum is not None and spectrum.size else 0.0
-        follower = Walk(control, objective.start, low, "It searches its own steps: look for numbers of extreme size.")
+        low, high = ends_of(spectrum)
+        stable = "It searches its own steps: look for numbers of extreme size."
+        follower = Walk(control, objective.start, low, stable, highest=high)
         seen: dict[bytes, tuple[float, Array]] = {}
 
         def value(theta: Array) -> tuple[float, Array]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import deficient_geometry, dropped_geometry, geometry_of
 from mle_regression.linalg.rank import (
     independent_columns,
@@ -21,10 +22,10 @@ from mle_regression.linalg.triangle import Triangle
 from mle_regression.objective.linear import QuadraticObjective, linear_objective, quadratic_objective
 from mle_regression.rows.base import Rows
 from mle_regression.solvers.base import LeastSquares, Solution, Status
-from mle_regression.solvers.direct import Estimate, as_solution
+from mle_regression.solvers.direct import Estimate, as_solution, is_close_fit, polished
 from mle_regression.solvers.normal import cholesky, is_wide
 from mle_regression.solvers.passes import sum_moments
-from mle_regression.solvers.path import Control, Path, remaining
+from mle_regression.solvers.path import Control, Path, ends_of, remaining
 from mle_regression.solvers.qr import reduce_by_qr
 from mle_regression.solvers.summed import ABOVE_FLOOR, reduce_sums
 
@@ -62,7 +63,7 @@ def solve_by_path(
     batch : Rows, default=None
         The rows to draw from, where the problem has only sums of all of them.
     """
-    triangle = _reduce(problem)
+    triangle, frame = _reduce(problem)
     if problem.sums is not None:
         problem = replace(problem, tolerance=max(problem.tolerance, ABOVE_FLOOR))
     kept, part = np.arange(triangle.n_features), triangle
@@ -102,35 +103,37 @@ def solve_by_path(
     cross = triangle.tail + left.T @ left - coef.T @ penalty
     p = triangle.n_features
     estimate = Estimate(coef, triangle.mean[p:] - triangle.mean[:p] @ coef, cross, geometry)
-    solution = as_solution(problem, triangle, estimate, solver.name)
-    lowest = float(objective.spectrum[0]) if objective.spectrum.size else 0.0
+    if is_close_fit(triangle, cross):
+        estimate = polished(problem, triangle, frame, estimate, None)
+    arrived = path.status is Status.CONVERGED
+    solution = as_solution(problem, triangle, estimate, solver.name, arrived=arrived)
     solution = replace(
         solution,
         losses=tuple(path.losses),
         gradient_norms=tuple(path.gradient_norms),
         rates=(path.rate, path.observed_rate),
         status=path.status,
-        remaining=0.0 if path.status is Status.CONVERGED else remaining(path, control, lowest),
+        gradient=triangle.r.T @ left,
+        remaining=0.0 if arrived else remaining(path, control, *ends_of(objective.spectrum)),
     )
     if deficient and s is not None:
         shown = relations(triangle, independent_columns(triangle, s, problem.tolerance))
-        return replace(
-            solution, relations=shown, status=Status.RANK_DEFICIENT if path.status is Status.CONVERGED else path.status
-        )
+        return replace(solution, relations=shown, status=Status.RANK_DEFICIENT if arrived else path.status)
     return solution
 
 
-def _reduce(problem: LeastSquares) -> Triangle:
+def _reduce(problem: LeastSquares) -> tuple[Triangle, Frame]:
+    """Return the triangle of the problem, and the frame of the passes over its rows."""
     if problem.sums is not None:
-        return reduce_sums(problem)[0]
+        return reduce_sums(problem)[:2]
     if not is_wide(problem):
         moments, frame = sum_moments(problem)
         triangle = cholesky(problem, moments, frame)
         if triangle is not None:
-            return triangle
+            return triangle, frame
     else:
         _, frame = sum_moments(problem)
-    return reduce_by_qr(problem, frame)[0]
+    return reduce_by_qr(problem, frame)
 
 
 def _objective(

@@ -10,7 +10,7 @@ import numpy as np
 from mle_regression.linalg.arrays import Array
 from mle_regression.objective.linear import LinearObjective
 from mle_regression.solvers.base import Options
-from mle_regression.solvers.path import Control, Path, Walk, walk
+from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
 
 
 @dataclass
@@ -32,8 +32,9 @@ class LSMR(Options):
         if control.learning_rate != "auto":
             raise ValueError("lsmr has no step; leave learning_rate='auto'.")
         spectrum = objective.spectrum
-        low = float(spectrum[0]) if spectrum.size else 0.0
-        follower = Walk(control, objective.start, low, "It has no step: look for numbers of extreme size.", proven=True)
+        low, high = ends_of(spectrum)
+        stable = "It has no step: look for numbers of extreme size."
+        follower = Walk(control, objective.start, low, stable, proven=True, highest=high)
 
         def iterate(follower: Walk) -> None:
             while not _run(objective, follower, control.max_iter):

@@ -11,7 +11,7 @@ from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.lanczos import extreme_eigenpairs
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Options, Status
-from mle_regression.solvers.path import Control, Path, Walk, walk
+from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 # Looking for a way down from a stationary point: residual to reach, products to spend, and what is rounding.
@@ -45,8 +45,9 @@ class NewtonCG(Options):
         if control.learning_rate != "auto":
             raise ValueError("newton chooses its own steps; leave learning_rate='auto'.")
         spectrum = objective.spectrum
-        low = float(spectrum[0]) if spectrum is not None and spectrum.size else 0.0
-        follower = Walk(control, objective.start, low, "It chooses its own steps: look for numbers of extreme size.")
+        low, high = ends_of(spectrum)
+        stable = "It chooses its own steps: look for numbers of extreme size."
+        follower = Walk(control, objective.start, low, stable, highest=high)
 
         def iterate(follower: Walk) -> None:
             theta, radius = follower.path.theta.copy(), self.radius

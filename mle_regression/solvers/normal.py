@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mle_regression.linalg.arrays import EPS, IntArray
+from mle_regression.linalg.arrays import IntArray
 from mle_regression.linalg.exact import Fixed, fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
@@ -22,7 +22,7 @@ from mle_regression.linalg.triangle import (
     triangle_of_moments,
 )
 from mle_regression.solvers.base import LeastSquares, Options, Solution
-from mle_regression.solvers.direct import Polish, conclude
+from mle_regression.solvers.direct import Polish, conclude, is_close_fit
 from mle_regression.solvers.passes import sum_exact, sum_moments
 from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
 from mle_regression.solvers.svd import SingularValues
@@ -30,9 +30,8 @@ from mle_regression.solvers.svd import SingularValues
 # Cholesky of the Gram matrix leaves standard errors with a relative error of about eps times the square of the condition;
 # up to this one that is below 1e-9.
 WELL_CONDITIONED = 1e3
-# A residual pass is worth its cost once conditioning or a good fit has eaten about two, or three, digits.
+# A residual pass is worth its cost once conditioning has eaten about two digits.
 _POLISH_CONDITION = 30.0
-_POLISH_FIT = 1e3
 
 
 @dataclass
@@ -82,9 +81,7 @@ def is_wide(problem: LeastSquares) -> bool:
 
 def polish_for(problem: LeastSquares, triangle: Triangle) -> Polish:
     """Tell whether a residual pass would restore digits: of coefficients, or of a sum of squares that cancelled."""
-    left = np.diagonal(triangle.tail)
-    total = left + np.einsum("ij,ij->j", triangle.z, triangle.z)
-    close_fit = bool((left * _POLISH_FIT < total + EPS).any())
+    close_fit = is_close_fit(triangle, triangle.tail)
     plain = not close_fit and not problem.alpha and not exceeds_condition(triangle.r, _POLISH_CONDITION)
     return Polish.NOTHING if plain else Polish.COEFFICIENTS
 

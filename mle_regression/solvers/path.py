@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.arrays import EPS, AnyArray, Array
 from mle_regression.solvers.base import Status
 
 # Steps in a row that raise the loss, to above that of the start, before a path is given up as divergent: momentum overshoots.
 _RISES = 5
 # What is no more than this part of the first loss has not grown: near an optimum rounding goes up and down.
 _GROWN = 1.0001
+# Units of rounding, of each parameter, that a gradient near the optimum of a quadratic may be made of.
+_ROUNDING = 4.0
+# Steps in a row that do not lower the loss by more than rounding, after which a gradient so small is nothing but rounding.
+_STILL = 3
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class DivergenceError(ValueError):
@@ -108,13 +113,25 @@ class Walk:
         What to say of a step that does not diverge.
     proven : bool, default=False
         Whether theory says that the path converges, however far it swings out before; only what is no number ends it then.
+    highest : float, default=0.0
+        Largest curvature, zero if not known.
     """
 
-    def __init__(self, control: Control, theta: Array, lowest: float, stable: str, proven: bool = False) -> None:
-        self.control, self.lowest, self.stable, self.proven = control, lowest, stable, proven
+    def __init__(
+        self,
+        control: Control,
+        theta: Array,
+        lowest: float,
+        stable: str,
+        proven: bool = False,
+        highest: float = 0.0,
+    ) -> None:
+        self.control, self.stable, self.proven = control, stable, proven
+        self.lowest, self.highest = lowest, highest
         self.path = Path(theta)
         self.rises = 0
         self.best, self.since_best = np.inf, 0
+        self.least, self.still = np.inf, 0
 
     def note(self, theta: Array, loss: float, norm: float) -> bool:
         """Note where the path is, and return whether it ends there."""
@@ -133,7 +150,7 @@ class Walk:
         path.losses.append(loss)
         path.gradient_norms.append(norm)
         told = control.tell(path.n_iter, theta, loss, norm) if control.tell is not None and path.n_iter > 0 else None
-        if self.near(theta, norm):
+        if self.near(theta, loss, norm):
             told = Status.CONVERGED
         elif told is None and self._stands_still(loss):
             told = Status.PLATEAU
@@ -149,14 +166,35 @@ class Walk:
         self.since_best += 1
         return self.control.patience is not None and self.since_best >= self.control.patience
 
-    def near(self, theta: Array, norm: float) -> bool:
-        """Whether the optimum is within the tolerance: on a quadratic, ‖g‖/λmin is no less than the distance to it."""
-        if not self.lowest:
-            return norm <= self.control.tol
-        return (
-            norm <= self.control.tol * self.lowest * max(float(np.linalg.norm(theta)), np.finfo(np.float64).tiny)
-            or norm == 0
-        )
+    def near(self, theta: Array, loss: float, norm: float) -> bool:
+        """Whether the optimum is within the tolerance, or as near as rounding lets it be known."""
+        if norm == 0 or norm <= near_norm(self.control.tol, theta, loss, self.lowest, self.highest):
+            return True
+        # No gradient is known to better than the rounding of its terms; but while the loss falls, this one is.
+        rounding, squares = _ROUNDING * len(theta) * EPS, self.highest * float(theta @ theta)
+        self.still = self.still + 1 if loss >= self.least * (1.0 - _ROUNDING * EPS) else 0
+        self.least = min(self.least, loss)
+        stands = self.still >= _STILL or loss <= rounding**2 * squares
+        return stands and norm <= rounding * np.sqrt(self.highest * squares)
+
+
+def ends_of(spectrum: Array | None) -> tuple[float, float]:
+    """Return the smallest and the largest curvature of a spectrum, zeros if it is not known or empty."""
+    return (float(spectrum[0]), float(spectrum[-1])) if spectrum is not None and spectrum.size else (0.0, 0.0)
+
+
+def near_norm(tol: float, theta: Array, loss: float, lowest: float, highest: float) -> float:
+    """Return the norm of the gradient at which the optimum is near enough: ``tol`` itself where no curvature is known.
+
+    On a quadratic ‖g‖/λmin is no less than the distance to the optimum, and ‖g‖²/2λmin no less than what the loss is above
+    its minimum: the distance is to be ``tol`` of the parameters' length, the loss within ``tol`` of itself, which counts if
+    next to nothing is left of it: what is a difference of squares of the size λmax‖θ‖²/2 is known to their rounding.
+    """
+    if not lowest:
+        return tol
+    squares = float(theta @ theta)
+    known = max(loss, EPS * highest * squares)
+    return max(min(tol * lowest * squares**0.5, (2.0 * lowest * tol * known) ** 0.5), _TINY)
 
 
 def walk(step: Callable[[Walk], None], follower: Walk) -> Path:
@@ -170,10 +208,10 @@ def walk(step: Callable[[Walk], None], follower: Walk) -> Path:
     return follower.path
 
 
-def remaining(path: Path, control: Control, lowest: float) -> float:
+def remaining(path: Path, control: Control, lowest: float, highest: float) -> float:
     """Return how many more iterations the path needs at the rate of its second half; infinite if it gets no nearer."""
     rate = path.observed_rate if np.isfinite(path.observed_rate) else path.rate
-    target = control.tol * (lowest * float(np.linalg.norm(path.theta)) if lowest else 1.0)
+    target = near_norm(control.tol, path.theta, path.losses[-1], lowest, highest) if path.losses else 0.0
     if not path.gradient_norms or not rate < 1.0 or not target > 0:
         return float(np.inf)
     return float(np.ceil(np.log(target / path.gradient_norms[-1]) / np.log(rate)))

@@ -14,7 +14,7 @@ from mle_regression.linalg.arrays import AnyArray
 from mle_regression.objective.base import BatchObjective
 from mle_regression.solvers.base import Options
 from mle_regression.solvers.gradient_descent import stable_curvature
-from mle_regression.solvers.path import Control, Path, Walk, walk
+from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
 
 _BATCHES = 256
 _SMALLEST_BATCH = 32
@@ -222,8 +222,8 @@ def _passes(
         raise ValueError(f"schedule={schedule!r} is not one of: {', '.join(map(repr, SCHEDULES))}.")
     size = _batch_size(objective, control)
     spectrum = objective.spectrum
-    low = float(spectrum[0]) if spectrum is not None and spectrum.size else 0.0
-    follower = Walk(control, theta, low, stable)
+    low, high = ends_of(spectrum)
+    follower = Walk(control, theta, low, stable, highest=high)
 
     def run(follower: Walk) -> None:
         loss, gradient = objective.value_and_gradient(theta)

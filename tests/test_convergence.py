@@ -1,0 +1,132 @@
+"""Where iterative solvers of the linear model end: likelihoods of what they have found, convergence that rounding allows."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from mle_regression import MLELinearRegressor
+from mle_regression.solvers.registry import SOLVERS
+from mle_regression.warnings import NoiseFreeWarning
+
+BATCHES = {name for name, kind in SOLVERS.items() if getattr(kind, "goes_on", False)}
+# Those whose steps do not shorten with the condition of the columns squared.
+QUICK = ["lbfgs", "lsmr", "newton"]
+
+
+def likelihood(residuals, weights=None):
+    """Gaussian log-likelihood at the noise variance that makes residuals (n,) likeliest."""
+    w = np.ones(len(residuals)) if weights is None else weights
+    variance = np.mean(w * residuals**2)
+    return 0.5 * (np.log(w).sum() - len(residuals) * (np.log(2 * np.pi * variance) + 1))
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (15, 25)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fit_that_has_not_arrived_is_not_exact_however_many_its_columns(iterative, shape, weighted):
+    rng = np.random.default_rng(0)
+    X, y = rng.random(shape), rng.random(shape[0])
+    weights = rng.uniform(1, 2, len(y)) if weighted else None
+    model = MLELinearRegressor(
+        solver=iterative, fit_intercept=False, max_iter=4, random_state=0, on_rank_deficiency="min_norm"
+    )
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y, weights)
+    residuals = y - X @ model.coef_
+    assert np.isfinite(model.log_likelihood_)
+    assert model.log_likelihood_ == pytest.approx(likelihood(residuals, weights), rel=1e-7)
+    assert model.log_likelihood(X, y, weights) == pytest.approx(model.log_likelihood_, rel=1e-7)
+
+
+def test_several_outputs_that_have_not_arrived_have_a_likelihood(iterative):
+    rng = np.random.default_rng(0)
+    X, Y = rng.random((20, 20)), rng.random((20, 3))
+    with pytest.warns(ConvergenceWarning):
+        model = MLELinearRegressor(solver=iterative, fit_intercept=False, max_iter=4, random_state=0).fit(X, Y)
+    residuals = Y - X @ model.coef_.T
+    _, log_determinant = np.linalg.slogdet(residuals.T @ residuals / 20)
+    assert model.log_likelihood_ == pytest.approx(-10 * (log_determinant + 3 * np.log(2 * np.pi) + 3), rel=1e-7)
+
+
+@pytest.mark.parametrize("solver", ["gd", *QUICK])
+def test_a_fit_that_has_arrived_with_as_many_columns_as_rows_is_exact(solver):
+    rng = np.random.default_rng(3)
+    X = np.linalg.qr(rng.standard_normal((12, 12)))[0] + 0.1 * rng.standard_normal((12, 12))
+    with pytest.warns(NoiseFreeWarning):
+        model = MLELinearRegressor(solver=solver, fit_intercept=False, max_iter=5000).fit(X, rng.standard_normal(12))
+    assert model.converged_
+    assert np.isposinf(model.log_likelihood_)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e-8, 1e-10])
+@pytest.mark.parametrize("options", [{}, {"fit_intercept": False}, {"weighted": True}])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_noise_far_below_y_is_summed_from_the_residuals(iterative, size, options, rng):
+    options = dict(options)
+    X = rng.standard_normal((200, 3))
+    noise = size * rng.standard_normal(200)
+    y = X @ [1.0, 2.0, 3.0] + noise
+    weights = rng.uniform(0.5, 2, 200) if options.pop("weighted", False) else None
+    direct = MLELinearRegressor(**options).fit(X, y, weights)
+    model = MLELinearRegressor(solver=iterative, max_iter=1000, random_state=0, **options).fit(X, y, weights)
+    if iterative not in BATCHES:
+        assert model.converged_
+        # What rounds in the sums over rows, a triangle of unit columns, is 1e-16 of y: as much as 1e-6 of this noise.
+        assert model.noise_variance_ == pytest.approx(direct.noise_variance_, rel=1e-5 if size > 1e-9 else 5e-3)
+    residuals = y - model.predict(X)
+    w = 1.0 if weights is None else weights
+    assert model.noise_variance_ == pytest.approx(np.mean(w * residuals**2), rel=1e-4)
+    assert model.log_likelihood_ == pytest.approx(likelihood(residuals, weights), abs=0.01)
+    assert model.log_likelihood(X, y, weights) == pytest.approx(model.log_likelihood_, abs=0.01)
+    assert model.diagnose(X, y, weights).data == "the rows of the fit"
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_nearly_no_noise_in_one_output_of_two(iterative, rng):
+    X = rng.standard_normal((100, 3))
+    Y = np.c_[X @ [1.0, 2.0, 3.0] + 1e-8 * rng.standard_normal(100), 1e6 * rng.standard_normal(100)]
+    model = MLELinearRegressor(solver=iterative, max_iter=1000, random_state=0).fit(X, Y)
+    np.testing.assert_allclose(model.noise_variance_, np.mean((Y - model.predict(X)) ** 2, axis=0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("max_iter", [2, 10_000])
+@pytest.mark.parametrize("options", [{}, {"alpha": 0.5}, {"fit_intercept": False}, {"weighted": True}, {"tol": 1e-3}])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_rows_of_a_fit_are_known_wherever_its_path_has_ended(iterative, max_iter, options, rng):
+    options = dict(options)
+    X = rng.standard_normal((50, 3)) * [1, 1e4, 1e-3] + [0, 1, 2]
+    Y = np.c_[X @ [1, 1e-4, 1e3] + 0.01 * rng.standard_normal(50), rng.standard_normal(50)]
+    weights = rng.uniform(0.5, 2, 50) if options.pop("weighted", False) else None
+    if max_iter > 2 and iterative in BATCHES:
+        max_iter = 50
+    model = MLELinearRegressor(solver=iterative, max_iter=max_iter, random_state=0, **options).fit(X, Y, weights)
+    diagnosis = model.diagnose(X, Y, weights)
+    assert diagnosis.data == "the rows of the fit"
+    assert np.isfinite(diagnosis.coefficients(cov="HC3")["std_error"]).all()
+    other = Y.copy()
+    other[0] += 0.01 * Y.std(axis=0)
+    assert model.diagnose(X, other, weights).data == "new rows"
+    assert model.diagnose(X[::-1], Y, weights).data == "new rows"
+
+
+@pytest.mark.parametrize("solver", QUICK)
+@pytest.mark.parametrize("degree", [6, 10])
+@pytest.mark.parametrize("tol", [1e-8, 0.0])
+def test_convergence_is_not_asked_for_below_rounding(solver, degree, tol, rng):
+    x = np.linspace(0, 1, 100)
+    X = np.vander(x, degree + 1)[:, :-1]
+    y = np.sin(3 * x) + 0.1 * rng.standard_normal(100)
+    direct = MLELinearRegressor().fit(X, y)
+    model = MLELinearRegressor(solver=solver, tol=tol).fit(X, y)
+    assert model.verdict_ == "unique minimum"
+    assert model.n_iter_ < 1000
+    np.testing.assert_allclose(model.predict(X), direct.predict(X), atol=1e-7)
+    # The condition of these columns, centred and of unit length, is up to 4e6: its square takes that many digits.
+    np.testing.assert_allclose(model.coef_, direct.coef_, rtol=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["gd", *QUICK])
+def test_a_tolerance_of_zero_ends_where_rounding_does(solver, rng):
+    X, y = rng.standard_normal((60, 4)), rng.standard_normal(60)
+    model = MLELinearRegressor(solver=solver, tol=0.0, max_iter=5000).fit(X, y)
+    assert model.converged_
+    np.testing.assert_allclose(model.coef_, MLELinearRegressor().fit(X, y).coef_, rtol=1e-12)
