@@ -1,6 +1,7 @@
 """Dependent columns: what is said, what is fitted, and what is not claimed."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,10 @@ import pytest
 import scipy.sparse as sp
 from designs import conditioned, random
 
-from mle_regression import MLELinearRegressor, RankDeficiencyWarning
+from mle_regression import MLELinearRegressor, NoiseFreeWarning, RankDeficiencyWarning
+from mle_regression.linalg.frame import Frame
+from mle_regression.linalg.rank import _largest_with_row, independent_columns, relations, row_space
+from mle_regression.linalg.triangle import triangle_of_factor
 
 
 def dependent(rng, n=50):
@@ -217,3 +221,73 @@ def test_drop_takes_only_the_kept_columns_into_exact_sums(rng):
         model = MLELinearRegressor(on_rank_deficiency="drop", refine=True).fit(X, y)
     np.testing.assert_allclose(model.predict(X), y, atol=1e-12)
     assert np.count_nonzero(model.coef_) == 4
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("scales", ["plain", "near units", "far units"])
+@pytest.mark.parametrize("shape", [(20, 20), (15, 40), (20, 21)])
+def test_fewer_rows_than_parameters(shape, scales, intercept, weighted, rng):
+    """An LQ decomposition of independent rows says what the singular values say, in the units of X."""
+    n, p = shape
+    X = rng.standard_normal(shape) + 3.0
+    X *= {"plain": 1.0, "near units": 4.0 ** rng.uniform(-3, 3, p), "far units": 10.0 ** rng.uniform(-9, 9, p)}[scales]
+    y, weights = rng.standard_normal(n), rng.uniform(0.5, 2.0, n) if weighted else np.ones(n)
+    options = {"fit_intercept": intercept, "on_rank_deficiency": "min_norm"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseFreeWarning)
+        model, by_values = (MLELinearRegressor(solver=s, **options).fit(X, y, weights) for s in ("auto", "svd"))
+    if n < p + intercept:
+        assert (model.solver_, by_values.solver_) == ("qr" if scales != "far units" else "svd", "svd")
+        assert model.rank_ == by_values.rank_ == n
+    root = np.sqrt(weights)[:, None]
+    mean = np.average(np.c_[X, y], axis=0, weights=weights) if intercept else np.zeros(p + 1)
+    truth = np.linalg.pinv(root * (X - mean[:p]), rcond=1e-14) @ (root[:, 0] * (y - mean[p]))
+    if scales != "far units":  # of which pinv knows nothing
+        size = np.abs(truth) + 1e-6 * np.abs(truth).max()
+        np.testing.assert_allclose(model.coef_ / size, truth / size, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(by_values.coef_ / size, truth / size, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(model.predict(X), y, atol=1e-10)
+    np.testing.assert_allclose(model.hessian_eigenvalues_[-n:], by_values.hessian_eigenvalues_[-n:], rtol=1e-8)
+    np.testing.assert_array_equal(np.isnan(model.standard_errors_), np.isnan(by_values.standard_errors_))
+
+
+def test_rows_that_are_dependent_are_left_to_singular_values(rng):
+    X, y = rng.standard_normal((12, 30)), rng.standard_normal(12)
+    X[5], X[7] = X[3], X[2] + X[1] - X[0]
+    model = MLELinearRegressor(on_rank_deficiency="min_norm", fit_intercept=False).fit(X, y)
+    assert (model.solver_, model.rank_) == ("svd", 10)
+    np.testing.assert_allclose(model.coef_, np.linalg.pinv(X, rcond=1e-12) @ y, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [200, 90])
+@pytest.mark.parametrize("dependent", [[0], [3], [59, 60, 61], [119], [1, 50, 100], list(range(0, 120, 3))])
+def test_the_earlier_columns_are_kept(dependent, n, rng):
+    """Wherever the dependent ones stand, in blocks of columns and in triangles cut short."""
+    X = rng.standard_normal((n, 120))
+    for j in dependent:
+        X[:, j] = X[:, [i for i in range(j) if i not in dependent][-2:]] @ np.ones(min(2, j)) if j else 0.0
+    upper = np.linalg.qr(X, mode="r")
+    triangle = triangle_of_factor(upper, Frame(np.zeros(120, np.int64), np.zeros(120)), 120, float(n), False, 0.0)
+    expected = [j for j in range(120) if j not in dependent][:n]
+    s = row_space(triangle, 1e-12)
+    assert s.rank == len(expected)
+    assert independent_columns(triangle, s, 1e-12).tolist() == expected
+    # The same of a factor that is no triangle.
+    turned = replace(triangle, r=np.linalg.qr(rng.standard_normal((len(triangle.r),) * 2))[0] @ triangle.r)
+    assert independent_columns(turned, s, 1e-12).tolist() == expected
+    for relation in relations(triangle, np.array(expected)):
+        terms = X[:, [j for j, _ in relation.terms]] @ [c for _, c in relation.terms] if relation.terms else 0.0
+        np.testing.assert_allclose(terms, X[:, relation.dependent], atol=1e-8)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 1.0, 1e3])
+def test_tolerance_counts_the_column_of_ones(size, rng):
+    """The largest singular value with the row of means on top, without another decomposition."""
+    a, row = rng.standard_normal((9, 5)), size * rng.standard_normal(5)
+    _, values, right_t = np.linalg.svd(a, full_matrices=False)
+    whole = np.linalg.norm(np.vstack([row, a]), 2)
+    assert _largest_with_row(row, values, right_t) == pytest.approx(whole, rel=1e-12)
+    assert _largest_with_row(values[0] * right_t[0], values, right_t) == pytest.approx(
+        np.sqrt(2) * values[0], rel=1e-12
+    )

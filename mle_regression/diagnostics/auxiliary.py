@@ -12,7 +12,7 @@ from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import Geometry, deficient_geometry, geometry_of
 from mle_regression.linalg.gram import Moments, block_moments
 from mle_regression.linalg.qr import block_factor, stack_factors
-from mle_regression.linalg.rank import default_tolerance, spectrum, surely_full_rank
+from mle_regression.linalg.rank import default_tolerance, row_space, surely_full_rank
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_factor, triangle_of_moments
 from mle_regression.rows.base import Block, Rows
@@ -100,7 +100,7 @@ def geometry_at(
     triangle = triangle_of(rows, frame, p, total, centred=centred, alpha=alpha)
     if surely_full_rank(triangle, tolerance):
         return geometry_of(triangle, centred, alpha)
-    s = spectrum(triangle, tolerance)
+    s = row_space(triangle, tolerance)
     return geometry_of(triangle, centred, alpha) if s.rank == p else deficient_geometry(triangle, s, centred, alpha)
 
 
@@ -139,8 +139,8 @@ def regress(
     tail = np.diagonal(triangle.tail)
     inside, rank = squares, q
     if not surely_full_rank(triangle, default_tolerance(q + 1)):
-        s = spectrum(triangle, default_tolerance(q + 1))
+        s = row_space(triangle, default_tolerance(q + 1))
         rank = s.rank
-        inside = np.sum((s.left.T @ triangle.z) ** 2, axis=0)
+        inside = np.sum((s.inside(triangle.z)) ** 2, axis=0)
     unit = 2 * triangle.exponent[q:]
     return Regression(scale(tail + (squares - inside), unit), scale(tail + squares, unit), rank)

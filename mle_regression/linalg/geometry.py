@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
-from mle_regression.linalg.rank import Spectrum, estimable
+from mle_regression.linalg.rank import RowSpace, estimable
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle, inverse_triangle, with_intercept
 
@@ -99,13 +99,13 @@ def geometry_of(triangle: Triangle, centred: bool, alpha: float, root: Array | N
     )
 
 
-def deficient_geometry(triangle: Triangle, s: Spectrum, centred: bool, alpha: float) -> Geometry:
+def deficient_geometry(triangle: Triangle, s: RowSpace, centred: bool, alpha: float) -> Geometry:
     """Geometry of a triangle cut to the rank of its spectrum, so that covariance and coefficients share one rank."""
     p = triangle.n_features
     determined, intercept_determined = estimable(triangle, s)
-    root = s.right / s.values / s.unit[:, None]
+    root = s.root
     return Geometry(
-        factor=s.values[:, None] * s.right.T * s.unit,
+        factor=triangle.r if s.rank == len(triangle.r) else s.factor,
         root=with_intercept(root, triangle.mean[:p], triangle.total) if centred else root,
         exponent=triangle.exponent[:p],
         mean=triangle.mean[:p],

@@ -8,31 +8,38 @@ import numpy as np
 from scipy.linalg import qr as pivoted_qr
 
 from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
+from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, solve_triangle
 
 # Entries of null vectors, of coefficients in a dependency: below this, in columns of unit length, they are noise.
 _NOISE = 1e-9
+# A condition estimate that is this much above the tolerance leaves no doubt of full rank.
+_SURELY = 100.0
+# Powers of two between the units of columns up to which all are measured in those of X.
+_NEAR_UNITS = 20
+# Columns that are freed of the span of those before them together.
+_BLOCK = 48
 
 
 @dataclass(frozen=True, slots=True)
-class Spectrum:
-    """Singular value decomposition of a triangle whose columns have unit length before centring.
+class RowSpace:
+    """A triangle cut to its numerical rank r: ``left · core · rightᵀ · diag(unit)`` with orthonormal columns left and right.
 
     Attributes
     ----------
     left : Array of shape (k, r)
-    values : Array of shape (r,)
-        The singular values above the tolerance, descending; r is the numerical rank.
+    core : Array of shape (r,) or (r, r)
+        Singular values above the tolerance, descending; or, where the rows are independent, a lower triangle.
     right : Array of shape (p, r)
     null : Array of shape (p, p - r) or (p, 0)
         Orthonormal null space; left empty where n < p, since then it is as large as it is meaningless.
     unit : Array of shape (p,)
-        Lengths by which the triangle's columns were divided.
+        By what the triangle's columns were divided.
     """
 
     left: Array
-    values: Array
+    core: Array
     right: Array
     null: Array
     unit: Array
@@ -40,7 +47,29 @@ class Spectrum:
     @property
     def rank(self) -> int:
         """Numerical rank of the centred columns."""
-        return len(self.values)
+        return len(self.core)
+
+    @property
+    def factor(self) -> Array:
+        """Factor (r, p) whose cross-products are those of the triangle."""
+        inner = self.core[:, None] * self.right.T if self.core.ndim == 1 else self.core @ self.right.T
+        return inner * self.unit
+
+    @property
+    def root(self) -> Array:
+        """Root (p, r) of the pseudo-inverse of the cross-products of columns divided by ``unit``, in the triangle's units."""
+        if self.core.ndim == 1:
+            return self.right / self.core / self.unit[:, None]
+        return solve_lower(self.core, self.right.T, transposed=True).T / self.unit[:, None]
+
+    def inside(self, z: Array) -> Array:
+        """Return the part (r, m) of z (k, m) that the columns reach."""
+        return self.left.T @ z
+
+    def shortest(self, z: Array) -> Array:
+        """Return the solution (p, m) of smallest norm for z (k, m), in columns divided by ``unit``."""
+        inside = self.inside(z)
+        return self.right @ (inside / self.core[:, None] if self.core.ndim == 1 else solve_lower(self.core, inside))
 
 
 def default_tolerance(n_columns: int, data_eps: float = EPS) -> float:
@@ -60,7 +89,7 @@ def surely_full_rank(triangle: Triangle, tolerance: float) -> bool:
         return False
     with np.errstate(divide="ignore", invalid="ignore"):
         centred_share = (np.linalg.norm(triangle.r, axis=0) / triangle.norm[:p]).min(initial=1.0)
-    return reciprocal_condition(triangle.r) * float(centred_share) > 100.0 * p * tolerance
+    return reciprocal_condition(triangle.r) * float(centred_share) > _SURELY * p * tolerance
 
 
 def has_full_rank(triangle: Triangle, tolerance: float) -> bool:
@@ -68,59 +97,105 @@ def has_full_rank(triangle: Triangle, tolerance: float) -> bool:
     return surely_full_rank(triangle, tolerance) or spectrum(triangle, tolerance).rank == triangle.n_features
 
 
-def spectrum(triangle: Triangle, tolerance: float) -> Spectrum:
+def row_space(triangle: Triangle, tolerance: float) -> RowSpace:
+    """Cut a triangle to its rank: by an LQ decomposition where rows are fewer and surely independent, by the SVD else."""
+    found = _independent_rows(triangle, tolerance) if 0 < len(triangle.r) < triangle.n_features else None
+    return spectrum(triangle, tolerance) if found is None else found
+
+
+def _independent_rows(triangle: Triangle, tolerance: float) -> RowSpace | None:
+    """LQ decomposition of k < p rows, in the units of X; None if a condition estimate does not show them independent.
+
+    In these units the shortest solution is that of smallest coefficients. An SVD costs ten times as much.
+    """
+    (k, p), exponent = triangle.r.shape, triangle.exponent[: triangle.n_features]
+    low = int(exponent.min())
+    if int(exponent.max()) - low > _NEAR_UNITS:
+        return None
+    unit = scale(np.ones(p), low - exponent)
+    right, upper = np.linalg.qr((triangle.r / unit).T)
+    # 1/‖R⁻¹‖₂ is at least rcond ‖R‖₁ / √k; columns of unit length before centring stretch it by no less than this.
+    least = reciprocal_condition(upper) * float(np.abs(upper).sum(axis=0).max()) / np.sqrt(k)
+    stretch = float((unit / np.where(triangle.norm[:p] > 0, triangle.norm[:p], 1.0)).min())
+    if not least * stretch > _SURELY * tolerance * np.sqrt(p):
+        return None
+    return RowSpace(np.eye(k), upper.T, right, np.zeros((p, 0)), unit)
+
+
+def spectrum(triangle: Triangle, tolerance: float) -> RowSpace:
     """Decompose the triangle and cut it at ``tolerance`` times the largest singular value of [1 | X], equilibrated."""
     p = triangle.n_features
     unit = np.where(triangle.norm[:p] > 0, triangle.norm[:p], 1.0)
-    equilibrated = triangle.r / unit
-    left, values, right_t = np.linalg.svd(equilibrated, full_matrices=False)
-    largest = np.linalg.norm(np.vstack([np.sqrt(triangle.total) * triangle.mean[:p] / unit, equilibrated]), 2)
+    left, values, right_t = np.linalg.svd(triangle.r / unit, full_matrices=False)
+    largest = _largest_with_row(np.sqrt(triangle.total) * triangle.mean[:p] / unit, values, right_t)
     rank = int(np.sum(values > tolerance * largest)) if p else 0
     null = right_t[rank:].T if triangle.r.shape[0] >= p else np.zeros((p, 0))
     # Null vectors are known to about eps over the gap to the directions that are kept.
     noise = max(_NOISE, 16.0 * np.sqrt(p) * EPS / values[rank - 1]) if rank else _NOISE
     null = np.where(np.abs(null) < noise, 0.0, null)
-    return Spectrum(left[:, :rank], values[:rank], right_t[:rank].T, null, unit)
+    return RowSpace(left[:, :rank], values[:rank], right_t[:rank].T, null, unit)
 
 
-def solve_by_singular_values(triangle: Triangle) -> Array:
+def _largest_with_row(row: Array, values: Array, right_t: Array) -> float:
+    """Largest singular value of a matrix diag(values) rightᵀ with one more row (p,) on top.
+
+    Its square is the largest root λ of ``λ = ‖row‖² + Σ (row·vⱼ)² sⱼ² / (λ − sⱼ²)``, found by bisection.
+    """
+    squares, first = values**2, float(row @ row)
+    pull = (right_t @ row) ** 2 * squares
+    low, high = max(first, float(squares.max(initial=0.0))), first + float(squares.max(initial=0.0))
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            beyond = first + float(np.where(pull > 0, pull / (middle - squares), 0.0).sum())
+        low, high = (middle, high) if middle < beyond else (low, middle)
+    return float(np.sqrt(high))
+
+
+def solve_by_spectrum(triangle: Triangle, s: RowSpace) -> Array:
     """Return the coefficients (p, m) of a triangle of full rank, in its units."""
-    left, values, right_t = np.linalg.svd(triangle.r, full_matrices=False)
-    solution: Array = right_t.T @ ((left.T @ triangle.z) / values[:, None])
-    return solution
+    return s.shortest(triangle.z) / s.unit[:, None]
 
 
-def minimum_norm(triangle: Triangle, s: Spectrum) -> Array:
+def minimum_norm(triangle: Triangle, s: RowSpace) -> Array:
     """Return the least-squares coefficients (p, m), in the triangle's units, whose norm in the units of X is smallest."""
-    return _smallest(triangle, s, s.right @ ((s.left.T @ triangle.z) / s.values[:, None]))
+    return _smallest(triangle, s, s.shortest(triangle.z))
 
 
-def smallest_coefficients(triangle: Triangle, s: Spectrum, coef: Array) -> Array:
+def smallest_coefficients(triangle: Triangle, s: RowSpace, coef: Array) -> Array:
     """Return, of all coefficients (p, m) that fit as these do, those whose norm in the units of X is smallest."""
     return _smallest(triangle, s, s.right @ (s.right.T @ (coef * s.unit[:, None])))
 
 
-def _smallest(triangle: Triangle, s: Spectrum, particular: Array) -> Array:
+def _smallest(triangle: Triangle, s: RowSpace, particular: Array) -> Array:
     p = triangle.n_features
     if s.rank == 0:
         return particular
+    if s.core.ndim == 2:  # of columns in the units of X, in which the norm is the smallest already
+        return np.asarray(particular / s.unit[:, None])
     exponent = triangle.exponent[:p]
     weight = scale(1.0 / s.unit, exponent.min() - exponent)[:, None]
     if s.null.shape[1]:
         coordinates, *_ = np.linalg.lstsq(weight * s.null, weight * particular, rcond=None)
         return (particular - s.null @ coordinates) / s.unit[:, None]
-    rows = s.right / np.maximum(weight, np.finfo(np.float64).tiny)
-    q, r = np.linalg.qr(rows)
-    raw = q @ solve_lower(r.T, s.right.T @ particular)
-    return raw / np.maximum(weight, np.finfo(np.float64).tiny) / s.unit[:, None]
+    weight = np.maximum(weight, np.finfo(np.float64).tiny)
+    # Rows of such different sizes stay apart if the largest come first and columns are exchanged (Cox and Higham, 1998).
+    order = np.argsort(weight[:, 0], kind="stable")
+    q, r, exchanged = pivoted_qr((s.right / weight)[order], mode="economic", pivoting=True)
+    coordinates = solve_lower(r.T, (s.right.T @ particular)[exchanged])
+    raw = np.empty_like(particular)
+    raw[order] = q @ coordinates
+    return raw / weight / s.unit[:, None]
 
 
-def solve_lower(lower: Array, rhs: Array) -> Array:
-    """Return ``lower⁻¹ rhs`` for a nonsingular lower triangle."""
+def solve_lower(lower: Array, rhs: Array, *, transposed: bool = False) -> Array:
+    """Return ``lower⁻¹ rhs``, or ``lower⁻ᵀ rhs``, for a nonsingular lower triangle."""
+    if transposed:
+        return solve_triangle(lower.T, rhs)
     return solve_triangle(lower[::-1, ::-1], rhs[::-1])[::-1]
 
 
-def estimable(triangle: Triangle, s: Spectrum) -> tuple[BoolArray, bool]:
+def estimable(triangle: Triangle, s: RowSpace) -> tuple[BoolArray, bool]:
     """Tell which coefficients (p,), and whether the intercept, the data determine: those without part in the null space."""
     p = triangle.n_features
     if s.rank == p:
@@ -146,24 +221,52 @@ class Relation:
         return Relation(self.dependent, terms, self.constant * whole)
 
 
-def independent_columns(triangle: Triangle, s: Spectrum, tolerance: float) -> IntArray:
+def independent_columns(triangle: Triangle, s: RowSpace, tolerance: float) -> IntArray:
     """Pick ``s.rank`` independent columns, the earlier before the later, as R's ``lm`` does."""
-    columns = triangle.r / s.unit
-    basis = np.zeros((columns.shape[0], min(columns.shape)))
-    kept: list[int] = []
-    for j, column in enumerate(columns.T):
-        inside = basis[:, : len(kept)]
-        rest = column - inside @ (inside.T @ column)
-        rest -= inside @ (inside.T @ rest)
-        length = np.linalg.norm(rest)
-        if length > tolerance and len(kept) < s.rank:
-            basis[:, len(kept)] = rest / length
-            kept.append(j)
+    p = triangle.n_features
+    columns = triangle.r / np.where(triangle.norm[:p] > 0, triangle.norm[:p], 1.0)
+    lead = _leading(columns, tolerance, s.rank)
+    kept = list(range(lead))
+    # The columns of a triangle before this one span the first coordinates.
+    columns = columns[lead:]
+    basis = np.zeros((columns.shape[0], s.rank))
+    for start in range(lead, p, _BLOCK):
+        if len(kept) == s.rank:
+            break
+        # What is left of a block after the columns before it, then one column after another.
+        rest = _outside(columns[:, start : start + _BLOCK], basis[:, lead : len(kept)])
+        first = len(kept)
+        for j, column in enumerate(rest.T):
+            left = _outside(column, basis[:, first : len(kept)])
+            length = np.linalg.norm(left)
+            if length > tolerance and len(kept) < s.rank:
+                basis[:, len(kept)] = left / length
+                kept.append(start + j)
     if len(kept) < s.rank:
         # Columns can be dependent together while each is far from the span of those before it (Kahan's matrix).
-        _, order = pivoted_qr(columns, mode="r", pivoting=True)[-2:]
+        _, order = pivoted_qr(
+            triangle.r / np.where(triangle.norm[:p] > 0, triangle.norm[:p], 1.0), mode="r", pivoting=True
+        )[-2:]
         kept = sorted(order[: s.rank].tolist())
     return np.array(kept, dtype=np.int64)
+
+
+def _leading(columns: Array, tolerance: float, rank: int) -> int:
+    """Return how many columns precede the first that is dependent on those before it; 0 where they are no triangle."""
+    if not _is_upper(columns):
+        return 0
+    distance = np.abs(np.diagonal(columns))[:rank]
+    return int(np.argmin(np.r_[distance > tolerance, False]))
+
+
+def _is_upper(a: Array) -> bool:
+    return not np.tril(a, -1).any()
+
+
+def _outside(columns: Array, basis: Array) -> Array:
+    """Take from columns what lies in the span of an orthonormal basis, twice for orthogonality to rounding."""
+    rest = columns - basis @ (basis.T @ columns)
+    return np.asarray(rest - basis @ (basis.T @ rest))
 
 
 def relations(triangle: Triangle, kept: IntArray, limit: int = 5) -> tuple[Relation, ...]:
@@ -174,7 +277,10 @@ def relations(triangle: Triangle, kept: IntArray, limit: int = 5) -> tuple[Relat
     # Shares are judged by what they contribute to the spread of the column, so that far means do not hide them.
     spread = np.linalg.norm(r, axis=0)
     spread = np.where(spread > _NOISE * triangle.norm[:p], spread, np.inf)
-    shares, *_ = np.linalg.lstsq(r[:, kept], r[:, dependent], rcond=None)
+    upper = np.hstack([r[:, kept], r[:, dependent]])
+    if not _is_upper(upper[:, : len(kept)]):
+        upper = triangular_factor(upper)
+    shares = solve_triangle(upper[: len(kept), : len(kept)], upper[: len(kept), len(kept) :])
     shares[np.abs(shares) * spread[kept, None] < _NOISE * spread[dependent]] = 0.0
     shares[:, np.isinf(spread[dependent])] = 0.0
     constants = mean[dependent] - mean[kept] @ shares

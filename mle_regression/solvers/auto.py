@@ -10,15 +10,14 @@ from mle_regression.solvers.direct import conclude
 from mle_regression.solvers.normal import NormalEquation, cholesky, is_wide, polish_for
 from mle_regression.solvers.passes import sum_moments
 from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
-from mle_regression.solvers.svd import SingularValues
 
 
 @dataclass
 class Automatic(Options):
     """Choose by what the data turn out to be.
 
-    The normal equation while the equilibrated columns have a condition below about 1e3; QR beyond; the SVD where columns
-    are numerically dependent.
+    The normal equation while the equilibrated columns have a condition below about 1e3; QR beyond, and where there are fewer
+    rows than parameters; the SVD where columns are numerically dependent.
     """
 
     name: ClassVar[str] = "auto"
@@ -28,7 +27,7 @@ class Automatic(Options):
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
         if is_wide(problem):
-            return SingularValues().solve(problem)
+            return TallSkinnyQR().solve(problem)
         moments, frame = sum_moments(problem)
         triangle = cholesky(problem, moments, frame)
         if triangle is not None:

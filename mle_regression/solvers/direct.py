@@ -13,11 +13,12 @@ from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import Geometry, deficient_geometry, dropped_geometry, geometry_of
 from mle_regression.linalg.rank import (
-    Spectrum,
+    RowSpace,
     independent_columns,
     minimum_norm,
     relations,
-    solve_by_singular_values,
+    row_space,
+    solve_by_spectrum,
     spectrum,
     surely_full_rank,
 )
@@ -82,10 +83,10 @@ def conclude(
     """
     coef = None
     if by_spectrum or not surely_full_rank(triangle, problem.tolerance):
-        s = spectrum(triangle, problem.tolerance)
+        s = (spectrum if by_spectrum else row_space)(triangle, problem.tolerance)
         if s.rank < triangle.n_features:
             return _deficient(problem, triangle, frame, s)
-        coef = solve_by_singular_values(triangle) if by_spectrum else None
+        coef = solve_by_spectrum(triangle, s) if by_spectrum else None
     estimate = _full_rank(problem, triangle, np.arange(triangle.n_features), coef)
     if polish is not Polish.NOTHING and not estimate.refined:
         factor = triangle.r if polish is Polish.COEFFICIENTS else None
@@ -112,7 +113,7 @@ def _plain(problem: LeastSquares, triangle: Triangle, coef: Array, tail: Array, 
     return Estimate(coef, intercept, tail - coef.T @ penalty, geometry)
 
 
-def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: Spectrum) -> Solution:
+def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: RowSpace) -> Solution:
     """Solve where columns are dependent: on independent ones, or with the smallest coefficients of all that fit best."""
     kept = independent_columns(triangle, s, problem.tolerance)
     geometry = deficient_geometry(triangle, s, problem.centred, problem.alpha)
@@ -123,12 +124,12 @@ def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: Spect
         estimate = replace(inner, coef=coef, geometry=dropped_geometry(inner.geometry, kept, geometry))
     else:
         coef = minimum_norm(triangle, s)
-        inside = s.left.T @ triangle.z
+        inside = s.inside(triangle.z)
         tail = triangle.tail + triangle.z.T @ triangle.z - inside.T @ inside
         estimate = _plain(problem, triangle, coef, tail, geometry)
     if not estimate.refined:
         estimate = polished(problem, triangle, frame, estimate, None)
-    solution = as_solution(problem, triangle, estimate, "svd")
+    solution = as_solution(problem, triangle, estimate, "svd" if s.core.ndim == 1 else "qr")
     return replace(solution, relations=relations(triangle, kept), status=Status.RANK_DEFICIENT)
 
 

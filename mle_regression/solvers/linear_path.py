@@ -13,8 +13,8 @@ from mle_regression.linalg.geometry import deficient_geometry, dropped_geometry,
 from mle_regression.linalg.rank import (
     independent_columns,
     relations,
+    row_space,
     smallest_coefficients,
-    spectrum,
     surely_full_rank,
 )
 from mle_regression.linalg.scaling import scale
@@ -67,7 +67,7 @@ def solve_by_path(
     if problem.sums is not None:
         problem = replace(problem, tolerance=max(problem.tolerance, ABOVE_FLOOR))
     kept, part = np.arange(triangle.n_features), triangle
-    s = None if surely_full_rank(triangle, problem.tolerance) else spectrum(triangle, problem.tolerance)
+    s = None if surely_full_rank(triangle, problem.tolerance) else row_space(triangle, problem.tolerance)
     deficient = s is not None and s.rank < triangle.n_features
     if deficient and s is not None and problem.deficiency == "drop":
         kept = independent_columns(triangle, s, problem.tolerance)

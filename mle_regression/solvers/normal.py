@@ -51,7 +51,7 @@ class NormalEquation(Options):
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
         if is_wide(problem):
-            return SingularValues().solve(problem)
+            return TallSkinnyQR().solve(problem)
         moments, frame = sum_moments(problem)
         triangle = cholesky(problem, moments, frame)
         if triangle is not None:
