@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from scipy.stats import t as student_t
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from mle_regression import checks
@@ -77,6 +78,24 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         share = self._noise_share(sample_weight, len(mean))
         return (mean, self._deviation(x, share)) if return_std else mean
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R² of the predicted mean, the average over outputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        rows = checks.new_rows(self, X, y, sample_weight, len(self._state["noise_covariance"]))
+        mean = self._mean(rows.x)
+        return float(r2_score(rows.y.reshape(mean.shape), mean, sample_weight=rows.weights))
+
     def predict_interval(
         self,
         X: Any,
@@ -137,13 +156,12 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         float or ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        x, state = checks.new_data(self, X), self._state
+        state = self._state
         m = len(state["noise_covariance"])
-        mean = self._mean(x)
-        outputs = checks.new_outputs(y, len(mean), m)
+        rows = checks.new_rows(self, X, y, sample_weight, m)
+        mean, outputs, weights = self._mean(rows.x), rows.y, rows.weights
         # The noise is kept in units of its own, where its squares neither overflow nor vanish.
         unit, exponent = state.get("output_unit", np.ones(m)), state.get("noise_exponent", np.zeros(m, dtype=np.int64))
-        weights = checks.check_weights(sample_weight, len(mean))
         density = new_log_density(
             find_noise(state["noise"]),
             scale(outputs / unit, -exponent),

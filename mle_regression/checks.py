@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from mle_regression.containers import as_numbers, describe, same_labels_reordered
+from mle_regression.labels import labels_of, shown
 from mle_regression.linalg.arrays import EPS, AnyArray, Array, IntArray
+from mle_regression.number_checks import check_finite, check_numbers, non_finite
+from mle_regression.warnings import warn_user
 
-_LARGEST_EXACT_INTEGER = 2**53
 _X_CHECKS: dict[str, Any] = {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False, "dtype": "numeric"}
 _Y_CHECKS: dict[str, Any] = {"ensure_2d": False, "ensure_all_finite": False, "dtype": "numeric", "input_name": "y"}
 
@@ -25,7 +27,7 @@ _Y_CHECKS: dict[str, Any] = {"ensure_2d": False, "ensure_all_finite": False, "dt
 class TrainingData:
     """Checked rows: ``x`` (n, p) as given, ``y`` (n, m) float64, ``weights`` (n,) or None, and whether y was 1-D.
 
-    ``eps`` is the relative precision of the numbers in x.
+    ``eps`` is the relative precision of the numbers in x, ``outputs`` the names of y's columns, empty if they have none.
     """
 
     x: Any
@@ -33,6 +35,7 @@ class TrainingData:
     weights: Array | None
     single_output: bool
     eps: float
+    outputs: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -57,51 +60,94 @@ def training_data(
     _refuse_masked(X=x, y=y, sample_weight=sample_weight)
     if y is None:
         validate_data(estimator, X=x, y=y)  # raises scikit-learn's own message
+    warn_of_order(x, y=y, sample_weight=sample_weight)
+    labels = {"X": labels_of(x), "y": labels_of(y)}
+    if more:
+        _check_labels(estimator, labels)
     known = more and (hasattr(estimator, "feature_names_in_") or x.shape[1:] != (estimator.n_features_in_,))
     if _is_plain(x) and x.ndim == 2 and not known:
         # No names and no dtype to look into: the rest of what validate_data does is to keep count.
         estimator.n_features_in_ = x.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
     else:
-        x = validate_data(estimator, X=x, reset=not more, **_X_CHECKS)
-    if not _is_plain(y):
-        y = check_array(y, **_Y_CHECKS)
-    check_consistent_length(x, y)
-    if y.ndim > 2 or y.ndim == 0:
-        raise ValueError(f"y has {y.ndim} dimensions; it must have one (n,) or two (n, outputs).")
-    _check_numbers(x, lambda j: describe_column(estimator, j))
-    _check_numbers(y, lambda j: "y" if y.ndim == 1 else f"y[:, {j}]")
+        x = validate_data(estimator, X=as_numbers(x, "X"), reset=not more, **_X_CHECKS)
+        check_numbers(x, "X", labels["X"])
+    matrix, one_dimensional = _outputs(y, "y", labels["y"])
+    check_consistent_length(x, matrix)
     eps = float(np.finfo(np.float32).eps) if x.dtype == np.float32 else EPS
-    matrix = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
-    return TrainingData(x, matrix, check_weights(sample_weight, len(matrix), none=not some), y.ndim == 1, eps)
+    if not more:
+        estimator._labels = labels
+    weights = check_weights(sample_weight, len(matrix), none=not some)
+    return TrainingData(x, matrix, weights, one_dimensional, eps, output_labels(estimator))
 
 
-def new_data(estimator: BaseEstimator, x: Any) -> Any:
-    """Check X for a fitted estimator."""
-    _refuse_masked(X=x)
-    checked = validate_data(estimator, X=x, reset=False, accept_sparse=("csr", "csc"), dtype="numeric")
-    _check_numbers(checked, lambda j: describe_column(estimator, j))
+def check_same_outputs(n_outputs: int, single: bool, before: int, single_before: bool) -> None:
+    """Raise unless the y of a batch is of the kind of the batches before."""
+    if n_outputs != before:
+        raise ValueError(
+            f"y has {n_outputs} outputs; the batches before had {before}. Give the same ones, or fit() anew."
+        )
+    if single != single_before:
+        here, there = ("one dimension", "two") if single else ("two dimensions", "one")
+        remedy = "y[:, None], or y.to_frame()" if single else "y.ravel(), or y.iloc[:, 0] of a frame"
+        raise ValueError(
+            f"y has {here}, and in the batches before it had {there}; give it in the same shape: {remedy}."
+        )
+
+
+def _outputs(y: Any, name: str, labels: tuple[Any, ...] | None) -> tuple[Array, bool]:
+    """Check y but for its finiteness; return it as (n, m) float64, and whether it has one dimension."""
+    if not _is_plain(y):
+        y = check_array(as_numbers(y, name), **{**_Y_CHECKS, "input_name": name})
+    if y.ndim > 2 or y.ndim == 0:
+        raise ValueError(f"{name} has {y.ndim} dimensions; it must have one (n,) or two (n, outputs).")
+    check_numbers(y, name, labels)
+    return np.asarray(y, dtype=np.float64).reshape(len(y), -1), y.ndim == 1
+
+
+def new_data(estimator: BaseEstimator, x: Any, name: str = "X") -> Any:
+    """Check X for a fitted estimator; ``name`` is what the user calls it."""
+    _refuse_masked(**{name: x})
+    labels = labels_of(x)
+    _check_labels(estimator, {"X": labels}, name)
+    checked = validate_data(estimator, X=as_numbers(x, name), reset=False, **_X_CHECKS)
+    check_numbers(checked, name, labels)
+    check_finite(checked, name, labels or _labels(estimator, "X"))
     return checked
 
 
-def new_outputs(y: Any, n_rows: int, n_outputs: int) -> Array:
-    """Check y (n,) or (n, m) that goes with n rows of new data, for a fit of m outputs; return (n, m)."""
-    _refuse_masked(y=y)
-    checked = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
-    _check_numbers(checked, lambda j: "y" if checked.ndim == 1 else f"y[:, {j}]")
-    matrix = np.asarray(checked, dtype=np.float64).reshape(len(checked), -1)
-    if matrix.shape != (n_rows, n_outputs):
-        raise ValueError(f"y has shape {matrix.shape}; X and the fit call for ({n_rows}, {n_outputs}).")
-    return matrix
+def new_rows(
+    estimator: BaseEstimator,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    n_outputs: int,
+    names: tuple[str, str, str] = ("X", "y", "sample_weight"),
+) -> TrainingData:
+    """Check rows for a fitted estimator of m outputs, under the names by which the user has passed them."""
+    of_x, of_y, of_weights = names
+    warn_of_order(x, of_x, **{of_y: y, of_weights: sample_weight})
+    inner = new_data(estimator, x, of_x)
+    _refuse_masked(**{of_y: y})
+    if y is None:
+        raise ValueError(f"{of_y} is None; give one number for each row of {of_x}, or several for several outputs.")
+    labels = labels_of(y)
+    _check_labels(estimator, {"y": labels}, of_y)
+    matrix, one_dimensional = _outputs(y, of_y, labels)
+    if matrix.shape != (inner.shape[0], n_outputs):
+        raise ValueError(
+            f"{of_y} has shape {matrix.shape}; {of_x} and the fit call for ({inner.shape[0]}, {n_outputs})."
+        )
+    check_finite(matrix, of_y, labels or _labels(estimator, "y"), one_dimensional)
+    weights = check_weights(sample_weight, len(matrix), name=of_weights)
+    return TrainingData(inner, matrix, weights, one_dimensional, EPS)
 
 
 def more_data(estimator: BaseEstimator, data: TrainingData, x: Any, y: Any, sample_weight: Any) -> TrainingData:
     """Check rows that go with those of ``data``."""
-    inner = new_data(estimator, x)
-    outputs = new_outputs(y, inner.shape[0], data.y.shape[1])
-    return replace(
-        data, x=inner, y=outputs, weights=check_weights(sample_weight, len(outputs), name="sample_weight_val")
-    )
+    names = ("X_val", "y_val", "sample_weight_val")
+    rows = new_rows(estimator, x, y, sample_weight, data.y.shape[1], names)
+    return replace(data, x=rows.x, y=rows.y, weights=rows.weights)
 
 
 def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False, name: str = "sample_weight") -> Array | None:
@@ -110,7 +156,8 @@ def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False, name: 
         return None
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, float(sample_weight))
-    weights = check_array(sample_weight, ensure_2d=False, ensure_all_finite=False, dtype=np.float64, input_name=name)
+    numbers = as_numbers(sample_weight, name)
+    weights = check_array(numbers, ensure_2d=False, ensure_all_finite=False, dtype=np.float64, input_name=name)
     if weights.shape != (n_rows,):
         raise ValueError(f"{name} has shape {weights.shape}; it must be ({n_rows},), one weight per row.")
     for what, bad in (("NaN or infinite", ~np.isfinite(weights)), ("negative", weights < 0)):
@@ -124,32 +171,85 @@ def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False, name: 
 
 def describe_column(estimator: BaseEstimator, j: int) -> str:
     """Name a column of X as the user knows it."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return f"column {j} of X" if names is None else f"column {names[j]!r} of X"
+    return describe("X", j, _labels(estimator, "X"))
 
 
 def feature_names(estimator: BaseEstimator) -> list[str]:
     """Names of the columns of X that the estimator was fitted on: as given, else x0, x1 and so on."""
-    names = getattr(estimator, "feature_names_in_", None)
-    return [f"x{j}" for j in range(estimator.n_features_in_)] if names is None else [str(name) for name in names]
+    return shown(_labels(estimator, "X"), estimator.n_features_in_, "x")
 
 
 def output_names(estimator: BaseEstimator, n_outputs: int) -> list[str]:
-    """Names of the columns of y."""
-    return [f"y[:, {k}]" for k in range(n_outputs)]
+    """Names of the columns of y, to be told."""
+    labels = _labels(estimator, "y")
+    return [f"y[:, {k}]" for k in range(n_outputs)] if labels is None else shown(labels, n_outputs, "y")
+
+
+def output_labels(estimator: BaseEstimator) -> tuple[str, ...]:
+    """Names that the columns of y were given, if any."""
+    labels = _labels(estimator, "y")
+    return () if labels is None else tuple(shown(labels, len(labels), "y"))
+
+
+def check_feature_names(estimator: BaseEstimator, names: Sequence[str] | None) -> list[str]:
+    """Return names for the columns that the estimator was fitted on: those given, else its own."""
+    known = feature_names(estimator)
+    if names is None:
+        return known
+    given = [str(name) for name in names]
+    if len(given) != len(known):
+        raise ValueError(f"feature_names has {len(given)} names; the fit has {len(known)} columns.")
+    return given
+
+
+def _labels(estimator: BaseEstimator, which: str) -> tuple[Any, ...] | None:
+    """Labels of the columns of X or y that the estimator was fitted on."""
+    labels: tuple[Any, ...] | None = getattr(estimator, "_labels", {}).get(which)
+    if labels is None and which == "X" and hasattr(estimator, "feature_names_in_"):
+        return tuple(estimator.feature_names_in_)
+    return labels
+
+
+def _check_labels(estimator: BaseEstimator, found: dict[str, tuple[Any, ...] | None], name: str = "") -> None:
+    """Warn where columns have the labels of the fit in another order; scikit-learn itself looks at strings in X."""
+    for which, labels in found.items():
+        known = _labels(estimator, which)
+        if labels is None or known is None or labels == known or set(labels) != set(known) or len(labels) != len(known):
+            continue
+        if which == "y" or not all(isinstance(label, str) for label in labels):
+            warn_user(
+                f"The columns of {name or which} are those of the fit in another order, and are taken by their place; "
+                "bring them into the order of the fit.",
+                UserWarning,
+            )
+
+
+def warn_of_order(x: Any, of_x: str = "X", **others: Any) -> bool:
+    """Warn where rows that belong together by their labels are not in the same place; return whether it is so."""
+    index, found = getattr(x, "index", None), False
+    for name, data in others.items():
+        if same_labels_reordered(data, index):
+            found = True
+            warn_user(
+                f"The index of {name} holds the labels of {of_x}'s in another order, and rows are matched by their place. "
+                f"Align them first, as by {name}.loc[{of_x}.index], or pass {name}.to_numpy() if their place is meant.",
+                UserWarning,
+            )
+    return found
 
 
 def non_finite_message(estimator: BaseEstimator, columns: AnyArray, data: TrainingData) -> str:
     """Say which of the ``columns`` of [X | y] hold NaN or infinity, and what to do."""
     p = data.x.shape[1]
-    n_outputs = data.y.shape[1]
-    names = [describe_column(estimator, j) if j < p else ("y" if n_outputs == 1 else f"y[:, {j - p}]") for j in columns]
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    where = "X" if columns[0] < p else "y"
-    return (
-        f"Input {where} contains NaN or infinity: {shown}. "
-        "Drop those rows, or impute them, for instance with sklearn.impute.SimpleImputer in a Pipeline."
-    )
+    parts = [
+        non_finite(name, array, found, _labels(estimator, name), one_dimensional)
+        for name, array, found, one_dimensional in (
+            ("X", data.x, columns[columns < p], False),
+            ("y", data.y, columns[columns >= p] - p, data.single_output),
+        )
+        if len(found)
+    ]
+    return " ".join(parts)
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
@@ -232,26 +332,3 @@ def _refuse_masked(**arrays: Any) -> None:
             raise TypeError(
                 f"{name} is a masked array, whose mask would be lost; fill it or drop the masked rows first."
             )
-
-
-def _check_numbers(array: Any, describe: Any) -> None:
-    """Refuse what float64 cannot hold exactly: wider floats, dates, integers beyond 2**53."""
-    dtype = array.dtype
-    if dtype.kind in "OUS":
-        raise ValueError(
-            "Text or mixed objects are no numbers: encode categories, for instance with "
-            "sklearn.preprocessing.OneHotEncoder, and convert the rest to float64."
-        )
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise ValueError(f"Numbers of dtype {dtype} are not supported; convert them to float64.")
-    if dtype.kind not in "iu" or dtype.itemsize < 8 or 0 in array.shape:
-        return
-    high, low = array.max(axis=0), array.min(axis=0)
-    if sp.issparse(high):
-        high, low = high.toarray().ravel(), low.toarray().ravel()
-    beyond = np.atleast_1d((high > _LARGEST_EXACT_INTEGER) | (low < -_LARGEST_EXACT_INTEGER))
-    if beyond.any():
-        raise ValueError(
-            f"Integers beyond 2**53 in {describe(int(np.flatnonzero(beyond)[0]))}: float64 would round them. "
-            "Subtract a reference value first, or convert to float64 yourself if rounding is meant."
-        )

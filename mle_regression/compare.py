@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as take_rows
 from sklearn.utils.validation import _num_samples as n_rows_of
 
+from mle_regression import checks
 from mle_regression.diagnostics import criteria
 from mle_regression.diagnostics.fitted import FittedLinear
 from mle_regression.diagnostics.likelihood import new_log_density
@@ -155,6 +156,8 @@ def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) ->
         raise ValueError("models is empty; pass at least one, such as {'linear': MLELinearRegressor()}.")
     X = X.tocsr() if sp.issparse(X) else X  # of the sparse formats, not all can be cut into folds
     outputs = np.asarray(y, dtype=np.float64)
+    if checks.warn_of_order(X, y=y):
+        y = outputs  # once is enough
     rows = {name: _in_sample(model, X, y, outputs) for name, model in models.items()}
     if cv is not None:
         folds = list(check_cv(cv).split(X, y))

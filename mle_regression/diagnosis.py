@@ -91,6 +91,7 @@ class LinearDiagnosis(FitOnRows):
             fit.penalised,
             robust=sandwich is not None,
             noise_free=fit.noise_free,
+            outputs=fit.outputs,
         )
         if sandwich is not None and sandwich.said:
             table.attrs["covariance"] = sandwich.said
@@ -115,7 +116,7 @@ class LinearDiagnosis(FitOnRows):
         """Covariance matrix of the coefficients, of one kind as in `coefficients`; a block for each output."""
         fit, sandwich = self._fit, self._sandwich(cov)
         if sandwich is None:
-            return blocks([named_matrix(fit.covariance(k), fit.names) for k in range(fit.params.shape[1])])
+            return blocks([named_matrix(fit.covariance(k), fit.names) for k in range(fit.params.shape[1])], fit.outputs)
         for reason in self._errors(sandwich)[1]:
             warn_user(reason, InferenceWarning)
         exponent = parameter_exponents(fit.geometry)
@@ -125,7 +126,7 @@ class LinearDiagnosis(FitOnRows):
             matrix[~fit.geometry.estimable] = matrix[:, ~fit.geometry.estimable] = np.nan
             shift = 2 * int(fit.output_exponent[k]) - exponent[:, None] - exponent
             tables.append(named_matrix(scale(matrix, shift), fit.names))
-        return blocks(tables)
+        return blocks(tables, self._fit.outputs)
 
     @one_blas_thread()
     def test_linear(self, R: Any, q: Any = None, cov: Any = "nonrobust") -> HypothesisTest:
@@ -155,7 +156,7 @@ class LinearDiagnosis(FitOnRows):
             output and row. NaN where a row of leverage one leaves nothing to compare it with, and, under a penalty, what
             the variance without the row is needed for. Of new rows: what adding each to the fit would do.
         """
-        return blocks([self._row_table(k) for k in range(self._y.shape[1])])
+        return blocks([self._row_table(k) for k in range(self._y.shape[1])], self._fit.outputs)
 
     @one_blas_thread()
     def dfbetas(self) -> pd.DataFrame:
@@ -172,7 +173,7 @@ class LinearDiagnosis(FitOnRows):
             changes = self._changes(k)
             changes[:, ~self._fit.geometry.estimable] = np.nan
             tables.append(pd.DataFrame(changes, index=self._labels, columns=pd.Index(self._fit.names)))
-        return blocks(tables)
+        return blocks(tables, self._fit.outputs)
 
     @property
     def press(self) -> Any:
@@ -228,7 +229,7 @@ class LinearDiagnosis(FitOnRows):
             By test (by output and test): ``statistic``, ``df`` and ``df_denom`` (that of F), ``p_value``, ``small_p_means``
             in words, and ``note``, which says why where there is no number. Residuals are √w e.
         """
-        return blocks([self._tests(k) for k in range(self._y.shape[1])])
+        return blocks([self._tests(k) for k in range(self._y.shape[1])], self._fit.outputs)
 
     # -- all of it ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from mle_regression.diagnostics import laplace
+from mle_regression.labels import unlike
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
@@ -72,15 +73,23 @@ def parameter_groups(network: Network, grouping: str, features: list[str]) -> tu
             layer[:] = index
     if grouping == "input":
         own = ["biases of layer 1", *names[1:]]
-        while set(own) & set(features):  # columns may be called anything
+        while set(own) & set(_distinct(features)):  # columns may be called anything
             own = [f"{name} of the network" for name in own]
-        names = [*features, *own]
+        names = [*_distinct(features), *own]
         for index, layer in enumerate(layers):
             layer[:] = np.arange(layer.shape[1]) if index == 0 else len(features) + index
     layers[-1][:, -1] = -1
     used, compact = np.unique(group[group >= 0], return_inverse=True)
     group[group >= 0] = compact
     return group, [names[k] for k in used]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return names of which no two are alike: columns may be."""
+    found: list[str] = []
+    for name in names:
+        found.append(unlike(name, found))
+    return found
 
 
 def train_by_evidence(

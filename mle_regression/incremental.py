@@ -133,8 +133,7 @@ class IncrementalFit:
             elif "coef_" in self.__dict__:
                 sums = sums_of_fit(self.fit_numbers(), Totals(**self._state["totals"]))
                 single = self.coef_.ndim == 1
-            if (m, data.single_output) != (sums.n_outputs, single):
-                raise ValueError(f"y has {m} outputs; the batches before had {sums.n_outputs}, or another dimension.")
+            checks.check_same_outputs(m, data.single_output, sums.n_outputs, single)
             try:
                 with one_blas_thread():
                     sums = with_rows(sums, data.x, data.y, data.weights, data.eps, self.refine)

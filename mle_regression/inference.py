@@ -14,6 +14,7 @@ from mle_regression.diagnosis import LinearDiagnosis
 from mle_regression.diagnostics import curvature
 from mle_regression.diagnostics.covariance import cross_products
 from mle_regression.diagnostics.fitted import FittedLinear, snapshot
+from mle_regression.labels import unlike
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.scaling import scale
@@ -61,11 +62,23 @@ class LinearInference:
         checks.check_probability("confidence", confidence)
         fit = self.fit_numbers(feature_names)
         return coefficient_table(
-            fit.names, fit.params, fit.errors, fit.residual_dof, confidence, fit.penalised, noise_free=fit.noise_free
+            fit.names,
+            fit.params,
+            fit.errors,
+            fit.residual_dof,
+            confidence,
+            fit.penalised,
+            noise_free=fit.noise_free,
+            outputs=fit.outputs,
         )
 
-    def coefficient_covariance(self) -> pd.DataFrame:
+    def coefficient_covariance(self, *, feature_names: Sequence[str] | None = None) -> pd.DataFrame:
         """Covariance matrix of the coefficients, s²(XᵀWX)⁻¹; the posterior covariance after a penalised fit.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, default=None
+            As in `coefficients`.
 
         Returns
         -------
@@ -73,20 +86,25 @@ class LinearInference:
             Square, by parameter; with a two-dimensional y one such block for each output. NaN where the data do not
             determine a coefficient.
         """
-        fit = self.fit_numbers()
-        return blocks([named_matrix(fit.covariance(k), fit.names) for k in range(fit.params.shape[1])])
+        fit = self.fit_numbers(feature_names)
+        return blocks([named_matrix(fit.covariance(k), fit.names) for k in range(fit.params.shape[1])], fit.outputs)
 
-    def fisher_information(self) -> pd.DataFrame:
+    def fisher_information(self, *, feature_names: Sequence[str] | None = None) -> pd.DataFrame:
         """Fisher information of (coefficients, noise variance) at the optimum, blockdiag(XᵀWX/σ̂², n/(2σ̂⁴)).
 
         Of the likelihood alone, whatever the penalty.
+
+        Parameters
+        ----------
+        feature_names : sequence of str, default=None
+            As in `coefficients`.
 
         Returns
         -------
         pandas.DataFrame
             Square, by parameter, the last one "noise_variance"; with a two-dimensional y a block for each output by itself.
         """
-        fit = self.fit_numbers()
+        fit = self.fit_numbers(feature_names)
         products = scale(cross_products(fit.geometry), 2 * fit.weight_exponent)  # beyond float64: infinite
         penalty = float(scale(fit.geometry.alpha, 2 * fit.weight_exponent))
         first = int(fit.centred)
@@ -97,8 +115,8 @@ class LinearInference:
             with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
                 table[:-1, :-1] = products / variance
                 table[-1, -1] = fit.n / 2.0 / variance**2
-            tables.append(named_matrix(table, [*fit.names, "noise_variance"]))
-        return blocks(tables)
+            tables.append(named_matrix(table, [*fit.names, unlike("noise_variance", fit.names)]))
+        return blocks(tables, fit.outputs)
 
     def f_test(self) -> HypothesisTest:
         """F test that all coefficients but the intercept are zero, ((TSS − RSS)/k) / s².
@@ -118,7 +136,7 @@ class LinearInference:
             fit, fit.overall_f_test(), "all coefficients but the intercept are 0" if fit.centred else "all are 0"
         )
 
-    def test_linear(self, R: Any, q: Any = None) -> HypothesisTest:
+    def test_linear(self, R: Any, q: Any = None, *, feature_names: Sequence[str] | None = None) -> HypothesisTest:
         """F test of linear hypotheses ``R @ parameters = q``.
 
         Parameters
@@ -130,6 +148,8 @@ class LinearInference:
             only if there is one.
         q : array-like of shape (n_hypotheses,) or (n_hypotheses, n_outputs), default=None
             Right-hand sides of a matrix R, zero if None.
+        feature_names : sequence of str, default=None
+            As in `coefficients`.
 
         Returns
         -------
@@ -150,7 +170,7 @@ class LinearInference:
         H0: s1 - s2 = 0, s2 = 0
         F(2, 431) = 3.0032, p = 0.05067
         """
-        fit = self._unpenalised("test_linear")
+        fit = self._unpenalised("test_linear", feature_names)
         restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
         return told(fit, fit.wald_test(restriction, value), text)
 
@@ -172,7 +192,9 @@ class LinearInference:
         checks.check_probability("confidence", confidence)
         return linear_summary(self.fit_numbers(feature_names), self._optimum(), confidence)
 
-    def diagnose(self, X: Any, y: Any, sample_weight: Any = None) -> LinearDiagnosis:
+    def diagnose(
+        self, X: Any, y: Any, sample_weight: Any = None, *, feature_names: Sequence[str] | None = None
+    ) -> LinearDiagnosis:
         """Look at the fit through rows: those it was fitted on, or new ones to see whether they follow it.
 
         Parameters
@@ -181,6 +203,8 @@ class LinearInference:
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             As in ``fit``.
+        feature_names : sequence of str, default=None
+            As in `coefficients`.
 
         Returns
         -------
@@ -189,11 +213,10 @@ class LinearInference:
             when asked for.
         """
         check_is_fitted(self)
-        x, index = checks.new_data(self, X), getattr(X, "index", None)
-        outputs = checks.new_outputs(y, x.shape[0], len(self._state["noise_covariance"]))
-        weights = checks.check_weights(sample_weight, x.shape[0])
+        fit, index = self.fit_numbers(feature_names), getattr(X, "index", None)
+        rows = checks.new_rows(self, X, y, sample_weight, len(self._state["noise_covariance"]))
         labels = index if isinstance(index, pd.Index) else None
-        return LinearDiagnosis(self.fit_numbers(), self._optimum(), x, outputs, weights, labels)
+        return LinearDiagnosis(fit, self._optimum(), rows.x, rows.y, rows.weights, labels)
 
     @property
     def hessian_eigenvalues_(self) -> Array:
@@ -250,14 +273,11 @@ class LinearInference:
     def fit_numbers(self, feature_names: Sequence[str] | None = None) -> FittedLinear:
         """Return the fitted numbers, of which all reports are made, under the names of the columns."""
         check_is_fitted(self)
-        names = checks.feature_names(self) if feature_names is None else [str(name) for name in feature_names]
-        known = checks.feature_names(self)
-        if len(names) != len(known):
-            raise ValueError(f"feature_names has {len(names)} names; the fit has {len(known)} columns.")
-        return snapshot(self._state, self.coef_, self.intercept_, tuple(names))
+        names = checks.check_feature_names(self, feature_names)
+        return snapshot(self._state, self.coef_, self.intercept_, tuple(names), checks.output_labels(self))
 
-    def _unpenalised(self, what: str) -> FittedLinear:
-        fit = self.fit_numbers()
+    def _unpenalised(self, what: str, feature_names: Sequence[str] | None = None) -> FittedLinear:
+        fit = self.fit_numbers(feature_names)
         if fit.penalised:
             raise ValueError(
                 f"{what} has no null distribution after a penalised fit (alpha > 0); fit with alpha=0, or read the "

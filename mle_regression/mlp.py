@@ -303,11 +303,9 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             network = options.network(data.x.shape[1], data.y.shape[1])
             start, memory, units = network.initial(rng), {}, self._units(data)
             if earlier is not None:
-                if earlier["single_output"] != data.single_output and earlier["sizes"] == network.sizes:
-                    raise ValueError(
-                        f"y has {'one dimension' if data.single_output else 'two dimensions'}, and in the first batch it had "
-                        f"{'two' if data.single_output else 'one'}; give y in the same shape, y[:, None] or y.ravel()."
-                    )
+                checks.check_same_outputs(
+                    data.y.shape[1], data.single_output, earlier["sizes"][-1], earlier["single_output"]
+                )
                 if earlier["sizes"] != network.sizes:
                     raise ValueError(
                         f"The network has layers {earlier['sizes']}, and these rows call for {network.sizes}; fit() anew."

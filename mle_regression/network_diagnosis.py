@@ -233,12 +233,15 @@ def _log_sum(values: Array) -> float:
 
 
 def diagnosis_of(
-    objective: NetworkObjective, data: checks.TrainingData, features: Sequence[str], edge: float
+    objective: NetworkObjective,
+    data: checks.TrainingData,
+    features: Sequence[str],
+    outputs: Sequence[str],
+    edge: float,
 ) -> NetworkDiagnosis:
     """Return the diagnosis of a network at its objective's start, through the rows that this is made of."""
     weights = np.ones(len(data.y)) if data.weights is None else data.weights
-    outputs = data.y / objective.rows.of_y.spread
-    center = np.average(outputs, axis=0, weights=weights)
-    variance = float(np.average((outputs - center) ** 2, axis=0, weights=weights).sum())
-    names = ["y"] if data.single_output else [f"y{k}" for k in range(data.y.shape[1])]
-    return NetworkDiagnosis(objective, variance, features, names, edge)
+    y = data.y / objective.rows.of_y.spread
+    center = np.average(y, axis=0, weights=weights)
+    variance = float(np.average((y - center) ** 2, axis=0, weights=weights).sum())
+    return NetworkDiagnosis(objective, variance, features, outputs, edge)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mle_regression import checks
 from mle_regression.fitted_network import FittedNetwork
+from mle_regression.labels import shown
 from mle_regression.linalg.arrays import Array
 from mle_regression.network_diagnosis import NetworkDiagnosis, diagnosis_of
 from mle_regression.reports.document import Document
@@ -25,7 +27,9 @@ class NetworkInference:
 
         def _noise_share(self, sample_weight: Any, n_rows: int) -> float | Array: ...
 
-    def diagnose(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkDiagnosis:
+    def diagnose(
+        self, X: Any, y: Any, sample_weight: Any = None, *, feature_names: Sequence[str] | None = None
+    ) -> NetworkDiagnosis:
         """Look at the place where training ended through rows, those it was trained on as a rule.
 
         Of rows that were held out, or others, the objective is another, and its gradient does not vanish there.
@@ -36,6 +40,8 @@ class NetworkInference:
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
             As in ``fit``.
+        feature_names : sequence of str, default=None
+            Names for columns that had none when they were fitted.
 
         Returns
         -------
@@ -44,13 +50,14 @@ class NetworkInference:
             out when asked for.
         """
         check_is_fitted(self)
-        x = checks.new_data(self, X)
+        names = checks.check_feature_names(self, feature_names)
         fitted = FittedNetwork(self._state)
-        outputs = checks.new_outputs(y, x.shape[0], fitted.network.sizes[-1])
-        weights = checks.check_weights(sample_weight, x.shape[0])
-        data = checks.TrainingData(x, outputs, weights, self._state["single_output"], 0.0)
-        objective = fitted.objective(x, outputs, weights)
-        return diagnosis_of(objective, data, checks.feature_names(self), float(self._state["edge"]))
+        data = checks.new_rows(self, X, y, sample_weight, fitted.network.sizes[-1])
+        objective = fitted.objective(data.x, data.y, data.weights)
+        outputs = checks.output_labels(self) or shown(None, data.y.shape[1], "y")
+        if self._state["single_output"]:
+            outputs = ("y",)
+        return diagnosis_of(objective, data, names, outputs, float(self._state["edge"]))
 
     def log_predictive_density(self, X: Any, y: Any, pointwise: bool = False, sample_weight: Any = None) -> Any:
         """Log density of new rows with the parameters' uncertainty: a Gaussian, or the mixture of an ensemble's.
@@ -72,9 +79,8 @@ class NetworkInference:
         float or ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        x = checks.new_data(self, X)
-        outputs = checks.new_outputs(y, x.shape[0], len(self._state["noise_covariance"]))
-        weights = checks.check_weights(sample_weight, x.shape[0])
+        rows = checks.new_rows(self, X, y, sample_weight, len(self._state["noise_covariance"]))
+        x, outputs, weights = rows.x, rows.y, rows.weights
         share = self._noise_share(sample_weight, x.shape[0])
         each = []
         for network in self._networks:

@@ -55,7 +55,9 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
     def residuals() -> Array:
         return weighted_residuals(objective, theta, total)
 
-    noise = noise_of(objective.cross, residuals, of_y.spread, data.weights, len(data.y), eps, options.frequency)
+    noise = noise_of(
+        objective.cross, residuals, of_y.spread, data.weights, len(data.y), eps, options.frequency, data.outputs
+    )
     largest = 1.0 if data.weights is None else float(data.weights.max())
     by_evidence = {}
     if chosen is not None:

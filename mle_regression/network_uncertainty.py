@@ -9,6 +9,7 @@ import numpy as np
 
 from mle_regression.checks import TrainingData
 from mle_regression.fitted_network import FittedNetwork
+from mle_regression.labels import shown
 from mle_regression.linalg.arrays import Array
 from mle_regression.models.network import Network
 from mle_regression.network_diagnosis import diagnosis_of
@@ -33,7 +34,9 @@ def looked_round(
     fitted, found, verdict = FittedNetwork(state), {}, None
     objective = fitted.objective(data.x, data.y, data.weights)
     if options.curvature is not None:
-        report = diagnosis_of(objective, data, features, state["edge"]).curvature(spectrum=options.curvature)
+        report = diagnosis_of(objective, data, features, shown(None, data.y.shape[1], "y"), state["edge"]).curvature(
+            spectrum=options.curvature
+        )
         verdict = report.verdict
         names = ("eigenvalues", "error_bounds", "condition_number", "verdict", "reason")
         found["curvature"] = {name: getattr(report, name) for name in names}
@@ -77,7 +80,7 @@ def averaged(
     def weighted() -> Array:
         return np.asarray(residual * np.sqrt(weights)[:, None])
 
-    noise = noise_of(cross, weighted, spread, data.weights, len(data.y), _eps(options), options.frequency)
+    noise = noise_of(cross, weighted, spread, data.weights, len(data.y), _eps(options), options.frequency, data.outputs)
     size = len(state["theta"]) * len(members)
     added = {
         "members": tuple(members),

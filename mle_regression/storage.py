@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.linalg import null_space
 
 from mle_regression._version import __version__
 from mle_regression.diagnostics.noise_factor import factor_of_cross
@@ -21,6 +22,8 @@ from mle_regression.linalg.scaling import scale
 FORMAT = 1
 # Condition of a triangle up to which its covariance alone gives it.
 _CONDITION = 1e7
+# Components of unit vectors that are no more than rounding.
+_ROUNDING = 1e-9
 _FORMAT, _VERSION = "_format", "_version"
 # What this version reads of a fit: attributes that are dicts, and their keys.
 LINEAR = {
@@ -108,7 +111,36 @@ def _upgraded(state: dict[str, Any], number: int) -> dict[str, Any]:
     new["noise_free"] = np.array(np.broadcast_to(old.get("exact", old.get("noise_free", False)), m))
     if "output_exponent" in old:
         new["noise_exponent"] = exponent
+    if "theta" in old:
+        new = _with_posteriors(new)
     return state | {"_state": new}
+
+
+def _with_posteriors(network: dict[str, Any]) -> dict[str, Any]:
+    """Return a network's state, and those of its ensemble, with posteriors as `posterior_of` has them.
+
+    Format 0 has a root of all parameters, or of the last layer alone, which says too little.
+    """
+    new = dict(network)
+    if "members" in network:
+        new["members"] = tuple(_with_posteriors(member) for member in network["members"])
+    old = network.get("posterior")
+    if old is None or "covariance" in old:
+        return new
+    posterior = {name: old[name] for name in ("effective", "noise", "distance", "refusal")} | {"covariance": None}
+    if old["kind"] == "all parameters":
+        size, undetermined = len(old["root"]), old["undetermined"]
+        free = np.abs(undetermined).max(axis=1, initial=0.0) > _ROUNDING
+        seen = np.zeros((size, int(free.sum()) - undetermined.shape[1]))
+        seen[free] = null_space(undetermined[free].T)[:, : seen.shape[1]]
+        nothing = {"prior": np.zeros(size), "basis": np.zeros((size, 0))}
+        posterior["covariance"] = {"root": old["root"], "free": free, "seen": seen} | nothing
+    elif not posterior["refusal"]:
+        posterior["refusal"] = (
+            "This network was stored by an earlier version of mle_regression, which knew the uncertainty of its last layer "
+            "alone: fit again."
+        )
+    return new | {"posterior": posterior}
 
 
 def _defaults(kind: type) -> dict[str, Any]:

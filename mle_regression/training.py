@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,11 +115,12 @@ def noise_of(
     n_rows: int,
     eps: float,
     frequency: bool,
+    outputs: Sequence[str] = (),
 ) -> Noise:
     """Return the noise from mean cross-products of residuals (m, m) in units ``spread`` (m,) of y.
 
     ``residuals`` gives these themselves, (n, m) times the roots of weights, in the same units; they are asked for where
-    their cross-products have lost the digits that a determinant needs.
+    their cross-products have lost the digits that a determinant needs. ``outputs`` are the names of y's columns.
     """
     m, total = len(cross), float(n_rows) if weights is None else float(weights.sum())
     counted = n_rows if weights is None else int((weights > 0).sum())
@@ -138,7 +139,7 @@ def noise_of(
     singular = ""
     if factor.singular and not noise_free.any():
         in_units = tuple(relation.in_units(spread) for relation in factor.relations)
-        singular = describe_singular_noise(in_units, [f"y[:, {k}]" for k in range(m)], bearable)
+        singular = describe_singular_noise(in_units, outputs or [f"y[:, {k}]" for k in range(m)], bearable)
     return Noise(whole / n, root, likelihood, noise_free, n, singular)
 
 

@@ -146,7 +146,7 @@ def test_partial_fit_goes_on_with_its_moments(curve):
     again = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
     np.testing.assert_array_equal(again.predict(X), model.partial_fit(X, y).predict(X))
     assert not hasattr(MLPGradientRegressor(solver="lm"), "partial_fit")
-    with pytest.raises(ValueError, match="layers"):
+    with pytest.raises(ValueError, match="y has 2 outputs; the batches before had 1"):
         model.partial_fit(X, np.column_stack([y, y]))
 
 

@@ -9,10 +9,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.linalg import null_space
 from sklearn.base import clone
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, storage
 from mle_regression._version import __version__
+from mle_regression.diagnostics import laplace
 
 # Written before files had a format: {"linear", "batches", "network"}: fits to the "rows" (X, y).
 STORED = Path(__file__).parent / "data" / "fits_without_a_format"
@@ -88,6 +90,28 @@ def test_an_old_network_does_all_that_a_new_one_does(stored):
     model.set_params(warm_start=True).fit(X, y)
     np.testing.assert_allclose(model.predict(X), fresh.predict(X), rtol=1e-6)
     model.set_params(solver="adam").partial_fit(X, y)
+
+
+def test_old_posteriors_are_those_of_today(rng):
+    """With directions that nothing determines: two units that are copies, and no penalty."""
+    X, y = rng.standard_normal((40, 2)), rng.standard_normal(40)
+    model = MLPGradientRegressor((1,), alpha=0.0, curvature="full", random_state=0).fit(np.c_[X, X[:, :1]], y)
+    today = model._state["posterior"]
+    inverse = laplace.Inverse(**today["covariance"])
+    assert inverse.free.any()
+    complement = null_space(inverse.seen.T)
+    undetermined = complement[:, np.abs(complement[~inverse.free]).max(axis=0, initial=0) < 1e-9]
+    old = {"kind": "all parameters", "root": inverse.root, "share": np.ones(1), "undetermined": undetermined}
+    old |= {name: today[name] for name in ("effective", "noise", "distance", "refusal")}
+    new = storage._with_posteriors({"posterior": old})["posterior"]
+    rows = rng.standard_normal((50, len(inverse.root)))
+    again = laplace.Inverse(**new["covariance"])
+    np.testing.assert_array_equal(again.quadratic(rows), inverse.quadratic(rows))
+    np.testing.assert_array_equal(again.misses(rows), inverse.misses(rows))
+    np.testing.assert_array_equal(again.misses(rows @ inverse.root @ inverse.root.T), False)
+    last = storage._with_posteriors({"posterior": old | {"kind": "last layer"}})["posterior"]
+    assert last["covariance"] is None
+    assert "fit again" in last["refusal"]
 
 
 def test_an_old_file_of_skops(stored):

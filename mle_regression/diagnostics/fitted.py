@@ -22,6 +22,7 @@ from mle_regression.diagnostics.hypotheses import (
 )
 from mle_regression.diagnostics.noise_factor import mean_reach
 from mle_regression.diagnostics.robust import Sandwich
+from mle_regression.labels import unlike
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root
@@ -63,6 +64,8 @@ class FittedLinear:
         By how much an iteration of the solver shrank the error: according to theory and as observed; NaN of direct ones.
     gradient : Array of shape (p, m) or (0, 0)
         What an iterative solver has left of ``XᵀW(y − Xβ − b) − αβ``, in scaled columns.
+    outputs : tuple of str
+        Names of the columns of y; empty if they have none.
     """
 
     features: tuple[str, ...]
@@ -85,6 +88,7 @@ class FittedLinear:
     notes: tuple[str, ...]
     rates: tuple[float, float]
     gradient: Array
+    outputs: tuple[str, ...] = ()
 
     @property
     def centred(self) -> bool:
@@ -99,7 +103,7 @@ class FittedLinear:
     @property
     def names(self) -> list[str]:
         """Names of the parameters (c + p)."""
-        return [INTERCEPT, *self.features] if self.centred else list(self.features)
+        return [unlike(INTERCEPT, self.features), *self.features] if self.centred else list(self.features)
 
     @property
     def params(self) -> Array:
@@ -226,7 +230,9 @@ def accurate_residuals(x: Array, y: Array, fit: FittedLinear) -> Array:
     return accurate_product(a, np.vstack([np.eye(y.shape[1]), -constant, -terms]))
 
 
-def snapshot(state: dict[str, Any], coef: Array, intercept: Any, features: tuple[str, ...]) -> FittedLinear:
+def snapshot(
+    state: dict[str, Any], coef: Array, intercept: Any, features: tuple[str, ...], outputs: tuple[str, ...] = ()
+) -> FittedLinear:
     """Gather the fitted numbers of an estimator."""
     return FittedLinear(
         features=features,
@@ -249,4 +255,5 @@ def snapshot(state: dict[str, Any], coef: Array, intercept: Any, features: tuple
         notes=state["notes"],
         rates=state["rates"],
         gradient=state.get("gradient", np.zeros((0, 0))),
+        outputs=outputs,
     )

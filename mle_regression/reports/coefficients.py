@@ -21,6 +21,7 @@ def coefficient_table(
     *,
     robust: bool = False,
     noise_free: BoolArray | None = None,
+    outputs: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Estimates, standard errors, Student's t, p-values and confidence limits, a row a parameter.
 
@@ -40,6 +41,8 @@ def coefficient_table(
         Whether the errors are those of a sandwich, which are standard errors under a penalty too.
     noise_free : BoolArray of shape (m,), default=None
         Of which outputs the fit is exact: their errors are rounding, and t and p-values NaN.
+    outputs : sequence of str of length m, default=()
+        Their names; numbers if empty.
     """
     degrees = np.where(np.asarray(dof, dtype=np.float64) > 0, dof, np.nan)
     quantile = student_t.ppf(0.5 + confidence / 2, degrees)
@@ -58,14 +61,14 @@ def coefficient_table(
         columns["lower"] = params[:, k] - quantile * errors[:, k]
         columns["upper"] = params[:, k] + quantile * errors[:, k]
         tables.append(pd.DataFrame(columns, index=pd.Index(list(names), name="parameter")))
-    return blocks(tables)
+    return blocks(tables, outputs)
 
 
-def blocks(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def blocks(tables: Sequence[pd.DataFrame], outputs: Sequence[str] = ()) -> pd.DataFrame:
     """Put one table an output under one another, the output as first index level; a single one is left as it is."""
     if len(tables) == 1:
         return tables[0]
-    return pd.concat(tables, keys=range(len(tables)), names=["output"])
+    return pd.concat(tables, keys=list(outputs) or range(len(tables)), names=["output"])
 
 
 def named_matrix(values: Array, names: Sequence[str]) -> pd.DataFrame:

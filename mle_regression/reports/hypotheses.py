@@ -33,6 +33,8 @@ class HypothesisTest:
     hypothesis : str
     note : str
         What was estimated, or to be wary of, where there is more to say.
+    outputs : tuple of str
+        Names of several outputs; empty if they have none.
     """
 
     statistic: Any
@@ -41,13 +43,15 @@ class HypothesisTest:
     p_value: Any
     hypothesis: str
     note: str = ""
+    outputs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         law = f"chi2({self.df_num:.6g})" if np.isinf(self.df_denom) else f"F({self.df_num:.6g}, {self.df_denom:.6g})"
         pairs = zip(np.atleast_1d(self.statistic), np.atleast_1d(self.p_value), strict=True)
         results = [f"{law} = {statistic:.5g}, p = {p_value:.4g}" for statistic, p_value in pairs]
         if len(results) > 1:
-            results = [f"output {k}: {result}" for k, result in enumerate(results)]
+            names = self.outputs or tuple(f"output {k}" for k in range(len(results)))
+            results = [f"{name}: {result}" for name, result in zip(names, results, strict=True)]
         return "\n".join([f"H0: {self.hypothesis}", *results, *([f"Note: {self.note}."] if self.note else [])])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import pandas as pd
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY, descent
 from mle_regression.diagnostics.stationary import MINIMUM, SADDLE, STATIONARY, Escape, Spectrum
 from mle_regression.diagnostics.units import FlatUnit
+from mle_regression.labels import unlike
 from mle_regression.linalg.arrays import Array
 from mle_regression.models.network import Network
 from mle_regression.reports.curvature import describe_direction
@@ -28,12 +30,14 @@ def parameter_names(network: Network, features: Sequence[str], outputs: Sequence
     >>> parameter_names(Network((1, 1, 1), find_activation("tanh")), ["age"], ["y"])
     ['age > h1.0', 'bias > h1.0', 'h1.0 > y', 'bias > y']
     """
-    names = []
-    below = list(features)
+    names, hidden = [], "h"
+    while any(re.fullmatch(rf"{hidden}\d+\.\d+", name) for name in (*features, *outputs)):
+        hidden += "h"
+    bias, below = unlike("bias", features), list(features)
     for index, (units, _) in enumerate(network.shapes):
         last = index == len(network.shapes) - 1
-        above = list(outputs) if last else [f"h{index + 1}.{unit}" for unit in range(units)]
-        names += [f"{source} > {unit}" for unit in above for source in (*below, "bias")]
+        above = list(outputs) if last else [f"{hidden}{index + 1}.{unit}" for unit in range(units)]
+        names += [f"{source} > {unit}" for unit in above for source in (*below, bias)]
         below = above
     return names
 

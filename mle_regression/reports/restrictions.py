@@ -28,9 +28,10 @@ def as_restriction(restriction: Any, value: Any, names: list[str], n_outputs: in
         _check_finite(table, right)
         return table, right[:, None], describe_hypotheses(table, right, names)
     if isinstance(restriction, pd.DataFrame):
-        if set(restriction.columns) != set(names) or len(restriction.columns) != len(names):
+        given = [str(label) for label in restriction.columns]
+        if sorted(given) != sorted(names) or len(set(given)) < len(given):
             raise ValueError(f"The columns of R must be the parameters: {', '.join(names)}.")
-        restriction = restriction[names]
+        restriction = restriction.iloc[:, [given.index(name) for name in names]]
     table = np.atleast_2d(np.asarray(restriction, dtype=np.float64))
     if table.ndim != 2 or table.shape[1] != len(names):
         raise ValueError(
@@ -72,4 +73,5 @@ def told(fit: FittedLinear, test: FTest, hypothesis: str, notes: Sequence[str] =
         fit.of_output(test.p_value),
         hypothesis,
         "; ".join(filter(None, [*notes, test.note])),
+        fit.outputs,
     )

@@ -46,7 +46,14 @@ def linear_summary(fit: FittedLinear, optimum: Optimum, confidence: float) -> Do
     if optimum.verdict == "unique minimum" and not fit.penalised:
         told += near_dependency_notes(fit)
     table = coefficient_table(
-        fit.names, fit.params, fit.errors, fit.residual_dof, confidence, fit.penalised, noise_free=fit.noise_free
+        fit.names,
+        fit.params,
+        fit.errors,
+        fit.residual_dof,
+        confidence,
+        fit.penalised,
+        noise_free=fit.noise_free,
+        outputs=fit.outputs,
     )
     return Document(
         f"Linear regression by maximum likelihood: {model_line(fit)}",
