@@ -194,7 +194,7 @@ def near_norm(tol: float, theta: Array, loss: float, lowest: float, highest: flo
         return tol
     squares = float(theta @ theta)
     known = max(loss, EPS * highest * squares)
-    return max(min(tol * lowest * squares**0.5, (2.0 * lowest * tol * known) ** 0.5), _TINY)
+    return float(max(min(tol * lowest * squares**0.5, (2.0 * lowest * tol * known) ** 0.5), _TINY))
 
 
 def walk(step: Callable[[Walk], None], follower: Walk) -> Path:
