@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -49,8 +50,11 @@ def exact_least_squares(x, y, weights=None, *, intercept=True, alpha=0.0) -> Exa
 
 
 def nearest(value: Fraction) -> float:
-    """Round a rational number to float64."""
-    return float(value)
+    """Round a rational number to float64, to infinity beyond its range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def root(value: Fraction) -> float:

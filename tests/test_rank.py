@@ -44,6 +44,35 @@ def test_minimum_norm_is_that_of_the_pseudo_inverse(solver, rng):
     assert model.noise_variance_ == pytest.approx(np.mean((y - model.predict(X)) ** 2), rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::mle_regression.NoiseFreeWarning")
+@pytest.mark.parametrize("unit", [2.0**20, 2.0**40, 2.0**200, 2.0**-500])
+@pytest.mark.parametrize("shape", [(3, 5), (12, 5)], ids=["fewer rows than columns", "more"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_minimum_norm_in_any_units_is_a_least_squares_fit(shape, unit, fit_intercept, solver, rng):
+    """Units choose among the fits of equal residuals; they change no residual, and no norm for the worse."""
+    X = rng.integers(-6, 7, shape).astype(float)
+    X[:, 3] = 0.0
+    X[:, 4] = X[:, 0] - X[:, 2]
+    y = rng.integers(-9, 10, shape[0]).astype(float)
+    centred, rest = (X - X.mean(axis=0), y - y.mean()) if fit_intercept else (X, y)
+    fitted = y - rest + centred @ np.linalg.pinv(centred) @ rest
+    units = np.array([1.0, unit, 1.0, 1.0, 1.0])
+    model = MLELinearRegressor(solver=solver, fit_intercept=fit_intercept, on_rank_deficiency="min_norm").fit(X * units, y)
+    np.testing.assert_allclose(model.predict(X * units), fitted, atol=1e-12)
+    if unit == 2.0**20:
+        smallest = np.linalg.pinv(centred * units, rcond=1e-13) @ rest
+        np.testing.assert_allclose(model.coef_ * units, smallest * units, atol=1e-8)
+
+
+def test_no_column_but_zeros_is_a_fit_of_nothing(solver):
+    y = np.array([1.0, 2.0])
+    for mode in ("drop", "min_norm"):
+        model = MLELinearRegressor(solver=solver, fit_intercept=False, on_rank_deficiency=mode).fit(np.zeros((2, 1)), y)
+        assert model.rank_ == 0
+        assert model.coef_ == 0
+        assert model.noise_variance_ == 2.5
+
+
 def test_standard_errors_only_where_there_is_something_to_err(solver, rng):
     X, y = dependent(rng)
     model = MLELinearRegressor(solver=solver, on_rank_deficiency="min_norm").fit(X, y)

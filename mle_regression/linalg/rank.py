@@ -18,6 +18,8 @@ _NOISE = 1e-9
 _SURELY = 100.0
 # Powers of two between the units of columns up to which all are measured in those of X.
 _NEAR_UNITS = 20
+# Ratio of units beyond which a coefficient counts nothing in the norm beside another; more would cost digits of the fit.
+_FARTHEST_UNITS = float(np.sqrt(EPS))
 # Columns that are freed of the span of those before them together.
 _BLOCK = 48
 
@@ -178,14 +180,13 @@ def _smallest(triangle: Triangle, s: RowSpace, particular: Array) -> Array:
     if s.null.shape[1]:
         coordinates, *_ = np.linalg.lstsq(weight * s.null, weight * particular, rcond=None)
         return (particular - s.null @ coordinates) / s.unit[:, None]
-    weight = np.maximum(weight, np.finfo(np.float64).tiny)
-    # Rows of such different sizes stay apart if the largest come first and columns are exchanged (Cox and Higham, 1998).
-    order = np.argsort(weight[:, 0], kind="stable")
-    q, r, exchanged = pivoted_qr((s.right / weight)[order], mode="economic", pivoting=True)
-    coordinates = solve_lower(r.T, (s.right.T @ particular)[exchanged])
-    raw = np.empty_like(particular)
-    raw[order] = q @ coordinates
-    return raw / weight / s.unit[:, None]
+    weight = np.maximum(weight, _FARTHEST_UNITS * weight.max())
+    q, r = np.linalg.qr(s.right / weight)
+    inside = s.right.T @ particular
+    smallest: Array = q @ solve_lower(r.T, inside) / weight
+    smallest += s.right @ (inside - s.right.T @ smallest)
+    in_units: Array = smallest / s.unit[:, None]
+    return in_units
 
 
 def solve_lower(lower: Array, rhs: Array, *, transposed: bool = False) -> Array:

@@ -178,6 +178,8 @@ def _cross_of_sums(problem: LeastSquares, triangle: Triangle, estimate: Estimate
 def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array) -> Estimate | None:
     """Solve the exact normal equation; None if it cannot be preconditioned."""
     first, k = int(problem.centred), len(kept)
+    if not first + k:
+        return None  # there is nothing to solve for
     many = coef.shape[1] > FEW_OUTPUTS
     whole = problem.sums is not None or not many
     gram, exponent = sum_exact(problem, kept, part.exponent + np.frexp(part.norm)[1], of_outputs=whole)
