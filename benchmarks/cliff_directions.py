@@ -175,7 +175,8 @@ def statsmodels_ols(rows: Rows) -> Tasks:
 
 def _statsmodels_influence(fit: Any) -> list[Any]:
     influence = fit.get_influence()
-    return [influence.hat_matrix_diag, influence.resid_studentized_internal, influence.cooks_distance, influence.dffits]
+    studentised = influence.resid_studentized_internal
+    return [influence.hat_matrix_diag, studentised, influence.cooks_distance, influence.dffits_internal]
 
 
 def _statsmodels_tests(fit: Any, x: np.ndarray) -> list[Any]:

@@ -85,13 +85,12 @@ class NetworkInference:
         each = []
         for network in self._networks:
             mean, variance = network.moments(x, share)
-            with np.errstate(divide="ignore", over="ignore"):
-                density = -0.5 * (np.log(2.0 * np.pi * variance) + (outputs - mean) ** 2 / variance)
-            each.append(density.sum(axis=1))
+            each.append(_log_density(outputs - mean, variance))
         whole = logsumexp(each, axis=0) - np.log(len(each))
         if weights is not None:
-            whole = np.where(weights > 0, whole * (weights if self._state["frequency"] else 1.0), 0.0)
-        return whole if pointwise else float(whole.sum())
+            with np.errstate(invalid="ignore"):
+                whole = np.where(weights > 0, whole * (weights if self._state["frequency"] else 1.0), 0.0)
+        return whole if pointwise else float(_sum_of_logs(whole))
 
     def summary(self) -> Document:
         """Report on the fit: the network, how it was trained, how likely it is, and what to be wary of.
@@ -143,3 +142,17 @@ class NetworkInference:
 
     def _shaped(self, outputs: Array) -> Array:
         return np.asarray(outputs[:, 0] if self._state["single_output"] else outputs)
+
+
+def _log_density(gap: Array, variance: Array) -> Array:
+    """Log density (n,) of gaps (n, m) of independent normal outputs; of no variance, infinite on the mean, zero off it."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        density = -0.5 * (np.log(2.0 * np.pi * variance) + gap**2 / variance)
+    certain = np.where(gap == 0, np.inf, -np.inf)
+    return _sum_of_logs(np.where(variance > 0, density, certain))
+
+
+def _sum_of_logs(values: Array) -> Array:
+    """Sum logs over the last axis; what is impossible in one part is impossible, however certain the others are."""
+    with np.errstate(invalid="ignore"):
+        return np.where((values == -np.inf).any(axis=-1), -np.inf, values.sum(axis=-1))

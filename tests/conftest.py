@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mle_regression.solvers.registry import SOLVERS
+
+# the ordinary run looks at the same examples each time; --hypothesis-profile=long looks further
+settings.register_profile(
+    "ordinary", max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)
+)
+settings.register_profile(
+    "long", max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
+settings.load_profile("ordinary")
 
 
 @pytest.fixture

@@ -15,7 +15,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from watching import Watcher, needs_callbacks
 
-from mle_regression import MLELinearRegressor, MLPGradientRegressor, compare_models, log_likelihood_scorer
+from mle_regression import (
+    MLELinearRegressor,
+    MLPGradientRegressor,
+    NoiseFreeWarning,
+    compare_models,
+    log_likelihood_scorer,
+)
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.solvers import Adam, LevenbergMarquardt
 from mle_regression.solvers.path import DivergenceError
@@ -372,3 +378,22 @@ def test_weights_of_new_observations(curvature, rng):
     twice = counted.log_predictive_density(X, y, pointwise=True, sample_weight=2)
     np.testing.assert_allclose(twice, 2 * counted.log_predictive_density(X, y, pointwise=True))
     np.testing.assert_array_equal(counted.predict(X, return_std=True, sample_weight=w)[1], plain)
+
+
+def test_likelihood_of_rows_beside_a_fit_without_noise():
+    """What a fit without noise calls certain has infinite density, and what it calls impossible none; nothing is NaN."""
+    X = np.zeros((5, 1))
+    with pytest.warns(NoiseFreeWarning):
+        model = MLPGradientRegressor((), standardize=False, random_state=0).fit(X, np.zeros(5))
+    each = model.log_predictive_density(X[:2], np.array([0.0, 1.0]), pointwise=True)
+    np.testing.assert_array_equal(each, [np.inf, -np.inf])
+    assert model.log_predictive_density(X[:1], np.zeros(1)) == np.inf
+    assert model.log_predictive_density(X[:2], np.array([0.0, 1.0])) == -np.inf
+
+
+def test_units_whose_squares_overflow_are_told(network_solver, rng):
+    X = rng.standard_normal((30, 2))
+    with pytest.raises(DivergenceError, match=r"squares of what X and y hold overflow.*standardize=True"):
+        MLPGradientRegressor((2,), solver=network_solver, standardize=False, random_state=0).fit(X, 1e300 * X[:, 0])
+    model = MLPGradientRegressor((2,), solver=network_solver, max_iter=2, random_state=0).fit(X, 1e300 * X[:, 0])
+    assert np.isfinite(model.predict(X)).all()

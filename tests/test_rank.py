@@ -57,7 +57,9 @@ def test_minimum_norm_in_any_units_is_a_least_squares_fit(shape, unit, fit_inter
     centred, rest = (X - X.mean(axis=0), y - y.mean()) if fit_intercept else (X, y)
     fitted = y - rest + centred @ np.linalg.pinv(centred) @ rest
     units = np.array([1.0, unit, 1.0, 1.0, 1.0])
-    model = MLELinearRegressor(solver=solver, fit_intercept=fit_intercept, on_rank_deficiency="min_norm").fit(X * units, y)
+    model = MLELinearRegressor(solver=solver, fit_intercept=fit_intercept, on_rank_deficiency="min_norm").fit(
+        X * units, y
+    )
     np.testing.assert_allclose(model.predict(X * units), fitted, atol=1e-12)
     if unit == 2.0**20:
         smallest = np.linalg.pinv(centred * units, rcond=1e-13) @ rest

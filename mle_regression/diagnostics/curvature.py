@@ -126,8 +126,10 @@ def descent(eigenvalues: Array, rank: int | None = None) -> Descent:
     share = low / high if high < np.inf else float(low == high)
     # log((high - low)/(high + low)) without the cancellation that a large condition number brings.
     log_rate = float(np.log1p(-2.0 * share / (1.0 + share))) if share < 1.0 else -np.inf
-    iterations = 1.0 if log_rate == -np.inf else float(np.ceil(np.log(_REDUCTION) / log_rate)) if log_rate else np.inf
     with np.errstate(over="ignore"):
+        iterations = (
+            1.0 if log_rate == -np.inf else float(np.ceil(np.log(_REDUCTION) / log_rate)) if log_rate else np.inf
+        )
         return Descent(2.0 / high, 2.0 / high / (1.0 + share), (1.0 - share) / (1.0 + share), iterations)
 
 

@@ -69,7 +69,7 @@ def factor_of_cross(cross: Array, condition: float = _WELL_CONDITIONED) -> Array
     length = np.sqrt(np.diagonal(cross))
     if not (length > 0).all():
         return None
-    root, info = dpotrf(cross / np.outer(length, length), clean=1)
+    root, info = dpotrf(cross / length / length[:, None], clean=1)
     if info != 0 or reciprocal_condition(root) * condition * np.sqrt(len(cross)) < 1:
         return None
     return np.asarray(root * length)

@@ -83,7 +83,8 @@ class GradientDescent(Options):
         """Where the Hessian changes: "auto" begins with half the stable step and halves it whenever the loss rises."""
         theta = objective.start.copy()
         automatic = control.learning_rate == "auto"
-        bound = 2.0 / largest_curvature(objective, theta, control.rng)
+        with np.errstate(over="ignore", invalid="ignore"):
+            bound = 2.0 / largest_curvature(objective, theta, control.rng)
         step = 0.5 * bound if automatic else float(control.learning_rate)
         share = 0.0 if self.acceleration == "none" else 0.9
         follower = Walk(control, theta, 0.0, f"Steps are stable below {bound:.6g} where it began; try a tenth of that.")

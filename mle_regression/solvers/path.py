@@ -137,6 +137,11 @@ class Walk:
         """Note where the path is, and return whether it ends there."""
         path, control = self.path, self.control
         finite = np.isfinite(loss) and np.isfinite(norm)
+        if not path.losses and not finite:
+            raise DivergenceError(
+                "The loss at the start is no finite number: the squares of what X and y hold overflow. Measure them in "
+                "units of about their spread; standardize=True does that."
+            )
         if path.losses:
             risen = not finite or loss > path.losses[-1]
             self.rises = self.rises + 1 if risen else 0
@@ -198,9 +203,13 @@ def near_norm(tol: float, theta: Array, loss: float, lowest: float, highest: flo
 
 
 def walk(step: Callable[[Walk], None], follower: Walk) -> Path:
-    """Run a solver's loop; Ctrl-C ends it where it is, once it has been anywhere."""
+    """Run a solver's loop; Ctrl-C ends it where it is, once it has been anywhere.
+
+    What overflows on the way is no number, and the follower says so.
+    """
     try:
-        step(follower)
+        with np.errstate(over="ignore", invalid="ignore"):
+            step(follower)
     except KeyboardInterrupt:
         if not follower.path.losses:
             raise
