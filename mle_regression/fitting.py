@@ -19,9 +19,9 @@ from mle_regression.diagnostics.noise_factor import (
 from mle_regression.diagnostics.ridge_evidence import RidgeEvidence, largest_evidence
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import BITS, Fixed, fixed
-from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.linalg.stored_geometry import state_of_geometry
 from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
 from mle_regression.rows.base import Block, Rows, Totals, row_totals
@@ -219,7 +219,7 @@ def fitted_linear(
         "solver_": solution.solver,
         "refined_": solution.refined,
         "_state": {
-            "geometry": {field: getattr(geometry, field) for field in Geometry.__dataclass_fields__},
+            "geometry": state_of_geometry(geometry),
             "residual_scale": found.residual_scale,
             "residual_squares": np.diagonal(solution.residual_cross).copy(),
             "residual_dof": found.residual_dof,

@@ -18,6 +18,7 @@ from mle_regression.labels import unlike
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.stored_geometry import geometry_of_state
 from mle_regression.reports.coefficients import blocks, coefficient_table, named_matrix
 from mle_regression.reports.document import Document
 from mle_regression.reports.hypotheses import HypothesisTest
@@ -268,7 +269,7 @@ class LinearInference:
 
     def _geometry(self) -> Geometry:
         check_is_fitted(self)
-        return Geometry(**self._state["geometry"])
+        return geometry_of_state(self._state["geometry"])
 
     def fit_numbers(self, feature_names: Sequence[str] | None = None) -> FittedLinear:
         """Return the fitted numbers, of which all reports are made, under the names of the columns."""

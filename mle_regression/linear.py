@@ -406,7 +406,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         geometry = self._geometry()
         rows = as_rows(x, np.zeros((x.shape[0], 0)))
-        lever = rows.map(lambda block: covariance.leverage(geometry, block.x), dense=True)
+        lever = rows.map(lambda block: covariance.leverage(geometry, block.x), dense=not geometry.sparse)
         share = scale(noise_share, 2 * self._state["weight_exponent"])
         spread = np.sqrt(share + lever)[:, None] * scale(self._state["residual_scale"], self._state["output_exponent"])
         return spread.reshape((-1, *self.coef_.shape[:-1]))

@@ -19,7 +19,7 @@ from mle_regression.diagnostics.noise_factor import factor_of_cross
 from mle_regression.linalg.scaling import scale
 
 # Of what a fit keeps. Files of format 0 say nothing of it.
-FORMAT = 1
+FORMAT = 2
 # Condition of a triangle up to which its covariance alone gives it.
 _CONDITION = 1e7
 # Components of unit vectors that are no more than rounding.

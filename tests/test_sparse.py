@@ -1,11 +1,16 @@
 """Sparse columns: dummies and large matrices, at the price of their nonzeros."""
 
+import itertools
+import pickle
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from designs import conditioned
 
-from mle_regression import MLELinearRegressor
+from mle_regression import MLELinearRegressor, RankDeficiencyWarning
+from mle_regression.solvers import sparse_normal
 
 
 def dummies(*levels, rows=None, drop=True, seed=0):
@@ -40,3 +45,120 @@ def test_normal_does_no_exact_work_unasked(rng):
     assert (truth.solver_, truth.refined_) == ("normal", True)
     assert (found.solver_, found.refined_) == ("qr", False)
     np.testing.assert_allclose(found.coef_, truth.coef_, rtol=1e-8)
+
+
+def features(*levels, numeric=0, drop=False, seed=0):
+    X = dummies(*levels, rows=15 * max(levels), drop=drop, seed=seed)
+    if numeric:
+        X = sp.hstack([X, sp.random(X.shape[0], numeric, 0.3, random_state=seed) * 30.0], format="csr")
+    return X
+
+
+OPTIONS = {
+    "plain": {},
+    "ridge": {"alpha": 0.5},
+    "no intercept": {"fit_intercept": False},
+    "drop": {"on_rank_deficiency": "drop"},
+    "minimum norm": {"on_rank_deficiency": "min_norm"},
+    "frequencies": {"weight_type": "frequency"},
+}
+
+
+@pytest.mark.parametrize("factorised", [True, False], ids=["factorised", "conjugate gradients"])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("drop", [False, True], ids=["every level", "first level left out"])
+@pytest.mark.parametrize("levels", [(170,), (90, 80), (80, 60, 30)], ids=str)
+@pytest.mark.filterwarnings("ignore::mle_regression.RankDeficiencyWarning")
+def test_sparse_dummies_give_what_dense_ones_give(levels, drop, options, factorised, rng, monkeypatch):
+    X = features(*levels, numeric=2, drop=drop)
+    X = sp.csr_array(X @ sp.diags_array(np.where(np.arange(X.shape[1]) == 3, 0.0, 1.0)))
+    X.eliminate_zeros()  # column 3 is nothing but zeros
+    y = X @ rng.standard_normal(X.shape[1]) + rng.standard_normal(X.shape[0])
+    weights = rng.uniform(0, 2, len(y)) if options == "frequencies" else None
+    if weights is not None:
+        weights[::9] = 0
+    monkeypatch.setattr(sparse_normal, "FACTORISED", 500 if factorised else 0)
+    monkeypatch.setattr(sparse_normal, "_FROM_COLUMNS", 1)
+    monkeypatch.setattr(sparse_normal, "_pays", lambda *_: True)
+    found = MLELinearRegressor(refine=False, **OPTIONS[options]).fit(X, y, weights)
+    truth = MLELinearRegressor(refine=False, **OPTIONS[options]).fit(X.toarray(), y, weights)
+    assert "indptr" in found._state["geometry"]
+    assert (found.rank_, found.verdict_) == (truth.rank_, truth.verdict_)
+    assert found._state["notes"] == truth._state["notes"]
+    tight = {"rtol": 1e-9, "atol": 1e-11}
+    np.testing.assert_allclose(found.coef_, truth.coef_, **tight)
+    np.testing.assert_allclose(found.intercept_, truth.intercept_, **tight)
+    for name in ("log_likelihood_", "effective_dof_", "r2_", "aic_", "noise_variance_"):
+        np.testing.assert_allclose(getattr(found, name), getattr(truth, name), rtol=1e-11, err_msg=name)
+    np.testing.assert_allclose(found.standard_errors_, truth.standard_errors_, rtol=1e-9)
+    np.testing.assert_allclose(found.intercept_standard_error_, truth.intercept_standard_error_, rtol=1e-9)
+    np.testing.assert_allclose(found.predict(X, return_std=True)[1], truth.predict(X, return_std=True)[1], rtol=1e-9)
+    np.testing.assert_allclose(found.hessian_eigenvalues_, truth.hessian_eigenvalues_, rtol=1e-9, atol=1e-13)
+    # One row outside of what was fitted is as undetermined either way.
+    row = np.zeros((1, X.shape[1]))
+    row[0, :2] = 1.0
+    np.testing.assert_allclose(*(m.predict(row, return_std=True)[1] for m in (found, truth)), rtol=1e-7)
+
+
+def test_a_fit_on_dummies_can_be_stored_and_asked_everything(rng):
+    X = features(200, 8, numeric=1, drop=True)
+    y = X @ rng.standard_normal(X.shape[1]) + rng.standard_normal(X.shape[0])
+    found = pickle.loads(pickle.dumps(MLELinearRegressor().fit(X, y)))
+    truth = MLELinearRegressor().fit(X.toarray(), y)
+    assert "indptr" in found._state["geometry"]
+    last = f"x{X.shape[1] - 1}"
+    for one, other in (
+        (found.test_linear(f"{last} = 0"), truth.test_linear(f"{last} = 0")),
+        (found.f_test(), truth.f_test()),
+    ):
+        assert one.statistic == pytest.approx(other.statistic, rel=1e-9)
+    table = found.diagnose(X, y).coefficients("HC3")
+    np.testing.assert_allclose(table["std_error"], truth.diagnose(X, y).coefficients("HC3")["std_error"], rtol=1e-8)
+    np.testing.assert_allclose(found.coefficient_covariance(), truth.coefficient_covariance(), rtol=1e-8, atol=1e-12)
+    assert str(found.summary()) == str(truth.summary())
+    more, whole = found.partial_fit(X[:300], y[:300]), truth.partial_fit(X[:300], y[:300])
+    np.testing.assert_allclose(more.coef_, whole.coef_, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("levels", [(1000,), (1000, 700), (3000,)], ids=str)
+def test_dummies_of_every_level_name_their_dependency(levels, rng):
+    X = dummies(*levels, drop=False)
+    y = rng.standard_normal(X.shape[0])
+    with pytest.warns(
+        RankDeficiencyWarning, match=rf"only {X.shape[1] + 1 - len(levels)} of {X.shape[1] + 1}"
+    ) as caught:
+        model = MLELinearRegressor().fit(X, y)
+    assert f"x{levels[0] - 1} = " in str(caught[0].message)
+    assert model.verdict_ == "flat minimum"
+    # The coefficients of smallest norm have the means of each factor's own level at zero.
+    edges = np.cumsum([0, *levels])
+    sums = [model.coef_[lo:hi].sum() for lo, hi in itertools.pairwise(edges)]
+    np.testing.assert_allclose(sums, 0.0, atol=1e-9)
+    gradient = X.T @ (y - model.predict(X))
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("near", [1e-4, 1e-8])
+def test_nearly_dependent_sparse_columns_leave_the_fast_way(near, rng):
+    X = dummies(200, drop=True)
+    twin = X[:, [0]].toarray() + near * rng.standard_normal((X.shape[0], 1))
+    X = sp.hstack([X, sp.csr_array(twin)], format="csr")
+    y = rng.standard_normal(X.shape[0])
+    found, truth = (MLELinearRegressor().fit(x, y) for x in (X, X.toarray()))
+    assert found.rank_ == truth.rank_ == X.shape[1] + 1
+    assert "indptr" not in found._state["geometry"]
+    np.testing.assert_allclose(found.standard_errors_, truth.standard_errors_, rtol=1e-6)
+
+
+def test_sparse_columns_cost_what_their_nonzeros_cost(rng):
+    X = dummies(3000, 2500, drop=True)
+    y = rng.standard_normal(X.shape[0])
+    tracemalloc.start()
+    try:
+        model = MLELinearRegressor().fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert model.rank_ == X.shape[1] + 1
+    assert peak < 60e6  # 5,499² numbers are 242 megabytes
+    np.testing.assert_allclose(X.T @ (y - model.predict(X)), 0.0, atol=1e-9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root, parameter_exponents, scaled_factor
 from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.sparse_geometry import SparseGeometry
 from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition
 from mle_regression.rows.base import Block, Rows
 
@@ -28,8 +30,8 @@ def effective_parameters(geometry: Geometry) -> float:
     """Effective degrees of freedom tr(XᵀWX (XᵀWX + αI₀)⁻¹); the rank where there is no penalty (Hoerl and Kennard, 1970)."""
     if not geometry.alpha:
         return float(geometry.rank)
-    root = scale(inverse_root(geometry)[int(geometry.centred) :], -geometry.exponent[:, None])
-    return geometry.size - geometry.alpha * float(np.sum(root**2))
+    lengths = scale(geometry.inverse_lengths()[int(geometry.centred) :], -geometry.exponent)
+    return geometry.size - geometry.alpha * float(np.sum(lengths**2))
 
 
 def standard_errors(geometry: Geometry, residual_scale: Array, output_exponent: IntArray) -> Array:
@@ -48,7 +50,7 @@ def standard_errors(geometry: Geometry, residual_scale: Array, output_exponent: 
         NaN where the data do not determine a coefficient.
     """
     exponent = parameter_exponents(geometry)
-    lengths = column_norms(inverse_root(geometry).T)
+    lengths = geometry.inverse_lengths()
     lengths = np.where(geometry.estimable, lengths, np.nan)
     return scale(lengths[:, None] * residual_scale, output_exponent - exponent[:, None])
 
@@ -167,11 +169,13 @@ def accurate_whitener(rows: Rows, geometry: Geometry) -> Whitener:
     return Whitener(geometry, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))
 
 
-def leverage(geometry: Geometry, x: Array) -> Array:
+def leverage(geometry: Geometry, x: Any) -> Array:
     """Return xᵀ(XᵀWX + αI₀)⁻¹x, intercept included, for each row of x (b, p): the variance of its mean in units of σ².
 
     NaN where the rank is deficient and the data say nothing about the mean at x, which then lies outside the row space.
     """
+    if isinstance(geometry, SparseGeometry):
+        return geometry.leverage(x)
     return leverage_of(geometry, x, whiten(geometry, x))
 
 

@@ -27,6 +27,7 @@ from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root
 from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.stored_geometry import geometry_of_state
 
 INTERCEPT = "intercept"
 
@@ -238,7 +239,7 @@ def snapshot(
         features=features,
         coef=np.atleast_2d(coef).T,
         intercept=np.broadcast_to(np.asarray(intercept, dtype=np.float64), (np.atleast_2d(coef).shape[0],)),
-        geometry=Geometry(**state["geometry"]),
+        geometry=geometry_of_state(state["geometry"]),
         residual_squares=state["residual_squares"],
         residual_scale=state["residual_scale"],
         residual_dof=state["residual_dof"],

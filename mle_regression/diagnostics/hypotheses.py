@@ -188,8 +188,7 @@ def explained_squares(geometry: Geometry, coef: Array) -> Array:
     coef : Array of shape (p, m)
         In units of y, which may be divided by a power of two.
     """
-    image = geometry.factor @ scale(coef, geometry.exponent[:, None])
-    return np.asarray(np.sum(image**2, axis=0))
+    return geometry.squares(scale(coef, geometry.exponent[:, None]))
 
 
 def r_squared(explained: Array, residual: Array) -> Array:

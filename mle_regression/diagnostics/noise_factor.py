@@ -170,7 +170,7 @@ def mean_reach(geometry: Geometry, coef: Array, intercept: Array) -> Array:
 
     ``coef`` (p, m) is that of the columns as the geometry has them divided.
     """
-    lengths = np.hypot(column_norms(geometry.factor), np.sqrt(geometry.total) * np.abs(geometry.mean))
+    lengths = np.hypot(geometry.column_lengths(), np.sqrt(geometry.total) * np.abs(geometry.mean))
     return np.asarray(lengths @ np.abs(coef) + np.sqrt(geometry.total) * np.abs(intercept))
 
 

@@ -3,17 +3,89 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.rank import RowSpace, estimable
-from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle, inverse_triangle, with_intercept
 
 
+class Geometry(Protocol):
+    """What is asked of the matrix: `DenseGeometry` has it at hand, others work it out when it is asked for, or refuse.
+
+    Attributes are those of `DenseGeometry`; ``sparse`` tells whether rows may stay sparse.
+    """
+
+    sparse: ClassVar[bool]
+
+    @property
+    def factor(self) -> Array:
+        """Factor (k, p) of the centred matrix."""
+        ...
+
+    @property
+    def root(self) -> Array:
+        """Root (c + p, r) of the inverse, or empty where it follows from the factor."""
+        ...
+
+    @property
+    def exponent(self) -> IntArray:
+        """Exponents (p,) of the powers of two by which columns are divided."""
+        ...
+
+    @property
+    def mean(self) -> Array:
+        """Means (p,) of the columns."""
+        ...
+
+    @property
+    def estimable(self) -> BoolArray:
+        """Which of (intercept, coef) the data determine."""
+        ...
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+        ...
+
+    @property
+    def alpha(self) -> float:
+        """Penalty."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """Numerical rank over (intercept, coef)."""
+        ...
+
+    @property
+    def centred(self) -> bool:
+        """Whether there is an intercept."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of parameters, the intercept included."""
+        ...
+
+    def inverse_lengths(self) -> Array:
+        """Lengths (c + p,) of the rows of the root of the inverse."""
+        ...
+
+    def column_lengths(self) -> Array:
+        """Lengths (p,) of the columns of the factor."""
+        ...
+
+    def squares(self, coef: Array) -> Array:
+        """Return ``‖factor coef‖²`` (m,) for coefficients (p, m) of scaled columns."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Geometry:
+class DenseGeometry:
     """Factors of the cross-products of [1 | X], in columns divided by powers of two.
 
     Attributes
@@ -49,10 +121,25 @@ class Geometry:
     rank: int
     centred: bool
 
+    sparse: ClassVar[bool] = False
+
     @property
     def size(self) -> int:
         """Number of parameters, the intercept included."""
         return int(self.centred) + int(self.factor.shape[1])
+
+    def inverse_lengths(self) -> Array:
+        """Lengths (c + p,) of the rows of the root of the inverse."""
+        return column_norms(inverse_root(self).T)
+
+    def column_lengths(self) -> Array:
+        """Lengths (p,) of the columns of the factor."""
+        return column_norms(self.factor)
+
+    def squares(self, coef: Array) -> Array:
+        """Return ``‖factor coef‖²`` (m,) for coefficients (p, m) of scaled columns."""
+        image = self.factor @ coef
+        return np.asarray(np.sum(image**2, axis=0))
 
 
 def inverse_root(geometry: Geometry) -> Array:
@@ -86,7 +173,7 @@ def full_factor(geometry: Geometry) -> tuple[Array, int]:
 def geometry_of(triangle: Triangle, centred: bool, alpha: float, root: Array | None = None) -> Geometry:
     """Geometry of a triangle of full rank."""
     p = triangle.n_features
-    return Geometry(
+    return DenseGeometry(
         factor=triangle.r,
         root=np.zeros((0, 0)) if root is None else root,
         exponent=triangle.exponent[:p],
@@ -104,7 +191,7 @@ def deficient_geometry(triangle: Triangle, s: RowSpace, centred: bool, alpha: fl
     p = triangle.n_features
     determined, intercept_determined = estimable(triangle, s)
     root = s.root
-    return Geometry(
+    return DenseGeometry(
         factor=triangle.r if s.rank == len(triangle.r) else s.factor,
         root=with_intercept(root, triangle.mean[:p], triangle.total) if centred else root,
         exponent=triangle.exponent[:p],
@@ -126,7 +213,7 @@ def dropped_geometry(kept: Geometry, pick: IntArray, full: Geometry) -> Geometry
     root[rows] = inside
     known = np.zeros(full.size, dtype=bool)
     known[rows] = True
-    return Geometry(
+    return DenseGeometry(
         factor=full.factor,
         root=root,
         exponent=full.exponent,

@@ -20,6 +20,8 @@ _SURELY = 100.0
 _NEAR_UNITS = 20
 # Ratio of units beyond which a coefficient counts nothing in the norm beside another; more would cost digits of the fit.
 _FARTHEST_UNITS = float(np.sqrt(EPS))
+# A column this many tolerances from the span of those before it is surely one of its own.
+_UNSURE = 1e4
 # Columns that are freed of the span of those before them together.
 _BLOCK = 48
 
@@ -226,30 +228,40 @@ def independent_columns(triangle: Triangle, s: RowSpace, tolerance: float) -> In
     """Pick ``s.rank`` independent columns, the earlier before the later, as R's ``lm`` does."""
     p = triangle.n_features
     columns = triangle.r / np.where(triangle.norm[:p] > 0, triangle.norm[:p], 1.0)
-    lead = _leading(columns, tolerance, s.rank)
+    kept, least = _from_left(columns, s.rank, tolerance)
+    if least < _UNSURE * tolerance and len(kept) == s.rank:
+        # Rounding may have made a dependent column look like one of its own, in the place of a later one that is.
+        surer, _ = _from_left(columns, s.rank, _UNSURE * tolerance)
+        kept = surer if len(surer) == s.rank else kept
+    if len(kept) < s.rank:
+        # Columns can be dependent together while each is far from the span of those before it (Kahan's matrix).
+        _, order = pivoted_qr(columns, mode="r", pivoting=True)[-2:]
+        kept = sorted(order[: s.rank].tolist())
+    return np.array(kept, dtype=np.int64)
+
+
+def _from_left(columns: Array, rank: int, tolerance: float) -> tuple[list[int], float]:
+    """Return the first ``rank`` columns further than ``tolerance`` from the span of those before, and the least distance."""
+    lead = _leading(columns, tolerance, rank)
     kept = list(range(lead))
+    least = float(np.abs(np.diagonal(columns)[:lead]).min(initial=np.inf))
     # The columns of a triangle before this one span the first coordinates.
-    columns = columns[lead:]
-    basis = np.zeros((columns.shape[0], s.rank))
-    for start in range(lead, p, _BLOCK):
-        if len(kept) == s.rank:
+    inner = columns[lead:]
+    basis = np.zeros((inner.shape[0], rank))
+    for start in range(lead, columns.shape[1], _BLOCK):
+        if len(kept) == rank:
             break
         # What is left of a block after the columns before it, then one column after another.
-        rest = _outside(columns[:, start : start + _BLOCK], basis[:, lead : len(kept)])
+        rest = _outside(inner[:, start : start + _BLOCK], basis[:, lead : len(kept)])
         first = len(kept)
         for j, column in enumerate(rest.T):
             left = _outside(column, basis[:, first : len(kept)])
-            length = np.linalg.norm(left)
-            if length > tolerance and len(kept) < s.rank:
+            length = float(np.linalg.norm(left))
+            if length > tolerance and len(kept) < rank:
                 basis[:, len(kept)] = left / length
                 kept.append(start + j)
-    if len(kept) < s.rank:
-        # Columns can be dependent together while each is far from the span of those before it (Kahan's matrix).
-        _, order = pivoted_qr(
-            triangle.r / np.where(triangle.norm[:p] > 0, triangle.norm[:p], 1.0), mode="r", pivoting=True
-        )[-2:]
-        kept = sorted(order[: s.rank].tolist())
-    return np.array(kept, dtype=np.int64)
+                least = min(least, length)
+    return kept, least
 
 
 def _leading(columns: Array, tolerance: float, rank: int) -> int:

@@ -29,11 +29,11 @@ def describe_relation(relation: Relation, names: Sequence[str]) -> str:
     >>> describe_relation(Relation(2, ((0, 1.0), (1, -2.5)), 3.0), ["age", "bmi", "bp"])
     'bp = age - 2.5*bmi + 3'
     """
-    terms = [(f"{abs(c):.6g}*{names[j]}" if f"{abs(c):.6g}" != "1" else names[j], c) for j, c in relation.terms]
-    terms.sort(key=lambda term: term[1] < 0)
-    if len(terms) > _MAX_TERMS:
-        left_out = len(terms) - _MAX_TERMS
-        terms = [*terms[:_MAX_TERMS], (f"{left_out} more terms", 1.0)]
+    ordered = sorted(relation.terms, key=lambda term: term[1] < 0)
+    shown = ordered[:_MAX_TERMS]
+    terms = [(f"{abs(c):.6g}*{names[j]}" if f"{abs(c):.6g}" != "1" else names[j], c) for j, c in shown]
+    if len(ordered) > _MAX_TERMS:
+        terms.append((f"{len(ordered) - _MAX_TERMS} more terms", 1.0))
     if relation.constant or not terms:
         terms.append((f"{abs(relation.constant):.6g}", relation.constant))
     head = ("-" if terms[0][1] < 0 else "") + terms[0][0]

@@ -63,6 +63,8 @@ class SparseRows:
             width = max(_DENSE_BLOCK_SIZE // max(1, p), 2 * p if tall else 0, 1)
         else:
             width = max(1, n * _SPARSE_BLOCK_NONZEROS // max(1, self.x.nnz))
+        if width >= n and not dense:
+            return iter((Block(self.x, self.y, self.weights),))
         starts = spans(n, min(width, n), 1)[0]
         return blocks_of(self.x, self.y, self.weights, starts, lambda x: x.toarray() if dense else x)
 

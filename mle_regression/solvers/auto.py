@@ -10,6 +10,7 @@ from mle_regression.solvers.direct import conclude
 from mle_regression.solvers.normal import NormalEquation, cholesky, is_wide, polish_for
 from mle_regression.solvers.passes import sum_moments
 from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
+from mle_regression.solvers.sparse_normal import solve_sparse
 
 
 @dataclass
@@ -28,6 +29,9 @@ class Automatic(Options):
         """Minimise the problem."""
         if is_wide(problem):
             return TallSkinnyQR().solve(problem)
+        solution = solve_sparse(problem)
+        if solution is not None:
+            return solution
         moments, frame = sum_moments(problem)
         triangle = cholesky(problem, moments, frame)
         if triangle is not None:

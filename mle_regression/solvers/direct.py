@@ -268,5 +268,10 @@ def _noise_free(triangle: Triangle, estimate: Estimate, cross: Array) -> BoolArr
     p = triangle.n_features
     length = triangle.norm[p:]
     reach = triangle.norm[:p] @ np.abs(estimate.coef) + np.sqrt(triangle.total) * np.abs(estimate.intercept)
+    return noise_free(length, reach, cross)
+
+
+def noise_free(length: Array, reach: Array, cross: Array) -> BoolArray:
+    """Tell it from lengths (m,) of y and of the largest terms of Xβ, and cross-products (m, m) of the residuals."""
     scale_of_y = np.clip(reach, length, _CANCELLATION * length)
     return np.asarray(np.sqrt(np.diagonal(cross)) <= _ROUNDING * EPS * scale_of_y)

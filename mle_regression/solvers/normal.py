@@ -25,6 +25,7 @@ from mle_regression.solvers.base import LeastSquares, Options, Solution
 from mle_regression.solvers.direct import Polish, conclude, is_close_fit
 from mle_regression.solvers.passes import sum_exact, sum_moments
 from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
+from mle_regression.solvers.sparse_normal import solve_sparse
 from mle_regression.solvers.svd import SingularValues
 
 # Cholesky of the Gram matrix leaves standard errors with a relative error of about eps times the square of the condition;
@@ -52,6 +53,9 @@ class NormalEquation(Options):
         """Minimise the problem."""
         if is_wide(problem):
             return TallSkinnyQR().solve(problem)
+        solution = solve_sparse(problem)
+        if solution is not None:
+            return solution
         moments, frame = sum_moments(problem)
         triangle = cholesky(problem, moments, frame)
         if triangle is not None:
