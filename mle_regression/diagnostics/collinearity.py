@@ -6,19 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.geometry import Geometry, inverse_root, scaled_factor
-from mle_regression.linalg.rank import Relation, default_tolerance, independent_columns, relations, spectrum
-from mle_regression.linalg.scaling import column_norms, scale
-from mle_regression.linalg.triangle import Triangle
-
-# Belsley (1991): a condition index from 30 on with two or more variance proportions above one half does harm.
-HARMFUL_INDEX = 30.0
-LARGE_PROPORTION = 0.5
-# A term of a relation contributes at least this much of what the column varies.
-_MINOR = 1e-3
-# Components of a unit vector that name a column.
-_INVOLVED = 0.3
+from mle_regression.linalg.scaling import column_norms
 
 
 def variance_inflation(geometry: Geometry) -> Array:
@@ -67,84 +57,6 @@ def decompose_variances(geometry: Geometry) -> Decomposition:
         proportions = share / share.sum(axis=0)
         indices = np.where(values > 0, values.max(initial=0.0) / values, np.inf)
     return Decomposition(indices, proportions, right_t)
-
-
-@dataclass(frozen=True, slots=True)
-class NearDependency:
-    """A column that is nearly a combination of others.
-
-    Attributes
-    ----------
-    index : float
-        Its condition index.
-    relation : Relation
-    r2 : float
-        How much of the column's variation the others explain (about zero without an intercept or constant).
-    """
-
-    index: float
-    relation: Relation
-    r2: float
-
-
-def near_dependencies(geometry: Geometry, found: Decomposition) -> list[NearDependency]:
-    """Write each harmful index as a relation: of the columns whose variance it takes, one regressed on the others.
-
-    Where dependencies compete, and no index takes most of the variance of two, the largest index is told by its direction.
-    """
-    first = int(geometry.centred)
-    finite = np.isfinite(found.indices)
-    exact = [] if finite.all() else [NearDependency(np.inf, relation, 1.0) for relation in _exact_relations(geometry)]
-    harmful = np.flatnonzero((found.indices >= HARMFUL_INDEX) & finite)[::-1]
-    groups = [(j, np.flatnonzero(found.proportions[j] > LARGE_PROPORTION)) for j in harmful]
-    groups = [(j, involved) for j, involved in groups if len(involved) > 1 and involved[-1] >= first]
-    if not groups and harmful.size and not exact:
-        groups = [(harmful[0], np.flatnonzero(np.abs(found.directions[harmful[0]]) > _INVOLVED))]
-    dependencies = exact
-    for j, involved in groups:
-        columns = involved[involved >= first] - first
-        if not columns.size:
-            continue
-        dependent = int(columns[np.abs(found.directions[j, first + columns]).argmax()])
-        others = columns[columns != dependent]
-        dependencies.append(NearDependency(float(found.indices[j]), *_regress(geometry, dependent, others)))
-    return dependencies
-
-
-def _exact_relations(geometry: Geometry) -> tuple[Relation, ...]:
-    """Return the relations of dependent columns, the later written by the earlier."""
-    p = geometry.factor.shape[1]
-    norm = np.hypot(column_norms(geometry.factor), np.sqrt(geometry.total) * np.abs(geometry.mean))
-    triangle = Triangle(
-        r=geometry.factor,
-        z=np.zeros((len(geometry.factor), 0)),
-        tail=np.zeros((0, 0)),
-        exponent=geometry.exponent,
-        mean=geometry.mean,
-        offset=np.zeros(p),
-        norm=norm,
-        total=geometry.total,
-    )
-    tolerance = default_tolerance(p + 1)
-    return relations(triangle, independent_columns(triangle, spectrum(triangle, tolerance), tolerance))
-
-
-def _regress(geometry: Geometry, dependent: int, others: IntArray) -> tuple[Relation, float]:
-    """Relation of one column to others, and R², from the factor alone."""
-    target = geometry.factor[:, dependent]
-    shares, *_ = np.linalg.lstsq(geometry.factor[:, others], target, rcond=None)
-    spread = column_norms(geometry.factor)
-    residual = target - geometry.factor[:, others] @ shares
-    total = float(target @ target)
-    r2 = 1.0 - float(residual @ residual) / total if total > 0 else 0.0
-    shares = np.where(np.abs(shares) * spread[others] < _MINOR * spread[dependent], 0.0, shares)
-    constant = geometry.mean[dependent] - geometry.mean[others] @ shares
-    size = np.abs(geometry.mean[dependent]) + np.abs(geometry.mean[others] * shares).sum()
-    constant = 0.0 if abs(constant) <= 64 * EPS * size else float(constant)
-    exponent = geometry.exponent
-    in_units = scale(shares, exponent[dependent] - exponent[others])
-    terms = tuple((int(j), float(c)) for j, c in zip(others, in_units, strict=True) if c != 0)
-    return Relation(dependent, terms, float(scale(constant, exponent[dependent]))), r2
 
 
 def scaled_condition(geometry: Geometry) -> float:

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mle_regression.diagnostics.collinearity import (
-    HARMFUL_INDEX,
+from mle_regression.diagnostics.collinearity import decompose_variances, variance_inflation
+from mle_regression.diagnostics.near_dependencies import (
+    HARMFUL_INFLATION,
     NearDependency,
-    decompose_variances,
+    intercept_inflation,
     near_dependencies,
-    variance_inflation,
 )
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import Relation
 from mle_regression.reports.document import Document, Notes, Table
 
 _MAX_TERMS = 6
+# Standard error of the intercept, in those of the mean of y, that is worth a word.
+_FAR_ORIGIN = 30.0
 
 
 def describe_relation(relation: Relation, names: Sequence[str]) -> str:
@@ -84,8 +86,6 @@ def describe_near_dependency(found: NearDependency, names: Sequence[str]) -> str
     'bmi ≈ 2*age + 3 (R² 0.998)'
     """
     relation = found.relation
-    if not relation.terms:
-        return f"{names[relation.dependent]} ≈ {relation.constant:.6g}, nearly constant"
     short = Relation(
         relation.dependent, tuple((j, float(f"{c:.4g}")) for j, c in relation.terms), float(f"{relation.constant:.4g}")
     )
@@ -104,17 +104,21 @@ class CollinearityReport:
         By condition index, ascending (columns of unit length, not centred, the intercept among them; Belsley, Kuh and
         Welsch, 1980): for each parameter the proportion of its variance that goes with the index.
     dependencies : tuple of str
-        Where an index is 30 or more: the columns whose variance it takes, as an equation.
+        Columns of a variance inflation of 30 or more, as an equation in the fewest others that explain them nearly as well as
+        all do. A column that has been told is left out before the next is looked for.
+    constant : str
+        What the intercept suffers where columns are far from zero, and slopes do not; empty if it does not.
     """
 
     vif: pd.DataFrame
     condition_indices: pd.DataFrame
     dependencies: tuple[str, ...]
+    constant: str = ""
 
     def document(self) -> Document:
         """Lay the report out."""
         said = self.dependencies or (
-            f"No condition index is {HARMFUL_INDEX:g} or more: the columns do no harm to each other.",
+            f"No variance inflation is {HARMFUL_INFLATION:g} or more: the columns do no harm to each other.",
         )
         proportions = self.condition_indices.tail(3).round(2)
         proportions.index = pd.Index([f"{index:.4g}" for index in proportions.index], name="condition index")
@@ -127,7 +131,7 @@ class CollinearityReport:
                     proportions,
                     digits=2,
                 ),
-                Notes("Near dependencies", said),
+                Notes("Near dependencies", [*said, *([self.constant] if self.constant else [])]),
             ],
         )
 
@@ -148,6 +152,20 @@ def collinearity_report(geometry: Geometry, features: Sequence[str], names: Sequ
             found.proportions, index=pd.Index(found.indices, name="condition_index"), columns=pd.Index(list(names))
         ),
         dependencies=tuple(
-            describe_near_dependency(dependency, features) for dependency in near_dependencies(geometry, found)
+            describe_near_dependency(dependency, features) for dependency in near_dependencies(geometry)
         ),
+        constant=_describe_constant(geometry, features),
+    )
+
+
+def _describe_constant(geometry: Geometry, features: Sequence[str]) -> str:
+    """Say that the intercept is unsure because the origin is far from the data; nothing if it is not."""
+    ratio, far = intercept_inflation(geometry)
+    if ratio < _FAR_ORIGIN:
+        return ""
+    shown = ", ".join(features[j] for j in far[:_MAX_TERMS]) + (" and others" if len(far) > _MAX_TERMS else "")
+    which = f" ({shown})" if far.size else ""
+    return (
+        f"The intercept's standard error is {ratio:.3g} times that of the mean of y, as the origin is far from the "
+        f"data{which}. That does no harm to slopes; centre the columns if the intercept matters."
     )

@@ -8,19 +8,15 @@ from typing import Any
 import numpy as np
 
 from mle_regression.diagnostics.accuracy import expected_digits
-from mle_regression.diagnostics.collinearity import (
-    HARMFUL_INDEX,
-    decompose_variances,
-    near_dependencies,
-    scaled_condition,
-)
+from mle_regression.diagnostics.collinearity import scaled_condition
 from mle_regression.diagnostics.curvature import descent, hessian_spectrum
 from mle_regression.diagnostics.fitted import FittedLinear
+from mle_regression.diagnostics.near_dependencies import HARMFUL_INFLATION, near_dependencies
 from mle_regression.reports.coefficients import coefficient_table
 from mle_regression.reports.dependencies import describe_near_dependency
 from mle_regression.reports.document import Document, Notes, Panel, Table, number
 
-_SHOWN_EIGENVALUES = 4
+_SHOWN_EIGENVALUES, _SHOWN_DEPENDENCIES = 4, 3
 _NOTHING = "Nothing stands out. Whether the noise is as assumed, diagnose(X, y).tests() tells."
 _FEW_ROWS_PER_PARAMETER = 5.0
 
@@ -162,12 +158,11 @@ def notes(fit: FittedLinear) -> list[str]:
 
 def near_dependency_notes(fit: FittedLinear) -> list[str]:
     """Say which columns are nearly combinations of others."""
-    found = decompose_variances(fit.geometry)
     return [
-        f"Nearly dependent columns (condition index {dependency.index:.3g}, harmful from {HARMFUL_INDEX:g}): "
+        f"Nearly dependent columns (variance inflation {dependency.inflation:.3g}, harmful from {HARMFUL_INFLATION:g}): "
         f"{describe_near_dependency(dependency, fit.features)}. Their coefficients are unsure, though their sum may not "
-        "be; leave one out, combine them, centre them if the constant is involved, or set alpha > 0."
-        for dependency in near_dependencies(fit.geometry, found)[:3]
+        "be; leave one out, combine them, or set alpha > 0."
+        for dependency in near_dependencies(fit.geometry, most=_SHOWN_DEPENDENCIES)
     ]
 
 
