@@ -37,6 +37,11 @@ class TrainingData:
     eps: float
     outputs: tuple[str, ...] = ()
 
+    @property
+    def empty(self) -> bool:
+        """Whether no row has weight."""
+        return not len(self.y) or (self.weights is not None and not self.weights.any())
+
 
 @contextmanager
 def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
@@ -55,11 +60,16 @@ def training_data(
 ) -> TrainingData:
     """Check X, y and weights, all but their finiteness, which the sums over rows reveal at no cost.
 
-    ``more`` rows than those seen before must have the same columns; ``some`` rows must have weight.
+    ``more`` rows than those seen before must have the same columns; ``some`` rows must have weight, else there may be none.
     """
     _refuse_masked(X=x, y=y, sample_weight=sample_weight)
     if y is None:
         validate_data(estimator, X=x, y=y)  # raises scikit-learn's own message
+    if hasattr(estimator, "fit_intercept") and getattr(x, "shape", ())[1:] == (0,):
+        raise ValueError(
+            f"Found array with 0 feature(s) (shape={x.shape}) while a minimum of 1 is required. The model of the mean alone "
+            "is a column of ones with fit_intercept=False."
+        )
     warn_of_order(x, y=y, sample_weight=sample_weight)
     labels = {"X": labels_of(x), "y": labels_of(y)}
     if more:
@@ -70,9 +80,10 @@ def training_data(
         estimator.n_features_in_ = x.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
     else:
-        x = validate_data(estimator, X=as_numbers(x, "X"), reset=not more, **_X_CHECKS)
+        numbers, least = as_numbers(x, "X"), int(some)
+        x = validate_data(estimator, X=numbers, reset=not more, ensure_min_samples=least, **_X_CHECKS)
         check_numbers(x, "X", labels["X"])
-    matrix, one_dimensional = _outputs(y, "y", labels["y"])
+    matrix, one_dimensional = _outputs(y, "y", labels["y"], least=int(some))
     check_consistent_length(x, matrix)
     eps = float(np.finfo(np.float32).eps) if x.dtype == np.float32 else EPS
     if not more:
@@ -95,14 +106,14 @@ def check_same_outputs(n_outputs: int, single: bool, before: int, single_before:
         )
 
 
-def _outputs(y: Any, name: str, labels: tuple[Any, ...] | None) -> tuple[Array, bool]:
-    """Check y but for its finiteness; return it as (n, m) float64, and whether it has one dimension."""
+def _outputs(y: Any, name: str, labels: tuple[Any, ...] | None, least: int = 1) -> tuple[Array, bool]:
+    """Check y of ``least`` rows but for its finiteness; return it as (n, m) float64, and whether it has one dimension."""
     if not _is_plain(y):
-        y = check_array(as_numbers(y, name), **{**_Y_CHECKS, "input_name": name})
+        y = check_array(as_numbers(y, name), **{**_Y_CHECKS, "input_name": name, "ensure_min_samples": least})
     if y.ndim > 2 or y.ndim == 0:
         raise ValueError(f"{name} has {y.ndim} dimensions; it must have one (n,) or two (n, outputs).")
     check_numbers(y, name, labels)
-    return np.asarray(y, dtype=np.float64).reshape(len(y), -1), y.ndim == 1
+    return np.asarray(y, dtype=np.float64).reshape(len(y), 1 if y.ndim == 1 else y.shape[1]), y.ndim == 1
 
 
 def new_data(estimator: BaseEstimator, x: Any, name: str = "X") -> Any:
@@ -157,7 +168,14 @@ def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False, name: 
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, float(sample_weight))
     numbers = as_numbers(sample_weight, name)
-    weights = check_array(numbers, ensure_2d=False, ensure_all_finite=False, dtype=np.float64, input_name=name)
+    weights = check_array(
+        numbers,
+        ensure_2d=False,
+        ensure_all_finite=False,
+        ensure_min_samples=min(1, n_rows),
+        dtype=np.float64,
+        input_name=name,
+    )
     if weights.shape != (n_rows,):
         raise ValueError(f"{name} has shape {weights.shape}; it must be ({n_rows},), one weight per row.")
     for what, bad in (("NaN or infinite", ~np.isfinite(weights)), ("negative", weights < 0)):

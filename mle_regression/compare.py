@@ -14,13 +14,11 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import check_cv
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as take_rows
-from sklearn.utils.validation import _num_samples as n_rows_of
 
 from mle_regression import checks
 from mle_regression.diagnostics import criteria
-from mle_regression.diagnostics.fitted import FittedLinear
+from mle_regression.diagnostics.fitted import INTERCEPT, FittedLinear
 from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.diagnostics.nesting import total_squares, total_weight, unmatched_columns
 from mle_regression.diagnostics.noise_factor import factor_of_array
@@ -29,46 +27,13 @@ from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.gaussian import Gaussian
 from mle_regression.reports.hypotheses import HypothesisTest
+from mle_regression.scoring import log_likelihood_scorer, unwrapped
 from mle_regression.warnings import InferenceWarning, warn_user
 
 # Sums over the same rows, taken in different orders and columns, agree to this.
 _SAME = 1e-8
 # Residuals of this many units of rounding of y are none.
 _ROUNDING = 4.0
-
-
-def log_likelihood_scorer(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
-    """Mean log-likelihood of a row, for ``scoring=`` of GridSearchCV and cross_val_score.
-
-    Parameters
-    ----------
-    estimator : fitted estimator with a ``log_likelihood`` method, or a Pipeline that ends in one
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-    sample_weight : array-like of shape (n_samples,), default=None
-
-    Returns
-    -------
-    float
-        Log-likelihood divided by the number of rows; greater is better.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn.model_selection import cross_val_score
-    >>> from mle_regression import MLELinearRegressor, log_likelihood_scorer
-    >>> X, y = load_diabetes(return_X_y=True)
-    >>> scores = cross_val_score(MLELinearRegressor(), X, y, scoring=log_likelihood_scorer)
-    >>> [round(float(score), 2) for score in scores]
-    [-5.38, -5.43, -5.47, -5.42, -5.41]
-    """
-    model, inner = _last_step(estimator, X)
-    if not hasattr(model, "log_likelihood"):
-        raise TypeError(
-            f"{type(model).__name__} has no log_likelihood method; score it with 'neg_mean_squared_error', or compare it "
-            "by compare_models, which takes the noise variance of its training residuals."
-        )
-    return float(model.log_likelihood(inner, y, sample_weight=sample_weight)) / int(n_rows_of(X))
 
 
 def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
@@ -79,9 +44,10 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
 
     Parameters
     ----------
-    restricted, full : fitted MLELinearRegressor, or a Pipeline that ends in one
-        The columns of the restricted model must be among those of the full one, in any order and under any names. They are
-        recognised, and the rows with them, by their means and cross-products, which every fit keeps.
+    restricted, full : fitted MLELinearRegressor, or a Pipeline or search, nested in any way, of one
+        The columns of the restricted model must be among those of the full one, in any order, units and names. They are
+        recognised, and the rows with them, by their means and cross-products, which every fit keeps. The null model of the
+        mean alone is a column of ones with ``fit_intercept=False``.
 
     Returns
     -------
@@ -91,7 +57,7 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
     Raises
     ------
     ValueError
-        If the models are not nested, were fitted to different rows or weights, or with a penalty.
+        If the models are not nested, or swapped, were fitted to different rows or weights, or with a penalty.
 
     Examples
     --------
@@ -104,13 +70,13 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
     H0: the restricted model
     chi2(2) = 0.25478, p = 0.8804
     """
-    small, large = _linear_fit(restricted, "restricted"), _linear_fit(full, "full")
+    (small, lower), (large, upper) = _linear_fit(restricted, "restricted"), _linear_fit(full, "full")
     _check_nested(small, large)
     df = (large.geometry.rank - small.geometry.rank) * small.params.shape[1]
-    gain = _last_estimator(full).log_likelihood_ - _last_estimator(restricted).log_likelihood_
+    gain = upper - lower
     hypothesis = "the restricted model"
     if df == 0 or not np.isfinite(gain):
-        reason = "both models have the same rank" if df == 0 else "a fit is exact, so that its likelihood is infinite"
+        reason = "both models have the same rank" if df == 0 else "the likelihood of a fit is infinite"
         warn_user(f"The likelihood-ratio test is NaN: {reason}.", InferenceWarning)
         return HypothesisTest(np.nan, float(df), np.inf, np.nan, hypothesis)
     statistic = max(2.0 * float(gain), 0.0)
@@ -166,22 +132,18 @@ def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) ->
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _linear_fit(estimator: Any, role: str) -> FittedLinear:
-    """Return the numbers of a fit that a likelihood-ratio test can use."""
-    model = _last_estimator(estimator)
+def _linear_fit(estimator: Any, role: str) -> tuple[FittedLinear, float]:
+    """Return the numbers of a fit that a likelihood-ratio test can use, and its log-likelihood."""
+    model, _ = unwrapped(estimator)
     if not isinstance(model, LinearInference):
         raise TypeError(f"The {role} model is a {type(model).__name__}; this test compares fitted MLELinearRegressors.")
-    fit = model.fit_numbers()
+    fit, log_likelihood = model.fit_numbers(), float(getattr(model, "log_likelihood_"))  # noqa: B009
     if fit.penalised:
         raise ValueError(
             f"The {role} model is penalised (alpha > 0), and its likelihood not the largest: refit with alpha=0, or compare "
             "held-out log-likelihoods by compare_models."
         )
-    return fit
-
-
-def _last_estimator(estimator: Any) -> Any:
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return fit, log_likelihood
 
 
 def _check_nested(small: FittedLinear, large: FittedLinear) -> None:
@@ -198,15 +160,23 @@ def _check_nested(small: FittedLinear, large: FittedLinear) -> None:
             "The models were fitted to different rows (their numbers, weights, or y differ), so that their likelihoods "
             "cannot be compared. Fit both to the same rows, without those that have missing values in either."
         )
-    if small.centred and not large.centred:
-        raise ValueError("The models are not nested: the restricted one has an intercept, and the full one has none.")
     missing = unmatched_columns(small, large)
-    if missing.size:
-        names = ", ".join(repr(small.features[j]) for j in missing[:5])
+    if not missing:
+        return
+    swapped = not unmatched_columns(large, small)
+    remedy = "They are swapped: call likelihood_ratio_test(restricted, full), the smaller model first."
+    if missing == (INTERCEPT,):
         raise ValueError(
-            f"The models are not nested on the same rows: column {names} of the restricted model is none of the full one. "
-            "A hypothesis on combinations of columns is tested by full.test_linear(...)."
+            "The models are not nested: the restricted one has an intercept, and the full one has none."
+            + (f" {remedy}" if swapped else "")
         )
+    if swapped:
+        raise ValueError(f"The models are not nested: the full one has fewer columns than the restricted one. {remedy}")
+    names = ", ".join(map(repr, missing[:5]))
+    raise ValueError(
+        f"The models are not nested on the same rows: column {names} of the restricted model is none of the full one. "
+        "A hypothesis on combinations of columns is tested by full.test_linear(...)."
+    )
 
 
 def _in_sample(model: Any, X: Any, y: Any, outputs: Array) -> dict[str, float]:
@@ -215,7 +185,7 @@ def _in_sample(model: Any, X: Any, y: Any, outputs: Array) -> dict[str, float]:
     model.fit(X, y)
     fit_time = time.perf_counter() - start
     mean = model.predict(X)
-    last, _ = _last_step(model, None)
+    last, _ = unwrapped(model)
     likelihood = _log_likelihood(model, X, outputs, mean, _noise(outputs, mean))
     size = _n_parameters(last)
     return {
@@ -243,16 +213,8 @@ def _held_out(model: Any, X: Any, y: Any, folds: list[Any]) -> dict[str, float]:
     return {"cv_r2": float(np.mean(r2)), "cv_rmse": float(np.mean(rmse)), "cv_log_likelihood": total}
 
 
-def _last_step(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the model at the end of a pipeline, and X as it reaches it."""
-    if not isinstance(estimator, Pipeline):
-        return estimator, X
-    inner = X if X is None or len(estimator) == 1 else estimator[:-1].transform(X)
-    return _last_step(estimator[-1], inner)
-
-
 def _log_likelihood(model: Any, X: Any, y: Array, mean: Array, noise: tuple[Array, Array]) -> float:
-    last, _ = _last_step(model, None)
+    last, _ = unwrapped(model)
     if hasattr(last, "log_likelihood"):
         return float(log_likelihood_scorer(model, X, y) * len(y))
     covariance, root = noise

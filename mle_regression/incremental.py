@@ -97,7 +97,7 @@ class IncrementalFit:
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Any number of rows, one included.
+            Any number of rows, none included.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         sample_weight : array-like of shape (n_samples,), default=None
 
@@ -134,9 +134,12 @@ class IncrementalFit:
                 sums = sums_of_fit(self.fit_numbers(), Totals(**self._state["totals"]))
                 single = self.coef_.ndim == 1
             checks.check_same_outputs(m, data.single_output, sums.n_outputs, single)
+            if data.empty and self.__sklearn_is_fitted__():
+                return self
             try:
-                with one_blas_thread():
-                    sums = with_rows(sums, data.x, data.y, data.weights, data.eps, self.refine)
+                if len(data.y):
+                    with one_blas_thread():
+                        sums = with_rows(sums, data.x, data.y, data.weights, data.eps, self.refine)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             solver = find_solver(self.solver, self.noise)

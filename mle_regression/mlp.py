@@ -282,6 +282,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         """Go once through some rows by batches, from the parameters and moments there are.
 
         The units are those of the rows of the first call (or fit). Noise and likelihood are those of the rows of this call.
+        A call without rows, or with none of any weight, changes nothing.
 
         Parameters
         ----------
@@ -298,7 +299,9 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             raise ValueError("alpha='evidence' is chosen from all rows together: call fit, or give a number as alpha.")
         with checks.all_or_nothing(self):
             earlier = self.__dict__.get("_state")
-            data = checks.training_data(self, X, y, sample_weight, more=earlier is not None)
+            data = checks.training_data(self, X, y, sample_weight, more=earlier is not None, some=False)
+            if (data.weights is None and not len(data.y)) or (data.weights is not None and not data.weights.any()):
+                return self
             rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
             network = options.network(data.x.shape[1], data.y.shape[1])
             start, memory, units = network.initial(rng), {}, self._units(data)

@@ -139,7 +139,7 @@ def noise_of(
     singular = ""
     if factor.singular and not noise_free.any():
         in_units = tuple(relation.in_units(spread) for relation in factor.relations)
-        singular = describe_singular_noise(in_units, outputs or [f"y[:, {k}]" for k in range(m)], bearable)
+        singular = describe_singular_noise(in_units, outputs or outputs or [f"y[:, {k}]" for k in range(m)], bearable)
     return Noise(whole / n, root, likelihood, noise_free, n, singular)
 
 

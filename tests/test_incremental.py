@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
-from mle_regression import MLELinearRegressor, RankDeficiencyWarning
+from mle_regression import MLELinearRegressor, MLPGradientRegressor, RankDeficiencyWarning
 from mle_regression.linalg.frame import Frame, choose_frame
 from mle_regression.linalg.gram import block_moments
 from mle_regression.linalg.sums import exact_sums, no_sums, sums_of_moments
@@ -383,3 +383,43 @@ def test_raise_on_deficiency_waits_until_asked(rng):
         _ = model.coef_
     model.partial_fit(rng.standard_normal((9, 3)), rng.standard_normal(9))
     assert model.rank_ == 4
+
+
+# -- batches without rows --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("two", [False, True])
+def test_batches_without_rows_change_nothing(two, rng):
+    X, y = rng.standard_normal((30, 2)), rng.standard_normal((30, 2) if two else 30)
+    none = (X[:0], y[:0])
+    whole = MLELinearRegressor().fit(X, y)
+    for batches in (
+        [none, (X, y)],
+        [(X[:9], y[:9]), none, (X[9:], y[9:]), none],
+        [(X, y, np.ones(30)), (*none, np.ones(0))],
+    ):
+        parts = MLELinearRegressor()
+        for batch in batches:
+            parts.partial_fit(*batch)
+        np.testing.assert_allclose(parts.coef_, whole.coef_, rtol=1e-13)
+        assert parts.log_likelihood_ == pytest.approx(whole.log_likelihood_)
+    network = MLPGradientRegressor((2,), random_state=0, solver="adam")
+    other = clone(network)
+    for batch in (none, (X, y), none, (X, y)):
+        network.partial_fit(*batch)
+    for batch in ((X, y), (X, y, np.zeros(30)), (X, y)):
+        other.partial_fit(*batch)
+    np.testing.assert_array_equal(network.predict(X), other.predict(X))
+
+
+def test_frames_without_rows_and_other_columns(rng):
+    frame = pd.DataFrame(rng.standard_normal((20, 2)), columns=["a", "b"])
+    y = pd.Series(rng.standard_normal(20))
+    for model in (MLELinearRegressor(), MLPGradientRegressor((2,), random_state=0, solver="adam")):
+        model.partial_fit(frame[:0], y[:0]).partial_fit(frame, y).partial_fit(frame[:0], y[:0])
+        with pytest.raises(ValueError, match="feature"):
+            model.partial_fit(frame[:0].assign(c=0.0), y[:0])
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        MLELinearRegressor().fit(frame[:0], y[:0])
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        MLPGradientRegressor().fit(frame[:0], y[:0])
