@@ -203,7 +203,7 @@ class LinearDiagnosis(FitOnRows):
             With ``vif`` (variance inflation factors and tolerances), ``condition_indices`` (with the proportions of the
             coefficients' variances; columns of unit length, not centred) and ``dependencies`` (as equations).
         """
-        return collinearity_report(self._linear_geometry, self._fit.features, self._fit.names)
+        return collinearity_report(self._linear_geometry, self._fit.features, self._fit.names, self._n_counted)
 
     @one_blas_thread()
     def curvature(self) -> CurvatureReport:

@@ -67,6 +67,11 @@ class FitOnRows:
         self._labels = pd.RangeIndex(len(y)) if labels is None else labels
         self.data = TRAINING if self._is_training() else NEW
 
+    @property
+    def _n_counted(self) -> int:
+        """Number of rows that have weight."""
+        return len(self._y) if self._weights is None else int(np.count_nonzero(self._weights))
+
     @cached_property
     def _row_values(self) -> tuple[Array, Array]:
         """Residuals (n, m) of outputs divided by ``2**output_exponent``, and leverages (n,) for rows of weight one."""

@@ -13,6 +13,7 @@ from mle_regression import checks, storage
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.diagnostics import covariance
+from mle_regression.diagnostics.hypotheses import explained_squares
 from mle_regression.diagnostics.ridge_evidence import RidgeEvidence
 from mle_regression.fitting import (
     attributes_on_the_way,
@@ -29,7 +30,12 @@ from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import suitable_threads
 from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
-from mle_regression.reports.dependencies import describe_deficiency, describe_singular_noise
+from mle_regression.reports.dependencies import (
+    describe_deficiency,
+    describe_singular_noise,
+    remedy_of_deficiency,
+)
+from mle_regression.reports.exact_fits import describe_exact_fit
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Solver, Status
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
@@ -39,6 +45,8 @@ from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning, war
 
 WEIGHT_TYPES = ("precision", "frequency")
 ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
+# What X explains of y, beside its mean, that is no more than rounding.
+_STILL = 1e-14
 
 
 class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, LikelihoodRegressor):
@@ -326,7 +334,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
                 checks.output_names(self, len(solution.noise_free)),
                 bearable_outputs(problem, solution),
             )
-        notes = self._report(solution)
+        notes = self._report(problem, solution)
         if singular:
             notes = (*notes, singular)
             warn_user(singular, NoiseFreeWarning)
@@ -362,7 +370,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             checks.check_positive("learning_rate", self.learning_rate)
         find_noise(self.noise)
 
-    def _report(self, solution: Solution) -> tuple[str, ...]:
+    def _report(self, problem: LeastSquares, solution: Solution) -> tuple[str, ...]:
         """Turn the status into warnings, which are returned too, or an error."""
         beyond = np.flatnonzero(~np.isfinite(solution.coef).all(axis=1))
         if beyond.size:
@@ -370,7 +378,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
                 f"The coefficient of {checks.describe_column(self, int(beyond[0]))} is beyond the range of float64; "
                 "measure the column in smaller units, or y in larger ones."
             )
-        notes = []
+        notes, n_rows = [], problem.totals.n_rows
         if solution.status in (Status.MAX_ITER, Status.STOPPED, Status.INTERRUPTED):
             more = (
                 f"about {solution.remaining:.0f} more"
@@ -384,17 +392,20 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             warn_user(notes[-1], ConvergenceWarning)
         if solution.relations and solution.status is not Status.CONTINUING:
             rank, size = solution.geometry.rank, solution.geometry.size
-            said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), size - rank)
+            said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), n_rows)
+            way_out = remedy_of_deficiency(size, n_rows)
             if self.on_rank_deficiency == "raise":
-                raise np.linalg.LinAlgError(f"{said} To go on, {Status.RANK_DEFICIENT.value}.")
+                raise np.linalg.LinAlgError(f"{said} To go on, {way_out}.")
             notes.append(said)
             if self.on_rank_deficiency == "warn":
-                remedy = f"The coefficients are those of smallest norm. Instead, {Status.RANK_DEFICIENT.value}."
+                remedy = f"The coefficients are those of smallest norm. Instead, {way_out}."
                 warn_user(f"{said} {remedy}", RankDeficiencyWarning)
         if solution.noise_free.any():
+            geometry, names = solution.geometry, checks.output_names(self, len(solution.noise_free))
+            constant = explained_squares(geometry, solution.coef) <= _STILL**2 * geometry.total * solution.intercept**2
+            names = ["y"] if len(names) == 1 else names
             notes.append(
-                "The residuals are no larger than rounding: the fit is exact, the noise variance is zero to working "
-                "precision and log_likelihood_ is infinite. Check whether y was computed from X."
+                describe_exact_fit(geometry.rank, n_rows, constant.tolist(), solution.noise_free.tolist(), names)
             )
             warn_user(notes[-1], NoiseFreeWarning)
         return tuple(notes)

@@ -21,6 +21,7 @@ from mle_regression.network_state import OPTIONAL, attributes_on_the_way, fitted
 from mle_regression.network_training import Trained, Training, Watch
 from mle_regression.network_uncertainty import averaged, looked_round
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.reports.exact_fits import describe_exact_network
 from mle_regression.rows.standard import Units
 from mle_regression.solvers.base import NonFiniteRowsError, Status
 from mle_regression.solvers.registry import find_network_solver
@@ -346,9 +347,16 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         if fitted["_state"]["singular"]:
             warn_user(fitted["_state"]["singular"], NoiseFreeWarning)
         if fitted["_state"]["noise_free"].any():
+            outputs = checks.output_names(self, data.y.shape[1])
             warn_user(
-                "The residuals are no larger than rounding: the noise variance is zero to working precision and "
-                "log_likelihood_ is infinite. Take fewer hidden units, a larger alpha, or early_stopping=True.",
+                describe_exact_network(
+                    trained.objective.network.n_parameters,
+                    trained.objective.n_rows,
+                    (data.y == data.y[0]).all(axis=0).tolist(),
+                    hidden=len(trained.objective.network.sizes) > 2,
+                    holds_out=bool(trained.validation_curve),
+                    names=["y"] if len(outputs) == 1 else outputs,
+                ),
                 NoiseFreeWarning,
             )
         if chosen is not None and chosen.bounded and len(chosen.bounded) == len(chosen.alpha):

@@ -50,9 +50,9 @@ class NearDependency:
 def near_dependencies(geometry: Geometry, most: int | None = None) -> list[NearDependency]:
     """Return up to ``most`` columns that depend on others, exact dependencies before near ones."""
     lengths = column_norms(geometry.factor)
-    exact = _exact_relations(geometry) if geometry.rank < geometry.size else ()
+    exact, left = _exact_relations(geometry) if geometry.rank < geometry.size else ((), np.arange(len(lengths)))
     found = [NearDependency(np.inf, relation, 1.0) for relation in exact]
-    left = np.setdiff1d(np.flatnonzero(lengths > 0), [relation.dependent for relation in exact])
+    left = left[lengths[left] > 0]
     unit = geometry.factor / np.where(lengths > 0, lengths, 1.0)
     inflation = variance_inflation(geometry)[left] if not exact else _inflation(unit[:, left])
     while left.size > 1 and (most is None or len(found) < most):
@@ -127,8 +127,8 @@ def _rest(unit: Array, target: Array, named: IntArray) -> float:
     return float(residual @ residual)
 
 
-def _exact_relations(geometry: Geometry) -> tuple[Relation, ...]:
-    """Return the relations of dependent columns, the later written by the earlier."""
+def _exact_relations(geometry: Geometry) -> tuple[tuple[Relation, ...], IntArray]:
+    """Return the relations of the first dependent columns, the later written by the earlier, and the others of all."""
     p = geometry.factor.shape[1]
     norm = np.hypot(column_norms(geometry.factor), np.sqrt(geometry.total) * np.abs(geometry.mean))
     triangle = Triangle(
@@ -142,7 +142,8 @@ def _exact_relations(geometry: Geometry) -> tuple[Relation, ...]:
         total=geometry.total,
     )
     tolerance = default_tolerance(p + 1)
-    return relations(triangle, independent_columns(triangle, spectrum(triangle, tolerance), tolerance))
+    kept = independent_columns(triangle, spectrum(triangle, tolerance), tolerance)
+    return relations(triangle, kept), kept
 
 
 def _regress(geometry: Geometry, dependent: int, others: IntArray) -> tuple[Relation, float]:

@@ -17,8 +17,11 @@ from mle_regression.diagnostics.near_dependencies import (
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import Relation
 from mle_regression.reports.document import Document, Notes, Table
+from mle_regression.solvers.base import Status
 
 _MAX_TERMS = 6
+# Exact dependencies that are written as equations.
+_MOST_EXACT = 5
 # Standard error of the intercept, in those of the mean of y, that is worth a word.
 _FAR_ORIGIN = 30.0
 
@@ -43,15 +46,29 @@ def describe_relation(relation: Relation, names: Sequence[str]) -> str:
     return f"{names[relation.dependent]} = {head}{tail}"
 
 
-def describe_deficiency(
-    rank: int, size: int, relations: Sequence[Relation], names: Sequence[str], n_dependent: int
-) -> str:
-    """Say that the coefficients are not determined, and name the columns that make it so."""
+def describe_deficiency(rank: int, size: int, relations: Sequence[Relation], names: Sequence[str], n_rows: int) -> str:
+    """Say that the coefficients are not determined, and name the columns that make it so, unless it is a lack of rows."""
+    if n_rows < size:
+        return (
+            f"There are fewer rows than parameters, {n_rows} for {size}: the minimum is a flat valley, and infinitely many "
+            "coefficients fit these rows alike."
+        )
+    n_dependent = size - rank
     shown = "; ".join(describe_relation(relation, names) for relation in relations)
     more = f"; and {n_dependent - len(relations)} more" if n_dependent > len(relations) else ""
     return (
         f"The data determine only {rank} of {size} parameters: the minimum is a flat valley, and these columns are "
         f"combinations of others: {shown}{more}."
+    )
+
+
+def remedy_of_deficiency(size: int, n_rows: int) -> str:
+    """Say what to do where the coefficients are not determined."""
+    if n_rows >= size:
+        return Status.RANK_DEFICIENT.value
+    return (
+        "take fewer columns, give more rows, set a penalty alpha > 0, or set on_rank_deficiency='min_norm' to accept the "
+        "minimum-norm solution silently"
     )
 
 
@@ -142,8 +159,10 @@ class CollinearityReport:
         return self.document().to_html()
 
 
-def collinearity_report(geometry: Geometry, features: Sequence[str], names: Sequence[str]) -> CollinearityReport:
-    """Report on the near dependencies of the columns (p) of X, with c + p ``names`` of parameters."""
+def collinearity_report(
+    geometry: Geometry, features: Sequence[str], names: Sequence[str], n_rows: int
+) -> CollinearityReport:
+    """Report on the near dependencies of the columns (p) of X on n rows, with c + p ``names`` of parameters."""
     vif = variance_inflation(geometry)
     found = decompose_variances(geometry)
     return CollinearityReport(
@@ -151,11 +170,17 @@ def collinearity_report(geometry: Geometry, features: Sequence[str], names: Sequ
         condition_indices=pd.DataFrame(
             found.proportions, index=pd.Index(found.indices, name="condition_index"), columns=pd.Index(list(names))
         ),
-        dependencies=tuple(
-            describe_near_dependency(dependency, features) for dependency in near_dependencies(geometry)
-        ),
+        dependencies=_describe_dependencies(geometry, features, n_rows),
         constant=_describe_constant(geometry, features),
     )
+
+
+def _describe_dependencies(geometry: Geometry, features: Sequence[str], n_rows: int) -> tuple[str, ...]:
+    if n_rows < geometry.size:
+        return (f"There are fewer rows than parameters, {n_rows} for {geometry.size}: any column follows from others.",)
+    told = [describe_near_dependency(dependency, features) for dependency in near_dependencies(geometry)]
+    more = geometry.size - geometry.rank - _MOST_EXACT
+    return (*told, f"and {more} more columns that depend on others") if more > 0 else tuple(told)
 
 
 def _describe_constant(geometry: Geometry, features: Sequence[str]) -> str:
