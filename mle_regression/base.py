@@ -59,8 +59,9 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return_std : bool, default=False
             Whether to return also the standard deviation of an observation: noise, and the uncertainty of the fitted
             parameters. For a linear model ``s · √(1/w + x(XᵀWX + αI₀)⁻¹x)`` with the unbiased s². For a network the latter is
-            known after a fit with ``curvature=`` or ``alpha="evidence"`` that ended at an optimum; without
-            either it is the noise alone, and elsewhere it is refused.
+            known after a fit with ``curvature=`` or ``alpha="evidence"`` that ended at an optimum, and refused where it did
+            not. Without either the deviation is one for all rows: of rows held out, or else of training rows left out in
+            turn, by the network linearised, where that costs little beside the training; `summary` says which.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights w of the new observations, one each if None, of the fitted ``weight_type``: an observation of precision w

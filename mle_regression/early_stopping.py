@@ -10,6 +10,7 @@ from mle_regression.diagnostics.likelihood import profile_log_likelihood
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.predictive_noise import PredictiveNoise, of_held_out
 from mle_regression.rows.standard import StandardRows
 from mle_regression.solvers.base import Status
 from mle_regression.solvers.path import Path
@@ -106,6 +107,10 @@ class HeldOut:
         """Return the residuals (n, m) in standard units."""
         with np.errstate(over="ignore", invalid="ignore"):
             return np.asarray(self._outputs - self.objective.outputs(theta))
+
+    def noise(self, theta: AnyArray) -> PredictiveNoise:
+        """Return how far the rows lie from the mean at some parameters."""
+        return of_held_out(self.residuals(theta), self.weights, self.frequency, self.stops)
 
     @property
     def rises(self) -> bool:

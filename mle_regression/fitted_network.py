@@ -68,7 +68,8 @@ class FittedNetwork:
         state, mean = self.state, self.mean(x)
         posterior = state["posterior"]
         share = np.reshape(noise_share, (-1, 1))
-        variance = share * np.diagonal(state["noise_covariance"]) * state["output_unit"] ** 2
+        of_noise = np.diagonal(state["noise_covariance"]) if posterior else state["predictive_variance"]
+        variance = share * of_noise * state["output_unit"] ** 2
         if posterior is None:
             if not share.any():
                 raise ValueError(

@@ -119,7 +119,8 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     coefs_, intercepts_ : list of ndarray
         Weights (below, units) and biases (units,) layer by layer, for X and y in their own units.
     noise_variance_ : float or ndarray of shape (n_outputs,)
-        Maximum-likelihood estimate σ̂², on the training rows.
+        Maximum-likelihood estimate σ̂², on the training rows; `log_likelihood` is at this one. It falls without end where
+        parameters are many: `predict`, `predict_interval` and `log_predictive_density` estimate that of new rows.
     noise_covariance_ : ndarray of shape (n_outputs, n_outputs)
         For several outputs.
     log_likelihood_ : float

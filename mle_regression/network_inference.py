@@ -62,8 +62,8 @@ class NetworkInference:
     def log_predictive_density(self, X: Any, y: Any, pointwise: bool = False, sample_weight: Any = None) -> Any:
         """Log density of new rows with the parameters' uncertainty: a Gaussian, or the mixture of an ensemble's.
 
-        Where the parameters' uncertainty is not known (see ``curvature``), of the noise alone. Outputs are taken as
-        independent given the inputs. Compare models by this on rows that they were not fitted on.
+        Where the parameters' uncertainty is not known (see ``curvature``), with the deviation that `predict` tells. Outputs
+        are taken as independent given the inputs. Compare models by this on rows that they were not fitted on.
 
         Parameters
         ----------

@@ -13,6 +13,7 @@ from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.network_options import NetworkOptions
 from mle_regression.network_training import Trained
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.predictive_noise import PredictiveNoise, of_training
 from mle_regression.solvers.base import Status
 from mle_regression.training import likelihood_attributes, network_attributes, noise_of, weighted_residuals
 
@@ -58,6 +59,7 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
     noise = noise_of(
         objective.cross, residuals, of_y.spread, data.weights, len(data.y), eps, options.frequency, data.outputs
     )
+    outside = noise_of_new_rows(trained, total, noise.n, options)
     largest = 1.0 if data.weights is None else float(data.weights.max())
     by_evidence = {}
     if chosen is not None:
@@ -76,7 +78,9 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
         "output_unit": of_y.spread,
         "noise_free": noise.noise_free,
         "frequency": options.frequency,
-        "residual_dof": np.inf,
+        "residual_dof": outside.dof,
+        "predictive_variance": outside.variance,
+        "predictive_source": outside.source,
         "alpha": np.asarray(objective.alpha) * largest,
         "n": noise.n,
         "edge": path.edge,
@@ -96,6 +100,16 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
         "solver_": trained.solver,
         "_state": state,
     }
+
+
+def noise_of_new_rows(trained: Trained, total: float, n: float, options: NetworkOptions) -> PredictiveNoise:
+    """Return how far new rows lie from the mean, after a look at the objective where training ended.
+
+    ``total`` is the sum of the weights as given, n the number of observations.
+    """
+    if trained.held_out is not None:
+        return trained.held_out
+    return of_training(trained.objective, trained.theta, total, n, options.frequency, trained.budget)
 
 
 def _in_units_of_y(chosen: Chosen, n: float, spread: Array) -> float:
@@ -148,6 +162,7 @@ def attributes_on_the_way(
         "noise_free": noise.noise_free,
         "frequency": options.frequency,
         "residual_dof": np.inf,
+        "predictive_variance": np.diagonal(noise.covariance),
     }
     return needed | {
         "_state": state,

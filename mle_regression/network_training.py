@@ -17,6 +17,7 @@ from mle_regression.models.network import Network
 from mle_regression.network_options import NetworkOptions
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
+from mle_regression.predictive_noise import PredictiveNoise
 from mle_regression.rows.standard import Units
 from mle_regression.solvers.base import Status
 from mle_regression.solvers.path import Control, Path
@@ -27,6 +28,8 @@ from mle_regression.warnings import warn_user
 # What "auto" may spend on one Gauss-Newton step, and on one gradient of all rows: multiplications. Beyond the first, lbfgs
 # gets to losses as low and to predictions as good in a fraction of the time.
 _LM_WORK, _GRADIENT_WORK = 7e7, 5e7
+# Multiplications that the noise of new rows may always take, and which part of those of all gradients.
+_ALWAYS, _SHARE = 1e8, 0.1
 _ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 
 
@@ -65,6 +68,10 @@ class Trained:
         Log-likelihood of a row held out after each iteration, at their own noise, in the units of y; empty if none are.
     chosen : Chosen or None
         Penalties by evidence.
+    held_out : PredictiveNoise or None
+        How far rows held out lie from the mean, if there are any.
+    budget : float
+        Multiplications that asking the training rows for the same may take.
     """
 
     path: Path
@@ -73,6 +80,8 @@ class Trained:
     score: float
     validation_curve: list[float]
     chosen: Chosen | None = None
+    held_out: PredictiveNoise | None = None
+    budget: float = 0.0
 
     @property
     def theta(self) -> Array:
@@ -132,13 +141,17 @@ class Training:
         if self.options.by_evidence:
             path, objective, chosen = self._by_evidence(objective, held_out, solver, rng)
             curve = [] if held_out is None else held_out.curve
-            return Trained(path, objective, said, chosen.log_marginal_likelihood, curve, chosen)
+            outside = None if held_out is None else held_out.noise(np.asarray(path.theta))
+            return Trained(path, objective, said, chosen.log_marginal_likelihood, curve, chosen, outside)
         path = keep_best(
             self._minimise(objective, held_out, solver, self._control(objective, solver, rng, memory)), held_out
         )
         if held_out is None:
-            return Trained(path, objective, said, -min(path.losses[-1], path.losses[0]), [])
-        return Trained(path, objective, said, held_out.best, held_out.curve)
+            gradients = 6.0 * path.n_iter * objective.n_rows * self.network.n_parameters
+            score, budget = -min(path.losses[-1], path.losses[0]), max(_ALWAYS, _SHARE * gradients)
+            return Trained(path, objective, said, score, [], budget=budget)
+        outside = held_out.noise(np.asarray(path.theta))
+        return Trained(path, objective, said, held_out.best, held_out.curve, held_out=outside)
 
     def one_pass(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Trained:
         """Go once through the rows by batches."""

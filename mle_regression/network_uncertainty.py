@@ -14,6 +14,7 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.models.network import Network
 from mle_regression.network_diagnosis import diagnosis_of
 from mle_regression.network_options import NetworkOptions
+from mle_regression.network_state import noise_of_new_rows
 from mle_regression.network_training import Trained
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.posterior import posterior_of, refusal
@@ -61,7 +62,7 @@ def averaged(
     left_out : int
         Networks that have reached no optimum, where one is called for, and are no part of the mean.
     """
-    known = ("theta", "alpha", "noise_covariance", "posterior")
+    known = ("theta", "alpha", "noise_covariance", "predictive_variance", "posterior")
     members, left_out = [{name: state[name] for name in (*_SHARED, *known)}], 0
     for trained in others:
         member = _member(state, trained, data, options)
@@ -100,6 +101,7 @@ def _member(state: dict[str, Any], trained: Trained, data: TrainingData, options
     shared = {name: state[name] for name in _SHARED}
     member = shared | {"theta": theta, "alpha": alpha, "posterior": None}
     member["noise_covariance"] = objective.cross * (total / state["n"])
+    member["predictive_variance"] = noise_of_new_rows(trained, total, state["n"], options).variance
     if state["posterior"] is not None:
         posed = FittedNetwork(member).objective(data.x, data.y, data.weights)
         remedy = _remedy(options, posed.network, trained.path.status)

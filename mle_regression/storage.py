@@ -43,8 +43,8 @@ NETWORK = {
     "_state": frozenset(
         (
             *("activation", "alpha", "curvature", "edge", "frequency", "memory", "n", "noise", "noise_covariance"),
-            *("noise_free", "noise_root", "output_unit", "posterior", "residual_dof", "single_output", "singular"),
-            *("sizes", "theta", "units"),
+            *("noise_free", "noise_root", "output_unit", "posterior", "predictive_source", "predictive_variance"),
+            *("residual_dof", "single_output", "singular", "sizes", "theta", "units"),
         )
     )
 }
@@ -97,7 +97,7 @@ def from_stored(stored: Mapping[str, Any], kind: type, kept: Mapping[str, frozen
 def _upgraded(state: dict[str, Any], number: int) -> dict[str, Any]:
     """Return attributes of format ``number`` in that of today.
 
-    Format 0 has of the noise its covariance alone, and whether there is none.
+    Format 0 has of the noise its covariance alone, that of the training rows, and whether there is none.
     """
     old = state.get("_state", {})
     if number > 0 or "noise_covariance" not in old or "noise_root" in old:
@@ -114,8 +114,17 @@ def _upgraded(state: dict[str, Any], number: int) -> dict[str, Any]:
         new["noise_exponent"] = exponent
         new["gradient"] = np.zeros((0, 0))
     if "theta" in old:
-        new = _with_posteriors(new)
+        new = _with_posteriors(_with_predictive_noise(new))
     return state | {"_state": new}
+
+
+def _with_predictive_noise(network: dict[str, Any]) -> dict[str, Any]:
+    """Return a network's state, and those of its ensemble, with the noise of new rows: in format 0, that of the training."""
+    variance = np.diagonal(network["noise_covariance"]).copy()
+    new = network | {"predictive_variance": variance, "predictive_source": "training rows"}
+    if new.get("members"):
+        new["members"] = tuple(_with_predictive_noise(member) for member in new["members"])
+    return new
 
 
 def _with_posteriors(network: dict[str, Any]) -> dict[str, Any]:

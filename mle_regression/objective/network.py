@@ -193,6 +193,13 @@ class NetworkObjective:
         share = self.rows.total**-0.5
         return share * residual.T.ravel(), share * jacobian
 
+    def weighted_residuals(self, theta: AnyArray) -> Array:
+        """Return the residuals f − y (n, m), times √(w/Σw)."""
+        rows = self.rows
+        residual = self.outputs(theta) - (rows.y - rows.of_y.center) / rows.of_y.spread
+        weights = 1.0 if rows.weights is None else rows.weights[:, None]
+        return np.asarray(residual * np.sqrt(weights / rows.total))
+
     def residual_products(self, theta: AnyArray) -> TangentKernel:
         """Return what multiplies the Jacobian (k, P) of `residual_jacobian`, without forming it."""
         block = self.rows.block(slice(0, self.n_rows))

@@ -47,6 +47,9 @@ def _likelihood(fitted: Mapping[str, Any], state: Mapping[str, Any]) -> list[tup
         ("log-likelihood", f"{fitted['log_likelihood_']:.8g}"),
         ("noise sd", _each(np.sqrt(fitted["noise_variance_"]))),
     ]
+    if state["posterior"] is None and not state.get("members"):
+        deviation = np.sqrt(state["predictive_variance"]) * state["output_unit"]
+        items.append((f"sd of new rows ({state['predictive_source']})", _each(deviation)))
     if fitted["validation_curve_"]:
         items.append(("held-out log-likelihood a row", max(fitted["validation_curve_"])))
     if "log_marginal_likelihood_" in fitted:
