@@ -135,8 +135,8 @@ def noise_factor(problem: LeastSquares, solution: Solution) -> NoiseFactor:
         found = ResidualRows(problem.rows, geometry, coef, intercept, solution.output_exponent).factor()
     else:
         found = _factor_from_sums(problem, solution, coef, intercept)
-    unit = scale(np.ones(m), solution.output_exponent)
-    return replace(found, relations=tuple(relation.in_units(unit) for relation in found.relations))
+    told = [relation.in_units(scale(np.ones(m), solution.output_exponent)) for relation in found.relations]
+    return replace(found, relations=tuple(r for r in told if all(0 < abs(c) < np.inf for _, c in r.terms)))
 
 
 def _factor_from_sums(problem: LeastSquares, solution: Solution, coef: Array, intercept: Array) -> NoiseFactor:

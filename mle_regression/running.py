@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mle_regression.diagnostics.fitted import FittedLinear
+from mle_regression.diagnostics.noise_factor import factor_of_cross
 from mle_regression.fitting import refinement_is_cheap, scaled_problem
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.exact import BITS, Fixed
@@ -281,13 +282,16 @@ def _fits(batch: Moments, total: float) -> bool:
 
 
 def _well_conditioned(sums: RunningSums) -> bool:
-    """Whether what was summed in float64 shows columns far from dependent, and y not too close to them."""
+    """Whether what was summed in float64 shows columns far from dependent, and outputs not too close to them or others."""
     if sums.rounded is None:
         return True
     triangle = triangle_of_moments(sums.rounded, sums.frame, sums.n_features, sums.rounded_weight, True, 0.0)
     if triangle is None or not _condition(triangle) < _WELL_CONDITIONED:
         return False
-    return bool((np.sum(triangle.z**2, axis=0) < _CLOSE_FIT * np.diagonal(triangle.tail)).all())
+    far = bool((np.sum(triangle.z**2, axis=0) < _CLOSE_FIT * np.diagonal(triangle.tail)).all())
+    # More outputs than the rows can bear are dependent whatever the digits.
+    bearable = sums.totals.n_rows > sums.n_features + sums.n_outputs
+    return far and (not bearable or factor_of_cross(triangle.tail) is not None)
 
 
 def _condition(triangle: Triangle) -> float:

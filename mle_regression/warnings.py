@@ -11,11 +11,11 @@ class RankDeficiencyWarning(UserWarning):
 
 
 class NoiseFreeWarning(UserWarning):
-    """The fit is exact to rounding, so that the likelihood has no finite maximum."""
+    """The fit, or that of some combination of outputs, is exact to rounding: the likelihood has no finite maximum."""
 
 
 class InferenceWarning(UserWarning):
-    """Some statistic is not defined for this fit or these rows, and is given as NaN."""
+    """Some statistic is not defined for this fit or these rows, and NaN, or not what it is taken for."""
 
 
 # What lies between a user's line and ours: decorators, of the standard library and of scikit-learn's callbacks.

@@ -60,6 +60,15 @@ def test_near_twins_by_batches(rng):
     assert going_on.log_likelihood_ == pytest.approx(truth, rel=1e-9)
 
 
+def test_near_twins_in_batches_of_many_rows(rng):
+    """Sums in float64 would lose what tells the outputs apart: rows are summed exactly once that shows."""
+    X, (y, d) = rng.standard_normal((60_000, 3)), near_twins(rng, 60_000, exponent=-20)
+    twins = np.column_stack([y, y + d])
+    parts = MLELinearRegressor().partial_fit(X[:30_000], twins[:30_000]).partial_fit(X[30_000:], twins[30_000:])
+    truth = MLELinearRegressor(solver="qr").fit(X, np.column_stack([y, d])).log_likelihood_
+    assert parts.log_likelihood_ == pytest.approx(truth, rel=1e-12)
+
+
 def test_a_chain_of_near_twins(rng):
     n = 30
     X, y = rng.standard_normal((n, 2)), np.round(rng.standard_normal(n) * 64) / 64
@@ -105,6 +114,22 @@ def test_more_outputs_than_the_rows_can_bear(rng):
         MLELinearRegressor().fit(X, Y[:, :19])
     with pytest.warns(NoiseFreeWarning, match="can bear 18 outputs"):
         assert MLELinearRegressor().partial_fit(X, Y).log_likelihood_ == np.inf
+
+
+@pytest.mark.parametrize("outputs", [150, 400, 900])
+def test_noise_of_many_outputs_lies_in_the_span_of_its_residuals(outputs, rng):
+    X, Y = rng.standard_normal((100, 2)), rng.standard_normal((100, outputs)) * np.logspace(-8, 8, outputs)
+    with pytest.warns(NoiseFreeWarning):
+        model = MLELinearRegressor().fit(X, Y)
+    with pytest.warns(NoiseFreeWarning):
+        density = model.log_likelihood(np.vstack([X, X]), np.vstack([Y, Y + 0.1 * np.std(Y, axis=0)]), pointwise=True)
+    np.testing.assert_array_equal(density, np.repeat([np.inf, -np.inf], 100))
+
+
+def test_a_relation_beyond_the_range_of_numbers_is_not_written(rng):
+    X, y = rng.standard_normal((30, 1)), rng.standard_normal(30)
+    with pytest.warns(NoiseFreeWarning, match="to rounding, some follow from others"):
+        MLELinearRegressor().fit(X, np.column_stack([1e-170 * y, 1e170 * y]))
 
 
 def test_rows_of_no_weight_bear_nothing(rng):

@@ -8,7 +8,7 @@ import numpy as np
 
 from mle_regression.diagnostics import criteria
 from mle_regression.diagnostics.covariance import effective_parameters
-from mle_regression.diagnostics.noise_factor import factor_of_cross, outside_directions
+from mle_regression.diagnostics.noise_factor import factor_of_cross, noise_range
 from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.scaling import column_norms, scale
@@ -167,10 +167,10 @@ def _singular_density(y: Array, mean: Array, covariance: Array, noise_free: bool
     rounding = _ROUNDING * EPS * (np.abs(mean) + np.abs(y).max(axis=0, initial=0.0))
     spread = np.sqrt(np.diagonal(covariance))
     silent = np.broadcast_to(noise_free, len(spread)) | (spread <= 0)
-    unit = np.where(silent, 1.0, spread)
-    directions = outside_directions(covariance, noise_free)
-    inside = np.abs(residuals / unit @ directions)
-    loud = column_norms(np.where(silent, 0.0, residuals / unit).T)
-    of_noise = np.where(np.abs(directions[silent]).any(axis=0), 0.0, _OUTSIDE)
-    allowed = (rounding / unit) @ np.abs(directions) + of_noise * loud[:, None]
-    return np.where((inside <= allowed).all(axis=1), np.inf, -np.inf)
+    inside = (np.abs(residuals[:, silent]) <= rounding[:, silent]).all(axis=1)
+    if not silent.any():
+        basis = noise_range(covariance / np.outer(spread, spread))
+        standard = residuals / spread
+        outside = column_norms((standard - (standard @ basis) @ basis.T).T)
+        inside = outside <= column_norms((rounding / spread).T) + _OUTSIDE * column_norms(standard.T)
+    return np.where(inside, np.inf, -np.inf)

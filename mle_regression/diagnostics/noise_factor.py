@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf
@@ -38,6 +37,8 @@ _LEFT_IN_SPAN = 256.0
 # Terms of a relation below this part of the output are rounding.
 _NO_TERM = 1e-9
 _SHOWN_RELATIONS = 5
+# Random vectors with which the range of a covariance is first looked for.
+_SKETCH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,26 +234,22 @@ def _relations(triangle: Array, rounding: Array) -> tuple[Relation, ...]:
     return tuple(found)
 
 
-def outside_directions(covariance: Array, noise_free: Any) -> Array:
-    """Return the unit combinations (m, q) of outputs, in standard deviations, in which a singular covariance has no noise.
+def noise_range(correlation: Array) -> Array:
+    """Return an orthonormal basis (m, r) of the combinations of outputs that have noise, of a singular correlation.
 
-    Parameters
-    ----------
-    covariance : Array of shape (m, m)
-    noise_free : bool or BoolArray of shape (m,)
-        Outputs that have no noise at all.
+    Where it has few, from the products with random vectors (Halko, Martinsson and Tropp, 2011), a fraction of the cost of the
+    eigenvectors.
     """
-    m = len(covariance)
-    silent = np.broadcast_to(noise_free, m) | (np.diagonal(covariance) <= 0)
-    loud = np.flatnonzero(~silent)
-    alone = np.eye(m)[:, silent]
-    if not loud.size:
-        return alone
-    length = np.sqrt(np.diagonal(covariance)[loud])
-    values, vectors = np.linalg.eigh(covariance[np.ix_(loud, loud)] / np.outer(length, length))
-    none = values <= 64.0 * m * EPS * values[-1]
-    if not silent.any():
-        none[0] = True
-    together = np.zeros((m, int(none.sum())))
-    together[loud] = vectors[:, none]
-    return np.hstack([alone, together])
+    m = len(correlation)
+    rounding = 64.0 * m * EPS
+    rng, size = np.random.default_rng(0), _SKETCH
+    while size <= m // 2:
+        upper, basis = np.linalg.qr(correlation @ rng.standard_normal((m, size)))[::-1]
+        kept = np.abs(np.diagonal(upper)) > np.sqrt(rounding) * np.abs(upper[0, 0])
+        if not kept.all():
+            return np.asarray(basis[:, kept])
+        size *= 2
+    values, vectors = np.linalg.eigh(correlation)
+    real = values > rounding * values[-1]
+    real[0] = False
+    return np.asarray(vectors[:, real])

@@ -220,7 +220,8 @@ class Relation:
     def in_units(self, unit: Array) -> Relation:
         """Return the same relation for columns ``unit`` (k,) times as large."""
         whole = float(unit[self.dependent])
-        terms = tuple((i, c * float(whole / unit[i])) for i, c in self.terms)
+        with np.errstate(over="ignore", under="ignore"):
+            terms = tuple((i, float(c * (whole / unit[i]))) for i, c in self.terms)
         return Relation(self.dependent, terms, self.constant * whole)
 
 
