@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from designs import HARD, conditioned, responses
+from exact import exact_least_squares
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -423,3 +424,22 @@ def test_frames_without_rows_and_other_columns(rng):
         MLELinearRegressor().fit(frame[:0], y[:0])
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
         MLPGradientRegressor().fit(frame[:0], y[:0])
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("tiny", [1e-9, 1e-12, 1e-200])
+def test_columns_that_are_rounding_beside_their_penalty(tiny, fit_intercept, rng):
+    """Such a column leaves the digits of exact sums; the sums in float64 serve, and say that they are not exact."""
+    X = rng.standard_normal((30, 2)) * [tiny, 1.0] + [tiny, 3.0]
+    y = rng.standard_normal(30)
+    parts = MLELinearRegressor(alpha=1.0, fit_intercept=fit_intercept)
+    for rows in np.split(np.arange(30), [7, 8, 20]):
+        parts.partial_fit(X[rows], y[rows])
+    truth = exact_least_squares(X, y, alpha=1.0, intercept=fit_intercept)
+    ours = np.append(parts.intercept_, parts.coef_) if fit_intercept else parts.coef_
+    np.testing.assert_allclose(ours, truth.params, rtol=1e-13)
+    assert not parts.refined_
+    assert parts.rank_ == 2 + fit_intercept
+    whole = MLELinearRegressor(alpha=1.0, fit_intercept=fit_intercept).fit(X, y)
+    assert parts.log_likelihood_ == pytest.approx(whole.log_likelihood_, rel=1e-12)
+    np.testing.assert_allclose(parts.standard_errors_, whole.standard_errors_, rtol=1e-11)

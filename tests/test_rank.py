@@ -322,3 +322,40 @@ def test_tolerance_counts_the_column_of_ones(size, rng):
     assert _largest_with_row(values[0] * right_t[0], values, right_t) == pytest.approx(
         np.sqrt(2) * values[0], rel=1e-12
     )
+
+
+@pytest.mark.parametrize("p", [2, 16])
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_default_tolerance_is_as_documented(p, factor, dtype):
+    """8·√p·eps of the largest singular value: half of that is no direction, twice as much is one.
+
+    Rows are 0, ±1 and a shift that is exact in the dtype, so that the singular values are what they are said to be.
+    """
+    eps = float(np.finfo(dtype).eps)
+    tolerance = 8.0 * np.sqrt(p) * eps
+    signs = np.array([[(-1.0) ** bin(i & j).count("1") for j in range(32)] for i in range(32)])  # orthogonal columns
+    X = signs[:, :p].copy()
+    # columns u and u + φw at right angles to all others: singular values √2 and φ/√2
+    shift = 2.0 ** np.round(np.log2(2.0 * factor * tolerance))
+    X[:, 1] = X[:, 0] + shift * signs[:, 20]
+    assert (X.astype(dtype).astype(float) == X).all()
+    ratio = shift / 2.0 / tolerance
+    assert 0.3 < ratio < 0.8 if factor < 1 else 1.4 < ratio < 2.9
+    model = MLELinearRegressor(solver="svd", fit_intercept=False, on_rank_deficiency="min_norm")
+    model.fit(X.astype(dtype), signs[:, 25] + 0.5 * signs[:, 0])
+    assert model.rank_ == (p if factor > 1 else p - 1)
+
+
+def test_what_few_rows_determine_has_a_standard_error(solver, rng):
+    """With fewer rows than columns too, a coefficient that no other column can stand in for is as good as any."""
+    X = np.zeros((5, 7))
+    X[:, 0] = [1.0, 1.0, 0.0, 0.0, 0.0]
+    X[2:, 1] = [1.0, 2.0, 3.0]
+    X[:, 2:] = X[:, 1:2] * rng.integers(1, 5, 5)
+    y = rng.standard_normal(5)
+    model = MLELinearRegressor(solver=solver, fit_intercept=False, on_rank_deficiency="min_norm").fit(X, y)
+    alone = MLELinearRegressor(fit_intercept=False).fit(X[:, :2], y)
+    assert model.coef_[0] == pytest.approx(alone.coef_[0], rel=1e-12)
+    assert model.standard_errors_[0] == pytest.approx(alone.standard_errors_[0], rel=1e-12)
+    assert np.isnan(model.standard_errors_[1:]).all()

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from mle_regression import MLELinearRegressor
 from mle_regression.linalg.threads import blas_threads
-from mle_regression.rows import dense, sparse
+from mle_regression.rows import dense, sparse, standard
 from mle_regression.rows.base import spans
 from mle_regression.rows.registry import ROWS, as_rows
 
@@ -165,3 +165,73 @@ def test_fits_in_threads_leave_the_blas_threads_as_they_were(rng):
         for coef in pool.map(lambda _: MLELinearRegressor().fit(X, y).coef_, range(40)):
             np.testing.assert_array_equal(coef, truth)
     assert blas_threads() == before
+
+
+def test_only_what_blas_cannot_read_is_copied(rng):
+    X = rng.standard_normal((8, 6))
+    for readable in (X, np.asfortranarray(X), X[:, :4], X[2:], X.T):
+        assert dense._for_blas(readable) is readable
+    for other in (X[:, ::2].T[::2], X[::-1], X[:, ::-1], X.astype(np.float32), X.astype(int), X.astype(">f8")):
+        copy = dense._for_blas(other)
+        assert copy.flags.c_contiguous
+        assert copy.dtype == np.float64
+        np.testing.assert_array_equal(copy, other)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("size", [1, 7, 10, 24, 25, 1000])
+def test_batches_are_all_rows_once_in_standard_units(size, kept, weighted, rng, monkeypatch):
+    monkeypatch.setattr(standard, "_KEPT_SIZE", 10**9 if kept else 0)
+    monkeypatch.setattr(standard, "_DRAWN_SIZE", 30)
+    X, y = rng.standard_normal((25, 3)) * [1.0, 10.0, 0.1] + 5.0, rng.standard_normal((25, 2))
+    weights = rng.random(25) if weighted else None
+    of_x, of_y = (standard.Units(data.mean(axis=0), data.std(axis=0)) for data in (X, y))
+    rows = standard.StandardRows(X, y, weights, of_x, of_y, np.float64)
+    batches = [
+        (batch.x.copy(), batch.y.copy(), None if batch.weights is None else batch.weights.copy())
+        for batch in rows.batches(np.random.default_rng(0), size)
+    ]
+    sizes = [batch[0].shape[1] for batch in batches]
+    assert max(sizes) <= size
+    assert max(sizes) - min(sizes) <= 1
+    x, outputs = np.hstack([batch[0] for batch in batches]).T, np.hstack([batch[1] for batch in batches]).T
+    np.testing.assert_array_equal(x[:, -1], 1.0)
+    order = np.argsort(x[:, 0])
+    expected = np.argsort(X[:, 0])
+    np.testing.assert_allclose(x[order, :3], in_units(X, of_x)[expected], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(outputs[order], in_units(y, of_y)[expected], rtol=1e-12, atol=1e-12)
+    if weighted:
+        np.testing.assert_array_equal(np.concatenate([batch[2] for batch in batches])[order], weights[expected])
+    if len(batches) > 1:
+        assert not (np.diff(order) > 0).all()
+        again = next(iter(rows.batches(np.random.default_rng(1), size)))
+        assert not np.array_equal(again.x, batches[0][0])
+
+
+def in_units(values, units):
+    return (values - units.center) / units.spread
+
+
+def test_blocks_of_a_sparse_matrix_are_all_rows_once(monkeypatch, rng):
+    X = sp.random(53, 7, density=0.3, format="csr", random_state=0)
+    y, weights = rng.standard_normal((53, 1)), rng.random(53)
+    rows = as_rows(X, y, weights)
+    monkeypatch.setattr(sparse, "_SPARSE_BLOCK_NONZEROS", 20)
+    monkeypatch.setattr(sparse, "_DENSE_BLOCK_SIZE", 7 * 5)
+    for kind in ({}, {"dense": True}, {"dense": True, "tall": True}):
+        blocks = []
+
+        def keep(block, blocks=blocks):
+            blocks.append(block)
+            return np.zeros(1)
+
+        rows.reduce(keep, np.add, **kind)
+        x = [block.x if "dense" in kind else block.x.toarray() for block in blocks]
+        np.testing.assert_array_equal(np.vstack(x), X.toarray())
+        np.testing.assert_array_equal(np.vstack([block.y for block in blocks]), y)
+        np.testing.assert_array_equal(np.concatenate([block.weights for block in blocks]), weights)
+        assert len(blocks) > 2
+        tall = max(len(part) for part in x[:-1])
+        assert tall >= (14 if "tall" in kind else 2)
+        assert tall <= (2 * 14 if "tall" in kind else 2 * 5)
