@@ -49,6 +49,29 @@ def exact_least_squares(x, y, weights=None, *, intercept=True, alpha=0.0) -> Exa
     return ExactFit(np.array([nearest(b) for b in beta]), np.array(errors), nearest(rss), beta)
 
 
+def exact_covariance(design, y, weights=None) -> np.ndarray:
+    """Covariance matrix (k, k) of the coefficients, s²(AᵀWA)⁻¹, from cross-products of integers and 60 digits after them."""
+    table = np.column_stack([design, y])
+    whole, unit = _as_integers(table)
+    of_weights, unit_of_weights = _as_integers(np.ones(len(table)) if weights is None else np.asarray(weights))
+    gram = whole.T.dot(of_weights[:, None] * whole)
+    k = table.shape[1] - 1
+    scaled = mpmath.matrix(gram.tolist()) * mpmath.mpf(2) ** (2 * unit + unit_of_weights)
+    inverse = scaled[:k, :k] ** -1
+    of_y = scaled[:k, k]
+    left = scaled[k, k] - (of_y.T * inverse * of_y)[0]
+    variance = left / (len(table) - k)
+    return np.array([[float(variance * inverse[i, j]) for j in range(k)] for i in range(k)])
+
+
+def _as_integers(numbers):
+    """Return integers, of any length, and the power of two that makes them the numbers."""
+    mantissa, exponent = np.frexp(numbers)
+    lowest = int(exponent[mantissa != 0].min(initial=0)) - 53
+    shift = np.where(mantissa != 0, exponent - 53 - lowest, 0)
+    return np.ldexp(mantissa, 53).astype(np.int64).astype(object) << shift.astype(object), lowest
+
+
 def nearest(value: Fraction) -> float:
     """Round a rational number to float64, to infinity beyond its range."""
     try:
