@@ -70,6 +70,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Of float32 if X is.
         std : ndarray of the same shape
             Only with ``return_std``. NaN where the training data do not determine it.
         """
@@ -77,7 +78,9 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         x = checks.new_data(self, X)
         mean = self._mean(x)
         share = self._noise_share(sample_weight, len(mean))
-        return (mean, self._deviation(x, share)) if return_std else mean
+        if not return_std:
+            return _as_precise(mean, x)
+        return _as_precise(mean, x), _as_precise(self._deviation(x, share), x)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of the predicted mean, the average over outputs.
@@ -182,3 +185,12 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return density
         # One impossible row makes the data impossible, whatever infinite densities the others have.
         return float(-np.inf if np.isneginf(density).any() else density.sum())
+
+
+def _as_precise(values: Array, x: Any) -> Any:
+    """Return predictions in single precision where the rows are, and the numbers within its range."""
+    if x.dtype != np.float32:
+        return values
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    return values if (np.isinf(single) & ~np.isinf(values)).any() else single

@@ -74,8 +74,10 @@ def training_data(
     labels = {"X": labels_of(x), "y": labels_of(y)}
     if more:
         _check_labels(estimator, labels)
-    known = more and (hasattr(estimator, "feature_names_in_") or x.shape[1:] != (estimator.n_features_in_,))
-    if _is_plain(x) and x.ndim == 2 and not known:
+    plain = _is_plain(x) and x.ndim == 2
+    if plain and more:
+        plain = not hasattr(estimator, "feature_names_in_") and x.shape[1] == estimator.n_features_in_
+    if plain:
         # No names and no dtype to look into: the rest of what validate_data does is to keep count.
         estimator.n_features_in_ = x.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)
@@ -282,6 +284,30 @@ def check_non_negative(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
         raise ValueError(f"{name}={value!r} must be a finite number, zero or more.")
     return float(value)
+
+
+def check_penalty_of_batches(alpha: Any) -> None:
+    """Raise AttributeError, for which a method is not there, unless the penalty is known before all rows are."""
+    if isinstance(alpha, str) and alpha == "evidence":
+        raise AttributeError(
+            "alpha='evidence' is chosen from all rows together, and there is no partial_fit: call fit, or give a number."
+        )
+
+
+def check_penalty(alpha: Any) -> float:
+    """Return the penalty as a float; of one for each output, all must be equal."""
+    each = np.unique(np.asarray(alpha)) if isinstance(alpha, (list, tuple, np.ndarray)) and np.size(alpha) else None
+    if each is not None and len(each) > 1:
+        raise ValueError(
+            f"alpha={alpha!r} differs from output to output, and one covariance of the coefficients serves them all: fit "
+            "the outputs one by one, for instance by sklearn.multioutput.MultiOutputRegressor for those of each alpha."
+        )
+    return check_non_negative("alpha", alpha if each is None else each[0].item())
+
+
+def check_tolerance(tol: object) -> float:
+    """Return the tolerance as a float, zero for None: to go on until rounding, or the last iteration."""
+    return 0.0 if tol is None else check_non_negative("tol", tol)
 
 
 def check_count(name: str, value: object, upper: int) -> int:

@@ -201,7 +201,7 @@ def fitted_linear(
     variance = np.diagonal(found.noise_covariance).copy()
     intercept: Any = 0.0
     if problem.centred:
-        intercept = float(solution.intercept[0]) if single_output else solution.intercept
+        intercept = np.float64(solution.intercept[0]) if single_output else solution.intercept
     fitted = {
         "coef_": solution.coef[:, 0].copy() if single_output else solution.coef.T.copy(),
         "intercept_": intercept,
@@ -265,7 +265,7 @@ def attributes_on_the_way(
     variance = np.diagonal(covariance)
     return {
         "coef_": coef[:, 0] if single_output else coef.T,
-        "intercept_": float(intercept[0]) if single_output else intercept,
+        "intercept_": np.float64(intercept[0]) if single_output else intercept,
         "noise_variance_": float(variance[0]) if single_output else variance.copy(),
         "_state": {"noise": noise, "noise_covariance": covariance, "frequency": frequency, "noise_free": False},
     }

@@ -43,7 +43,8 @@ _SETTLED = (
 
 
 def _goes_on(estimator: Any) -> bool:
-    """Whether the solver can go on with more rows: from sums, or with batches of them."""
+    """Whether the solver can go on with more rows, from sums or with batches of them, under a penalty that is known."""
+    checks.check_penalty_of_batches(estimator.alpha)
     try:
         solver = find_solver(estimator.solver, estimator.noise)
     except ValueError:
@@ -120,8 +121,6 @@ class IncrementalFit:
         >>> bool(np.allclose(parts.coef_, whole.coef_, rtol=1e-14)), parts.rank_
         (True, 3)
         """
-        if isinstance(self.alpha, str):
-            raise ValueError("alpha='evidence' is chosen from all rows together: call fit, or give a number as alpha.")
         more = "_sums" in self.__dict__
         with checks.all_or_nothing(self):
             self._check_options()
@@ -189,7 +188,7 @@ class IncrementalFit:
             self._settle()
             if name in self.__dict__:
                 return self.__dict__[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # raises, with the reason if there is one
 
     def __sklearn_is_fitted__(self) -> bool:
         return "coef_" in self.__dict__ or "_sums" in self.__dict__
@@ -206,7 +205,7 @@ class IncrementalFit:
         return pose_from_sums(
             sums,
             fit_intercept=bool(self.fit_intercept),
-            alpha=float(self.alpha),
+            alpha=checks.check_penalty(self.alpha),
             rank_tol=None if self.rank_tol is None else float(self.rank_tol),
             deficiency=self.on_rank_deficiency,
         )

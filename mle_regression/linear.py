@@ -43,6 +43,7 @@ from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import find_solver
 from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning, warn_user
 
+_MAX_ITER = 1000
 WEIGHT_TYPES = ("precision", "frequency")
 ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
 # What X explains of y, beside its mean, that is no more than rounding.
@@ -88,12 +89,12 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         Step of gradient solvers, in columns and outputs of unit length. "auto" follows from the spectrum of the Hessian.
     batch_size : int, default=None
         Rows of a batch, of "sgd", "adam" and "adamw"; None for about 1/256 of all, 32 at least.
-    max_iter : int, default=1000
-        Iterations; of solvers that draw batches, passes over the rows.
-    tol : float, default=1e-8
+    max_iter : int or None, default=1000
+        Iterations; of solvers that draw batches, passes over the rows. None for the default.
+    tol : float or None, default=1e-8
         Distance to the optimum, relative to the length of the parameters, at which an iterative solver ends: the norm of
         the gradient over the smallest curvature, which bounds it. The loss is then within ``tol`` of itself, too. What is
-        below rounding is not asked for.
+        below rounding is not asked for, with 0 or None either.
     warm_start : bool, default=False
         Whether an iterative solver starts from the coefficients of the last fit.
     random_state : int, RandomState instance or None, default=None
@@ -114,7 +115,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
     log_likelihood_ : float
         At the optimum, in the units of y; infinite where the fit is exact or the noise covariance of the outputs singular.
     aic_, aicc_, bic_ : float
-        Information criteria; σ² counts as a parameter (R's convention; statsmodels' AIC is 2 lower).
+        Information criteria; σ² counts as a parameter (R's convention; statsmodels' AIC is 2 lower, its BIC log n).
     n_parameters_ : float
         Parameters that the criteria count: rank, or effective degrees of freedom under a penalty, for each output, and the
         variances and covariances of the noise.
@@ -178,8 +179,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         refine: bool | Literal["auto"] = "auto",
         learning_rate: float | Literal["auto"] = "auto",
         batch_size: int | None = None,
-        max_iter: int = 1000,
-        tol: float = 1e-8,
+        max_iter: int | None = 1000,
+        tol: float | None = 1e-8,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: bool = False,
@@ -224,7 +225,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         """
         self._check_options()
         solver = find_solver(self.solver, self.noise)
-        task = FitTask(self, X, y, sample_weight, self.max_iter if hasattr(solver, "minimise") else 0)
+        task = FitTask(self, X, y, sample_weight, self._iterations if hasattr(solver, "minimise") else 0)
         task.begin()
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)
@@ -237,7 +238,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
                     assert not isinstance(direct, Iterative)
                     with suitable_threads(*bare.rows.shape[:2]):
                         chosen = evidence_of(bare, direct.solve(bare), k, self.weight_type == "frequency")
-                problem, k = self._pose(data, float(self.alpha) if chosen is None else chosen.alpha)
+                problem, k = self._pose(data, checks.check_penalty(self.alpha) if chosen is None else chosen.alpha)
                 with suitable_threads(*problem.rows.shape[:2]):
                     solution = self._solve(problem, solver, task, k, data.single_output)
             except NonFiniteRowsError as error:
@@ -247,6 +248,11 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             self._assign_evidence(chosen)
         task.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
+
+    @property
+    def _iterations(self) -> int:
+        """How many iterations a solver has."""
+        return _MAX_ITER if self.max_iter is None else int(self.max_iter)
 
     @property
     def _by_evidence(self) -> bool:
@@ -298,7 +304,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             batch_size = n
 
         def tell(iteration: int, params: Array, loss: float, norm: float) -> Status | None:
-            if self.verbose and (iteration < 10 or iteration % max(1, self.max_iter // 20) == 0):
+            if self.verbose and (iteration < 10 or iteration % max(1, self._iterations // 20) == 0):
                 print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
             stop = task.iteration(
                 lambda: attributes_on_the_way(
@@ -318,8 +324,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         return Control(
             learning_rate=self.learning_rate,
             batch_size=batch_size,
-            max_iter=self.max_iter,
-            tol=float(self.tol),
+            max_iter=self._iterations,
+            tol=checks.check_tolerance(self.tol),
             rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
             tell=tell,
         )
@@ -359,11 +365,12 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         checks.check_choice("on_rank_deficiency", self.on_rank_deficiency, ON_RANK_DEFICIENCY)
         checks.check_choice("refine", self.refine, ("auto", True, False))
         if not self._by_evidence:
-            checks.check_non_negative("alpha", self.alpha)
+            checks.check_penalty(self.alpha)
         checks.check_non_negative("rank_tol", self.rank_tol or 0.0)
         checks.check_choice("warm_start", self.warm_start, (True, False))
-        checks.check_non_negative("tol", self.tol)
-        checks.check_positive_integer("max_iter", self.max_iter)
+        checks.check_tolerance(self.tol)
+        if self.max_iter is not None:
+            checks.check_positive_integer("max_iter", self.max_iter)
         if self.batch_size is not None:
             checks.check_positive_integer("batch_size", self.batch_size)
         if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):

@@ -35,7 +35,8 @@ _STEEP = 1e-3
 
 
 def _goes_on(estimator: Any) -> bool:
-    """Whether the solver can go on with other rows."""
+    """Whether the solver can go on with other rows, under a penalty that is known."""
+    checks.check_penalty_of_batches(estimator.alpha)
     try:
         return estimator.solver == "auto" or bool(find_network_solver(estimator.solver).goes_on)
     except ValueError:
@@ -84,16 +85,17 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         Step of gd, sgd and adam, in standard units. "auto": 0.002 for adam, 0.02 for sgd, from the curvature for gd.
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" takes 200.
-    max_iter : int or "auto", default="auto"
-        Iterations, or passes over the rows of solvers that draw batches. "auto": 2,000 for lbfgs and gd, whose iterations
-        are cheap, else 500.
-    tol : float, default=1e-6
+    max_iter : int, "auto" or None, default="auto"
+        Iterations, or passes over the rows of solvers that draw batches. "auto" or None: 2,000 for lbfgs and gd, whose
+        iterations are cheap, else 500.
+    tol : float or None, default=1e-6
         Norm of the gradient (in standard units) at which the fit has converged, and part of the loss that counts as a gain.
+        None for zero.
     early_stopping : bool or "auto", default="auto"
         Whether to hold out rows and keep the parameters at which their likelihood is best. "auto": with 100 rows or more.
     validation_fraction : float, default=0.1
         Share of the rows held out.
-    n_iter_no_change : int or "auto", default="auto"
+    n_iter_no_change : int, inf or "auto", default="auto"
         Iterations without a better held-out likelihood, or without a lower loss, after which to stop. "auto": 20 and, for the
         likelihood, half as many more as have led to the best; and up to 100 where the likelihood is about to be at its best
         again, or has lost no more than chance may take while the training loss falls.
@@ -175,11 +177,11 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         standardize: bool = True,
         learning_rate: float | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
-        max_iter: int | Literal["auto"] = "auto",
-        tol: float = 1e-6,
+        max_iter: int | Literal["auto"] | None = "auto",
+        tol: float | None = 1e-6,
         early_stopping: bool | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,
-        n_iter_no_change: int | Literal["auto"] = "auto",
+        n_iter_no_change: float | Literal["auto"] = "auto",
         n_init: int = 1,
         ensemble: bool = False,
         curvature: Literal["extremes", "full"] | None = None,
@@ -246,7 +248,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
             raise ValueError("X_val and y_val (and weights for them) go together; pass both or none.")
         # Penalties by evidence are found in several walks, whose iterations have no common end.
-        known = options.max_iter != "auto" and not options.by_evidence
+        known = options.max_iter not in ("auto", None) and not options.by_evidence
         task = FitTask(self, X, y, sample_weight, options.max_iter if known else None, options.n_init)
         task.begin()
         with checks.all_or_nothing(self):
@@ -297,14 +299,13 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         self : MLPGradientRegressor
         """
         options = NetworkOptions.of(self)
-        if options.by_evidence:
-            raise ValueError("alpha='evidence' is chosen from all rows together: call fit, or give a number as alpha.")
         with checks.all_or_nothing(self):
             earlier = self.__dict__.get("_state")
             data = checks.training_data(self, X, y, sample_weight, more=earlier is not None, some=False)
             if (data.weights is None and not len(data.y)) or (data.weights is not None and not data.weights.any()):
                 return self
-            rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+            seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
+            rng = np.random.default_rng(seeds.spawn(1)[0])  # as the first start of fit
             network = options.network(data.x.shape[1], data.y.shape[1])
             start, memory, units = network.initial(rng), {}, self._units(data)
             if earlier is not None:

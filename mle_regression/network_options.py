@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
+import numpy as np
+
 from mle_regression import checks
 from mle_regression.early_stopping import Patience
 from mle_regression.evidence import GROUPINGS
@@ -18,6 +20,7 @@ _BATCH = 200
 # Iterations under penalties by evidence, which go to several optima.
 _BY_EVIDENCE = 3000
 _PATIENCE, _MORE_PATIENCE = 20, 0.5
+_FOR_EVER = 2**62
 # With fewer rows than this, "auto" holds none out: a tenth of them would tell little.
 _HELD_OUT_FROM = 100
 
@@ -37,7 +40,7 @@ class NetworkOptions:
     learning_rate: Any
     batch_size: Any
     max_iter: Any
-    tol: float
+    tol: float | None
     early_stopping: Any
     validation_fraction: float
     n_iter_no_change: Any
@@ -82,16 +85,26 @@ class NetworkOptions:
 
     def iterations(self, solver: Any) -> int:
         """Return how many iterations a solver has."""
-        if not _is_auto(self.max_iter):
+        if not (self.max_iter is None or _is_auto(self.max_iter)):
             return int(self.max_iter)
         return _BY_EVIDENCE if self.by_evidence else int(solver.iterations)
+
+    @property
+    def tolerance(self) -> float:
+        """Norm of the gradient at which training has converged."""
+        return checks.check_tolerance(self.tol)
+
+    @property
+    def penalty(self) -> float:
+        """The penalty, where the data do not choose it."""
+        return checks.check_penalty(self.alpha)
 
     @property
     def patience(self) -> Patience:
         """How long to go on without a gain."""
         if _is_auto(self.n_iter_no_change):
             return Patience(_PATIENCE, _MORE_PATIENCE, hopes=True)
-        return Patience(int(self.n_iter_no_change))
+        return Patience(_FOR_EVER if self.n_iter_no_change == np.inf else int(self.n_iter_no_change))
 
     @property
     def calls_for_batches(self) -> bool:
@@ -119,12 +132,14 @@ class NetworkOptions:
             checks.check_choice(name, getattr(self, name), (True, False))
         checks.check_choice("curvature", self.curvature, (None, "extremes", "full"))
         checks.check_choice("evidence", self.evidence, GROUPINGS)
-        checks.check_non_negative("tol", self.tol)
+        checks.check_tolerance(self.tol)
         checks.check_probability("validation_fraction", self.validation_fraction)
         checks.check_positive_integer("n_init", self.n_init)
         for name in ("max_iter", "n_iter_no_change", "batch_size"):
-            if not _is_auto(getattr(self, name), name):
-                checks.check_positive_integer(name, getattr(self, name))
+            value = getattr(self, name)
+            endless = (name == "max_iter" and value is None) or (name == "n_iter_no_change" and value == np.inf)
+            if not (_is_auto(value, name) or endless):
+                checks.check_positive_integer(name, value)
         if not _is_auto(self.learning_rate, "learning_rate"):
             checks.check_positive("learning_rate", self.learning_rate)
         if self.ensemble and (self.n_init == 1 or self.warm_start):
@@ -134,7 +149,7 @@ class NetworkOptions:
         elif isinstance(self.alpha, str):
             raise ValueError(f"alpha={self.alpha!r} is neither a number, zero or more, nor 'evidence'.")
         else:
-            checks.check_non_negative("alpha", self.alpha)
+            checks.check_penalty(self.alpha)
 
     def _check_evidence(self) -> None:
         if not _is_auto(self.solver) and find_network_solver(self.solver).name != "lm":

@@ -21,6 +21,10 @@ from mle_regression.training import likelihood_attributes, network_attributes, n
 OPTIONAL = ("noise_covariance_", "alpha_", "effective_parameters_", "log_marginal_likelihood_")
 
 
+# Of fewer rows y has no spread to measure it by.
+_FEWEST = 2
+
+
 def rows_to_watch(
     options: NetworkOptions, data: TrainingData, rng: np.random.Generator
 ) -> tuple[TrainingData | None, TrainingData]:
@@ -29,10 +33,10 @@ def rows_to_watch(
     if not options.holds_out(len(counted)):
         return None, data
     size = int(np.ceil(options.validation_fraction * len(counted)))
-    if size >= len(counted):
+    if len(counted) - size < _FEWEST:
         raise ValueError(
-            f"early_stopping would hold out {size} of {len(counted)} rows; lower validation_fraction, give more rows, or "
-            "set early_stopping=False."
+            f"early_stopping would hold out {size} of {len(counted)} rows and leave {len(counted) - size} to train on, where "
+            f"{_FEWEST} are the least; lower validation_fraction, give more rows, or set early_stopping=False."
         )
     order = rng.permutation(counted)
     return _rows(data, np.sort(order[:size])), _rows(data, np.sort(order[size:]))
@@ -93,7 +97,7 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
         "loss_curve_": [float(value) for value in path.losses],
         "validation_curve_": trained.validation_curve,
         "gradient_norm_": norm,
-        "converged_": norm <= options.tol or path.status is Status.CONVERGED,
+        "converged_": norm <= options.tolerance or path.status is Status.CONVERGED,
         "n_iter_": max(1, path.n_iter),
         "n_layers_": len(objective.network.sizes),
         "n_outputs_": objective.network.sizes[-1],

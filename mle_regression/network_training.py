@@ -166,7 +166,7 @@ class Training:
 
     def _posed(self, start: Array) -> tuple[NetworkObjective, HeldOut | None]:
         options, data, rows = self.options, self.data, self.held_out
-        alpha = 0.0 if options.by_evidence else relative_alpha(float(options.alpha), data.weights)
+        alpha = 0.0 if options.by_evidence else relative_alpha(options.penalty, data.weights)
         objective = NetworkObjective(self.network, standard_rows(data, self.units, options.dtype), alpha, start)
         if rows is None:
             return objective, None
@@ -257,7 +257,7 @@ class Training:
             learning_rate=options.learning_rate,
             batch_size=options.batch(n_rows),
             max_iter=options.iterations(solver),
-            tol=float(options.tol),
+            tol=options.tolerance,
             rng=rng,
             patience=options.patience.least,
             memory=memory,

@@ -122,8 +122,10 @@ def _remedy(options: NetworkOptions, network: Network, status: Status) -> str:
         ways.append("set early_stopping=False")
     if status is Status.MAX_ITER:
         ways.append("raise max_iter")
-    if status is Status.CONVERGED and options.tol > 0 and not options.by_evidence:
-        ways.append(f"lower tol from {options.tol:g} (where the data have hardly any noise, deviations are short)")
+    if status is Status.CONVERGED and options.tolerance > 0 and not options.by_evidence:
+        ways.append(
+            f"lower tol from {options.tolerance:g} (where the data have hardly any noise, deviations are short)"
+        )
     solver = None if options.solver == "auto" else find_network_solver(options.solver).name
     if solver not in (None, "lm", "newton"):
         ways.append("take solver='lm' or 'newton'")

@@ -609,8 +609,6 @@ def test_linear_evidence_of_hard_data(rng):
     no_effect, signs = np.tile([1.0, 1.0, -1.0, -1.0], 25)[:, None], np.tile([1.0, -1.0, -1.0, 1.0], 25)
     with pytest.warns(sklearn.exceptions.ConvergenceWarning, match="no effect"):
         MLELinearRegressor(alpha="evidence").fit(no_effect, signs)
-    with pytest.raises(ValueError, match="call fit"):
-        MLELinearRegressor(alpha="evidence").partial_fit(X, y)
     with pytest.raises(ValueError, match="alpha"):
         MLELinearRegressor(alpha="auto").fit(X, y)
     for solver in ("gd", "svd"):

@@ -134,7 +134,8 @@ def notes(fit: FittedLinear) -> list[str]:
     points = list(fit.notes)
     if not fit.centred:
         points.append(
-            "Without an intercept R² is measured about zero: it is not comparable with that of a model with one."
+            "Without an intercept R² is measured about zero: it is not comparable with that of a model with one, nor with "
+            "score(), which measures about the mean of y."
         )
     if fit.penalised:
         points.append(
