@@ -20,7 +20,7 @@ def test_fewer_rows_than_parameters(solver, n_columns, rng):
     X, y = rng.standard_normal((12, n_columns)), rng.standard_normal(12)
     model = MLELinearRegressor(solver=solver)
     told = messages(lambda: model.fit(X, y))
-    assert f"There are fewer rows than parameters, 12 for {n_columns + 1}" in told[0]
+    assert f"There are fewer rows than parameters: 12 rows determine only 12 of {n_columns + 1} parameters" in told[0]
     assert "take fewer columns, give more rows, set a penalty alpha > 0" in told[0]
     assert all(len(text) < 500 and "x0" not in text for text in told)
     assert not any("computed from X" in text for text in told)
@@ -38,7 +38,7 @@ def test_fewer_rows_than_parameters(solver, n_columns, rng):
 def test_weights_of_zero_are_no_rows(rng):
     X, y = rng.standard_normal((30, 9)), rng.standard_normal(30)
     told = messages(lambda: MLELinearRegressor().fit(X, y, np.r_[np.ones(6), np.zeros(24)]))
-    assert "fewer rows than parameters, 6 for 10" in told[0]
+    assert "fewer rows than parameters: 6 rows determine only 6 of 10" in told[0]
 
 
 def test_as_many_parameters_as_rows(rng):

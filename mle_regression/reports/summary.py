@@ -142,7 +142,7 @@ def notes(fit: FittedLinear) -> list[str]:
             "After a penalised fit the deviations are those of the posterior under the Gaussian prior, and there are no "
             "p-values; choose alpha by held-out log-likelihood."
         )
-    if fit.residual_dof <= 0 and not fit.noise_free.any():
+    if fit.residual_dof <= 0:
         points.append(
             "No residual degrees of freedom: nothing is left to estimate the noise from. Take fewer columns, more rows, "
             "or a penalty alpha > 0."
