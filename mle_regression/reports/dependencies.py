@@ -50,8 +50,8 @@ def describe_deficiency(rank: int, size: int, relations: Sequence[Relation], nam
     """Say that the coefficients are not determined, and name the columns that make it so, unless it is a lack of rows."""
     if n_rows < size:
         return (
-            f"There are fewer rows than parameters: {n_rows} rows determine only {rank} of {size} parameters, the minimum is a "
-            "flat valley, and infinitely many coefficients fit these rows alike."
+            f"There are fewer rows than parameters: {n_rows} rows determine only {rank} of {size} parameters, the minimum is "
+            "a flat valley, and infinitely many coefficients fit these rows alike."
         )
     n_dependent = size - rank
     shown = "; ".join(describe_relation(relation, names) for relation in relations)

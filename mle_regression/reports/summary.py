@@ -147,7 +147,7 @@ def notes(fit: FittedLinear) -> list[str]:
             "No residual degrees of freedom: nothing is left to estimate the noise from. Take fewer columns, more rows, "
             "or a penalty alpha > 0."
         )
-    elif fit.residual_dof > 0 and fit.n < _FEW_ROWS_PER_PARAMETER * fit.effective_dof:
+    elif fit.n < _FEW_ROWS_PER_PARAMETER * fit.effective_dof:
         points.append(
             f"Only {number(fit.n / fit.effective_dof, 2)} observations for each parameter: R² flatters; compare "
             "cross-validated scores (compare_models), or set alpha > 0."
