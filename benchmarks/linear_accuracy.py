@@ -58,11 +58,14 @@ def ours(x, y, intercept):
     return params, errors
 
 
-def scikit_learn(x, y, intercept):
-    from sklearn.linear_model import LinearRegression
+def scikit_learn(**options):
+    def fit(x, y, intercept):
+        from sklearn.linear_model import LinearRegression
 
-    model = LinearRegression(fit_intercept=intercept).fit(x, y)
-    return (np.r_[model.intercept_, model.coef_] if intercept else model.coef_), None
+        model = LinearRegression(fit_intercept=intercept, **options).fit(x, y)
+        return (np.r_[model.intercept_, model.coef_] if intercept else model.coef_), None
+
+    return fit
 
 
 def intelex(x, y, intercept):
@@ -87,7 +90,9 @@ def statsmodels(method):
 
 
 PEERS = {
-    "scikit-learn": scikit_learn,
+    "scikit-learn": scikit_learn(),
+    # It drops none of their columns then; the option is there from version 1.7 on.
+    "scikit-learn, tol=0": scikit_learn(tol=0.0),
     "sklearn-intelex": intelex,
     "numpy lstsq": numpy_lstsq,
     "statsmodels pinv": statsmodels("pinv"),
@@ -117,9 +122,9 @@ def main() -> None:
                 rows["exact standard errors"].setdefault(peer, []).append(digits(errors, truth.errors))
     for title, table in rows.items():
         print(f"\nCorrect digits, {title}")
-        print(f"{'':18s}" + "".join(f"{name:>10s}" for name in NAMES))
+        print(f"{'':19s}" + "".join(f"{name:>10s}" for name in NAMES))
         for peer, values in table.items():
-            print(f"{peer:18s}" + "".join(f"{value:10.1f}" for value in values))
+            print(f"{peer:19s}" + "".join(f"{value:10.1f}" for value in values))
 
 
 if __name__ == "__main__":

@@ -42,16 +42,21 @@ units["bp"] = 1e-8  # blood pressure in units of 10^8 mmHg
 units["s1"] = 1e9  # cholesterol in units of 10^-9 mg/dl
 mixed = X * units
 rows = {}
+fits = {"LinearRegression": LinearRegression()}
+if "tol" in LinearRegression().get_params():  # from scikit-learn 1.7 on
+    fits["LinearRegression, tol=0"] = LinearRegression(tol=0.0)
+fits["MLELinearRegressor"] = MLELinearRegressor()
 for name, data, unit in (("raw units", X, 1.0), ("mixed units", mixed, units.to_numpy())):
-    for fit in (LinearRegression(), MLELinearRegressor()):
+    for title, fit in fits.items():
         coef = pd.Series(fit.fit(data, y).coef_ * unit, X.columns)
-        rows[type(fit).__name__, name] = {
+        rows[title, name] = {
             "R²": fit.score(data, y),
             "bp per mmHg": coef["bp"],
             "s1 per mg/dl": coef["s1"],
         }
 print(pd.DataFrame.from_dict(rows, orient="index").round(6).to_string())
-print("LinearRegression drops the columns whose scale is small beside the largest, without a warning.")
+print("LinearRegression drops columns whose scale is small beside the largest, by default below 1e-6 of it, with tol=0")
+print("where float64 ends, and does not say so.")
 
 heading("3. A dependent column is named, not hidden")
 with warnings.catch_warnings(record=True) as caught:
