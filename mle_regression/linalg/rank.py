@@ -157,8 +157,13 @@ def _largest_with_row(row: Array, values: Array, right_t: Array) -> float:
 
 
 def solve_by_spectrum(triangle: Triangle, s: RowSpace) -> Array:
-    """Return the coefficients (p, m) of a triangle of full rank, in its units."""
-    return s.shortest(triangle.z) / s.unit[:, None]
+    """Return the coefficients (p, m) of a triangle of full rank, in its units.
+
+    Columns far from their mean are short beside ``unit``, which costs digits; what is left of z gives them back.
+    """
+    unit = s.unit[:, None]
+    coef = s.shortest(triangle.z) / unit
+    return coef + s.shortest(triangle.z - triangle.r @ coef) / unit
 
 
 def minimum_norm(triangle: Triangle, s: RowSpace) -> Array:
