@@ -73,8 +73,9 @@ class FittedNetwork:
         if posterior is None:
             if not share.any():
                 raise ValueError(
-                    "The uncertainty of this network's mean is not known: fit with curvature='full', 'extremes', or "
-                    "alpha='evidence'; or ask for kind='observation', which has the noise alone."
+                    "The uncertainty of this network's mean is not known: call fit with curvature='full', 'extremes', or "
+                    "alpha='evidence' (partial_fit does not work it out); or ask for kind='observation', which has the "
+                    "noise alone."
                 )
             return mean, np.broadcast_to(variance, mean.shape)
         if posterior["refusal"]:

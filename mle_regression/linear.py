@@ -37,7 +37,7 @@ from mle_regression.reports.dependencies import (
 )
 from mle_regression.reports.exact_fits import describe_exact_fit
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError, Solution, Solver, Status
+from mle_regression.solvers.base import UNFINISHED, LeastSquares, NonFiniteRowsError, Solution, Solver, Status
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
 from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import find_solver
@@ -386,16 +386,13 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
                 "measure the column in smaller units, or y in larger ones."
             )
         notes, n_rows = [], problem.totals.n_rows
-        if solution.status in (Status.MAX_ITER, Status.STOPPED, Status.INTERRUPTED):
-            more = (
-                f"about {solution.remaining:.0f} more"
-                if np.isfinite(solution.remaining)
-                else "more than can be foretold"
-            )
-            notes.append(
-                f"solver={solution.solver!r} has not converged in {len(solution.losses) - 1} iterations; it needs {more}. "
-                f"To go on, {solution.status.value}."
-            )
+        if solution.status in UNFINISHED:
+            said = f"solver={solution.solver!r} has not converged in {len(solution.losses) - 1} iterations"
+            said += UNFINISHED[solution.status]
+            if solution.status is not Status.STALLED:
+                few = np.isfinite(solution.remaining)
+                said += f"; it needs {f'about {solution.remaining:.0f} more' if few else 'more than can be foretold'}"
+            notes.append(f"{said}. To go on, {solution.status.value}.")
             warn_user(notes[-1], ConvergenceWarning)
         if solution.relations and solution.status is not Status.CONTINUING:
             rank, size = solution.geometry.rank, solution.geometry.size

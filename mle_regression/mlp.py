@@ -23,7 +23,7 @@ from mle_regression.network_uncertainty import averaged, looked_round
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.reports.exact_fits import describe_exact_network
 from mle_regression.rows.standard import Units
-from mle_regression.solvers.base import NonFiniteRowsError, Status
+from mle_regression.solvers.base import UNFINISHED, NonFiniteRowsError, Status
 from mle_regression.solvers.registry import find_network_solver
 from mle_regression.training import measured_units
 from mle_regression.warnings import NoiseFreeWarning, warn_user
@@ -332,11 +332,10 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         """Take the fitted attributes from where training ended, and warn of what is amiss there."""
         fitted = fitted_attributes(trained, data, options)
         path, chosen = trained.path, trained.chosen
-        if path.status in (Status.MAX_ITER, Status.STOPPED, Status.INTERRUPTED):
-            remedy = "raise max_iter, or take another solver" if path.status is Status.MAX_ITER else path.status.value
+        if path.status in UNFINISHED:
             warn_user(
-                f"{trained.solver} has not converged in {path.n_iter} iterations; the gradient is "
-                f"{path.gradient_norms[-1]:.3g}, in standard units. To go on, {remedy}.",
+                f"{trained.solver} has not converged in {path.n_iter} iterations{UNFINISHED[path.status]}; the gradient is "
+                f"{path.gradient_norms[-1]:.3g}, in standard units. To go on, {self._remedy(path.status)}.",
                 ConvergenceWarning,
             )
         if path.status is Status.PLATEAU and trained.solver.startswith("lm") and fitted["gradient_norm_"] > _STEEP:
@@ -370,6 +369,16 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         for name in OPTIONAL:
             self.__dict__.pop(name, None)
         self.__dict__.update(fitted)
+
+    def _remedy(self, status: Status) -> str:
+        """Say how to go on from where training has ended too early."""
+        if status is Status.MAX_ITER:
+            return "raise max_iter, or take another solver"
+        if status is not Status.STALLED:
+            return str(status.value)
+        ways = [] if self.dtype == "float64" else ["take dtype='float64'"]
+        ways += [] if find_activation(self.activation).smooth else ["take a smooth activation, 'tanh' or 'softplus'"]
+        return " and ".join(ways) or "take solver='lm' or 'newton'"
 
     def _average(self, others: list[Trained], data: checks.TrainingData, options: NetworkOptions) -> None:
         """Let predictions be the mean over all networks, and noise and likelihood those of their mean."""

@@ -121,6 +121,11 @@ class NetworkInference:
     def _from_curvature(self, name: str) -> Any:
         check_is_fitted(self)
         found = self._state["curvature"]
+        if found is None and getattr(self, "curvature", None) is not None:
+            raise AttributeError(
+                "The curvature of this network has not been worked out: fit does so with curvature=, partial_fit does not. "
+                "Call fit, or diagnose(X, y).curvature()."
+            )
         if found is None:
             raise AttributeError(
                 "The curvature of this network has not been worked out: fit with curvature='full' or 'extremes', or call "

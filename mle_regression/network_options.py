@@ -113,6 +113,8 @@ class NetworkOptions:
 
     def _hidden(self) -> list[Any]:
         sizes = self.hidden_layer_sizes
+        if isinstance(sizes, (str, bytes)):
+            raise ValueError(f"hidden_layer_sizes={sizes!r} is text; give whole numbers, as 10 or (10, 5).")
         try:
             return list(sizes)
         except TypeError:

@@ -172,14 +172,30 @@ class NetworkCurvatureReport:
         return self.document().to_html()
 
 
-def reason(verdict: str, spectrum: Spectrum, steep: float, units: list[FlatUnit], escape: Escape | None) -> str:
+def reason(
+    verdict: str,
+    spectrum: Spectrum,
+    steep: float,
+    units: list[FlatUnit],
+    escape: Escape | None,
+    smooth: bool,
+) -> str:
     """Say in a sentence or two what the verdict rests on, and what to do about it."""
     low = f"{spectrum.values[0]:.3g}"
     bound = f"{spectrum.slack[0]:.1g}"
     if verdict == NOT_STATIONARY:
-        return (
+        said = (
             f"The gradient has not vanished (steepness {steep:.2g}, above {STATIONARY:g}), so that curvature does not say "
-            "what training would end at. Train on without early stopping, with solver='lm' or 'newton' or a lower tol."
+            "what training would end at."
+        )
+        if not smooth:
+            return (
+                f"{said} At a kink of the activation it need not vanish where no step lowers the loss: a verdict asks for a "
+                "smooth activation, 'tanh' or 'softplus'."
+            )
+        return (
+            f"{said} Train on: with early_stopping=False, a lower tol or a larger max_iter, and with solver='lm' or 'newton' "
+            "if it was another."
         )
     if verdict == SADDLE:
         count = spectrum.inertia[0]
@@ -236,7 +252,7 @@ def network_curvature_report(
         pd.DataFrame(spectrum.vectors, index=index),
         spectrum.complete,
         verdict,
-        reason(verdict, spectrum, steep, units, escape),
+        reason(verdict, spectrum, steep, units, escape, smooth),
         gradient_norm,
         steep,
         spectrum.inertia,

@@ -16,19 +16,29 @@ from mle_regression.rows.base import Rows, Totals
 
 
 class Status(Enum):
-    """How a solve ended; the value is the remedy that a warning or an error states."""
+    """How a solve ended; the value is the remedy that a warning or an error states after "To go on, "."""
 
     CONVERGED = "nothing to do"
     MAX_ITER = "raise max_iter, loosen tol, or take a direct solver: solver='auto'"
     CONTINUING = "give more rows to partial_fit, or the same again"
     PLATEAU = "lower tol or raise n_iter_no_change to go on, or take another solver"
     EARLY_STOPPED = "nothing to do: the likelihood of the rows held out has stopped rising"
-    STOPPED = "a callback asked to stop; fit again without it"
-    INTERRUPTED = "the fit was interrupted; fit again, with warm_start=True to go on from here"
+    STALLED = "take a direct solver: solver='auto'"
+    STOPPED = "fit again without that callback, with warm_start=True to begin here"
+    INTERRUPTED = "fit again, with warm_start=True to begin here"
     RANK_DEFICIENT = (
         "remove the dependent columns, set on_rank_deficiency='drop' to leave them out of the fit, set a penalty alpha > 0, "
         "or set on_rank_deficiency='min_norm' to accept the minimum-norm solution silently"
     )
+
+
+# Ends that leave a fit where it need not be at the optimum, and why there was no more to it.
+UNFINISHED = {
+    Status.MAX_ITER: "",
+    Status.STALLED: ": no step that it tries lowers the loss",
+    Status.STOPPED: ": a callback asked to stop",
+    Status.INTERRUPTED: ": the fit was interrupted",
+}
 
 
 class NonFiniteRowsError(ValueError):
