@@ -25,7 +25,7 @@ class Status(Enum):
     EARLY_STOPPED = "nothing to do: the likelihood of the rows held out has stopped rising"
     STALLED = "take a direct solver: solver='auto'"
     STOPPED = "fit again without that callback, with warm_start=True to begin here"
-    INTERRUPTED = "fit again, with warm_start=True to begin here"
+    INTERRUPTED = "fit again with warm_start=True to begin here"
     RANK_DEFICIENT = (
         "remove the dependent columns, set on_rank_deficiency='drop' to leave them out of the fit, set a penalty alpha > 0, "
         "or set on_rank_deficiency='min_norm' to accept the minimum-norm solution silently"
