@@ -77,6 +77,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         x = checks.new_data(self, X)
         mean = self._mean(x)
+        checks.warn_of_order(X, sample_weight=sample_weight)
         share = self._noise_share(sample_weight, len(mean))
         if not return_std:
             return _as_precise(mean, x)
@@ -130,6 +131,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         x = checks.new_data(self, X)
         dof = self._state["residual_dof"]
         quantile = student_t.ppf(0.5 + coverage / 2, dof) if dof > 0 else np.nan
+        checks.warn_of_order(X, sample_weight=sample_weight)
         share = self._noise_share(sample_weight, x.shape[0])
         half = quantile * self._deviation(x, share if kind == "observation" else 0.0)
         mean = self._mean(x)

@@ -275,7 +275,7 @@ def non_finite_message(estimator: BaseEstimator, columns: AnyArray, data: Traini
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``; True and 1 are told apart."""
     value = bool(value) if isinstance(value, np.bool_) else value
-    if not any(value is choice or (isinstance(choice, str) and value == choice) for choice in choices):
+    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
         raise ValueError(f"{name}={value!r} is not one of: {', '.join(map(repr, choices))}.")
 
 

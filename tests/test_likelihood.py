@@ -303,3 +303,12 @@ def test_pipelines_hand_weights_of_new_observations_on(rng):
     pipe = make_pipeline(StandardScaler(), MLELinearRegressor()).fit(X, y)
     _, std = pipe.predict(X, return_std=True, sample_weight=w)
     np.testing.assert_allclose(std, MLELinearRegressor().fit(X, y).predict(X, return_std=True, sample_weight=w)[1])
+
+
+def test_weights_of_new_observations_in_another_order_are_told(rng):
+    X, y = draw(rng)
+    model = MLELinearRegressor().fit(X, y)
+    frame, weights = pd.DataFrame(X[:3], index=list("abc")), pd.Series([1.0, 2.0, 3.0], index=list("cba"))
+    for call in (model.predict, model.predict_interval):
+        with pytest.warns(UserWarning, match="sample_weight holds the labels of X's in another order"):
+            call(frame, sample_weight=weights)

@@ -204,6 +204,13 @@ def test_few_clusters_are_told(rng):
     found.coefficients({"cluster": groups})
 
 
+def test_too_few_groups_for_a_hypothesis(rng):
+    X, y = rng.standard_normal((60, 4)), rng.standard_normal(60)
+    with pytest.warns(InferenceWarning, match="too few groups for so many equations"):
+        tested = diagnosis(X, y).test_linear("x0 = x1 = x2 = x3 = 0", cov={"cluster": np.arange(60) % 3, "kind": "CR2"})
+    assert np.isnan(tested.p_value)
+
+
 def multiway(A, y, codes, g_of):
     """Cameron, Gelbach and Miller (2011) by their sum, without repair."""
     bread = np.linalg.inv(A.T @ A)
@@ -366,6 +373,7 @@ def test_automatic_lags_of_each_output_and_any_units(rng):
         ({"cluster": [0, 1] * 30, "kind": "CR7"}, "kind"),
         ({"cluster": [0, 1] * 30, "kind": "CR2", "correction": True}, "leave 'correction'"),
         ({"cluster": [0, 1] * 30, "G": "most"}, "G"),
+        ({"cluster": [0, 1] * 30, "kind": np.zeros(2)}, "kind"),
         ({"HAC": "automatic"}, "lags"),
         ({"HAC": 1, "kind": "CR2"}, "is not one of"),
         ({"cluster": np.arange(120).reshape(60, 2) % 7, "kind": "CR2"}, "one grouping"),

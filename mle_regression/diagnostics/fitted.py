@@ -205,7 +205,7 @@ class FittedLinear:
             eta = covariance.wald_dof(row_space(scaled @ covariance.inverse, rank))
             dof = eta - rank + 1.0
             squares = squares * (dof / eta)
-        reason = ""
+        reason = "there are too few groups for so many equations" if dof <= 0 < self.residual_dof else ""
         if np.isnan(squares[~self.noise_free]).any() and dof > 0:
             reason = "the covariance of the coefficients is not defined, or of lower rank than the hypothesis"
         note = "the covariance is not positive here; its positive part is taken" if repaired else ""

@@ -61,7 +61,7 @@ def told(fit: FittedLinear, test: FTest, hypothesis: str, notes: Sequence[str] =
         reason = test.reason
         if fit.noise_free.any():
             reason = "the fit is exact, there is no noise to test against"
-        elif not test.df_denom > 0:
+        elif not (test.df_denom > 0 or reason):
             reason = "there are no residual degrees of freedom"
         elif not test.df_num:
             reason = "there is no coefficient to test"
