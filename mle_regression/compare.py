@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as take_rows
 
 from mle_regression import checks
@@ -27,7 +28,7 @@ from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.gaussian import Gaussian
 from mle_regression.reports.hypotheses import HypothesisTest
-from mle_regression.scoring import log_likelihood_scorer, unwrapped
+from mle_regression.scoring import log_likelihood_scorer, n_observations, unwrapped
 from mle_regression.warnings import InferenceWarning, warn_user
 
 # Sums over the same rows, taken in different orders and columns, agree to this.
@@ -83,7 +84,9 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
     return HypothesisTest(statistic, float(df), np.inf, float(chi2.sf(statistic, df)), hypothesis)
 
 
-def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) -> pd.DataFrame:
+def compare_models(
+    models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5, sample_weight: Any = None
+) -> pd.DataFrame:
     """Fit models to the same rows and tabulate how well each does, in-sample and held out.
 
     The likelihood of a model without one of its own is that of Gaussian noise with the covariance of its training
@@ -98,6 +101,9 @@ def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) ->
     cv : int, splitter, iterable or None, default=5
         As in `sklearn.model_selection.cross_validate`; None leaves the held-out columns out. An integer makes folds of
         consecutive rows: pass ``KFold(5, shuffle=True, random_state=0)`` where rows are in some order.
+    sample_weight : array-like of shape (n_samples,), default=None
+        For fits, scores and likelihoods, held out too: precisions, or frequencies to a model whose ``weight_type`` says so.
+        All models must take weights; of a pipeline its last step.
 
     Returns
     -------
@@ -122,13 +128,14 @@ def compare_models(models: Mapping[str, Any], X: Any, y: Any, *, cv: Any = 5) ->
         raise ValueError("models is empty; pass at least one, such as {'linear': MLELinearRegressor()}.")
     X = X.tocsr() if sp.issparse(X) else X  # of the sparse formats, not all can be cut into folds
     outputs = np.asarray(y, dtype=np.float64)
-    if checks.warn_of_order(X, y=y):
+    if checks.warn_of_order(X, y=y, sample_weight=sample_weight):
         y = outputs  # once is enough
-    rows = {name: _in_sample(model, X, y, outputs) for name, model in models.items()}
+    weights = checks.check_weights(sample_weight, len(outputs))
+    rows = {name: _in_sample(model, X, y, outputs, weights) for name, model in models.items()}
     if cv is not None:
         folds = list(check_cv(cv).split(X, y))
         for name, model in models.items():
-            rows[name] |= _held_out(model, X, y, folds)
+            rows[name] |= _held_out(model, X, y, weights, folds)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -179,44 +186,59 @@ def _check_nested(small: FittedLinear, large: FittedLinear) -> None:
     )
 
 
-def _in_sample(model: Any, X: Any, y: Any, outputs: Array) -> dict[str, float]:
+def _in_sample(model: Any, X: Any, y: Any, outputs: Array, weights: Array | None) -> dict[str, float]:
     model = clone(model)
     start = time.perf_counter()
-    model.fit(X, y)
+    _fit(model, X, y, weights)
     fit_time = time.perf_counter() - start
     mean = model.predict(X)
     last, _ = unwrapped(model)
-    likelihood = _log_likelihood(model, X, outputs, mean, _noise(outputs, mean))
+    likelihood = _log_likelihood(model, X, outputs, mean, weights, _noise(outputs, mean, weights))
     size = _n_parameters(last)
     return {
         "fit_time": fit_time,
-        "r2": r2_score(outputs, mean),
-        "rmse": root_mean_squared_error(outputs, mean),
+        "r2": r2_score(outputs, mean, sample_weight=weights),
+        "rmse": root_mean_squared_error(outputs, mean, sample_weight=weights),
         "log_likelihood": likelihood,
         "aic": criteria.aic(likelihood, size),
-        "bic": criteria.bic(likelihood, size, len(outputs)),
+        "bic": criteria.bic(likelihood, size, n_observations(last, len(outputs), weights)),
         "rank": _rank(last),
         "condition_number": getattr(last, "condition_number_", np.nan),
     }
 
 
-def _held_out(model: Any, X: Any, y: Any, folds: list[Any]) -> dict[str, float]:
+def _held_out(model: Any, X: Any, y: Any, weights: Array | None, folds: list[Any]) -> dict[str, float]:
     r2, rmse, total = [], [], 0.0
     for train, test in folds:
-        fold = clone(model).fit(take_rows(X, train), take_rows(y, train))
+        of_train, of_test = (None, None) if weights is None else (weights[train], weights[test])
+        fold = _fit(clone(model), take_rows(X, train), take_rows(y, train), of_train)
         known, inner = np.asarray(take_rows(y, train), dtype=np.float64), take_rows(X, test)
         truth, mean = np.asarray(take_rows(y, test), dtype=np.float64), fold.predict(inner)
-        noise = _noise(known, fold.predict(take_rows(X, train)))
-        total += _log_likelihood(fold, inner, truth, mean, noise)
-        r2.append(r2_score(truth, mean))
-        rmse.append(root_mean_squared_error(truth, mean))
+        noise = _noise(known, fold.predict(take_rows(X, train)), of_train)
+        total += _log_likelihood(fold, inner, truth, mean, of_test, noise)
+        r2.append(r2_score(truth, mean, sample_weight=of_test))
+        rmse.append(root_mean_squared_error(truth, mean, sample_weight=of_test))
     return {"cv_r2": float(np.mean(r2)), "cv_rmse": float(np.mean(rmse)), "cv_log_likelihood": total}
 
 
-def _log_likelihood(model: Any, X: Any, y: Array, mean: Array, noise: tuple[Array, Array]) -> float:
+def _fit(model: Any, X: Any, y: Any, weights: Array | None) -> Any:
+    """Fit a model, with weights for the step that ends it."""
+    return model.fit(X, y) if weights is None else model.fit(X, y, **{_name_of_weights(model): weights})
+
+
+def _name_of_weights(model: Any) -> str:
+    """Return the name by which ``fit`` hands weights to the model inside pipelines and searches."""
+    if isinstance(model, Pipeline):
+        return f"{model.steps[-1][0]}__{_name_of_weights(model.steps[-1][1])}"
+    return _name_of_weights(model.estimator) if hasattr(model, "refit") else "sample_weight"
+
+
+def _log_likelihood(
+    model: Any, X: Any, y: Array, mean: Array, weights: Array | None, noise: tuple[Array, Array]
+) -> float:
     last, _ = unwrapped(model)
     if hasattr(last, "log_likelihood"):
-        return float(log_likelihood_scorer(model, X, y) * len(y))
+        return log_likelihood_scorer(model, X, y, weights) * n_observations(last, len(y), weights)
     covariance, root = noise
     outputs, means = y.reshape(len(y), -1), mean.reshape(len(y), -1)
     density = new_log_density(
@@ -224,7 +246,7 @@ def _log_likelihood(model: Any, X: Any, y: Array, mean: Array, noise: tuple[Arra
         outputs,
         means,
         covariance,
-        None,
+        weights,
         frequency=False,
         noise_free=np.diagonal(covariance) == 0,
         root=root,
@@ -232,10 +254,11 @@ def _log_likelihood(model: Any, X: Any, y: Array, mean: Array, noise: tuple[Arra
     return float(-np.inf if np.isneginf(density).any() else density.sum())
 
 
-def _noise(y: Array, mean: Array) -> tuple[Array, Array]:
+def _noise(y: Array, mean: Array, weights: Array | None) -> tuple[Array, Array]:
     """Covariance (m, m) of residuals and its triangular root, which is empty where it is singular."""
-    outputs, n = y.reshape(len(y), -1), len(y)
-    residuals = outputs - mean.reshape(n, -1)
+    root_weights = np.ones((len(y), 1)) if weights is None else np.sqrt(weights)[:, None]
+    outputs, n = root_weights * y.reshape(len(y), -1), np.count_nonzero(root_weights)
+    residuals = outputs - root_weights * mean.reshape(len(y), -1)
     found = factor_of_array(residuals, _ROUNDING * EPS * column_norms(outputs))
     return residuals.T @ residuals / n, found.root / np.sqrt(n)
 

@@ -11,6 +11,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _num_samples as n_rows_of
 
 from mle_regression import checks
+from mle_regression.linalg.arrays import Array
 
 
 def unwrapped(estimator: Any, X: Any = None) -> tuple[Any, Any]:
@@ -32,6 +33,14 @@ def unwrapped(estimator: Any, X: Any = None) -> tuple[Any, Any]:
     if hasattr(estimator, "__sklearn_is_fitted__") and type(estimator).__name__ == "FrozenEstimator":
         return unwrapped(estimator.estimator, X)
     return estimator, X
+
+
+def n_observations(model: Any, n_rows: int, weights: Array | None) -> float:
+    """Return how many observations rows are: those of weight, or the sum of weights that are frequencies to the model."""
+    if weights is None:
+        return float(n_rows)
+    frequency = getattr(model, "weight_type", "precision") == "frequency"
+    return float(weights.sum()) if frequency else float(np.count_nonzero(weights))
 
 
 class LogLikelihoodScorer:
@@ -73,16 +82,9 @@ class LogLikelihoodScorer:
                 f"{type(model).__name__} has no log_likelihood method; score it with 'neg_mean_squared_error', or compare "
                 "it by compare_models, which takes the noise variance of its training residuals."
             )
-        return float(model.log_likelihood(inner, y, sample_weight=sample_weight)) / self._size(model, X, sample_weight)
-
-    @staticmethod
-    def _size(model: Any, X: Any, sample_weight: Any) -> float:
-        """Return the number of observations."""
         weights = checks.check_weights(sample_weight, n_rows_of(X))
-        if weights is None:
-            return float(n_rows_of(X))
-        frequency = getattr(model, "weight_type", "precision") == "frequency"
-        return float(weights.sum()) if frequency else float(np.count_nonzero(weights))
+        total = float(model.log_likelihood(inner, y, sample_weight=sample_weight))
+        return total / n_observations(model, n_rows_of(X), weights)
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> Self:
         """Return a scorer that asks for weights under metadata routing; this one is left as it is.

@@ -1,6 +1,7 @@
 """Models side by side."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from scipy.stats import norm
@@ -78,3 +79,34 @@ def test_scorer_in_a_grid_search():
     assert log_likelihood_scorer(best, X, y) == pytest.approx(best[-1].log_likelihood(best[0].transform(X), y) / len(y))
     with pytest.raises(TypeError, match="no log_likelihood"):
         log_likelihood_scorer(LinearRegression().fit(X, y), X, y)
+
+
+def test_weights(rng):
+    X = rng.standard_normal((60, 2))
+    y, w = X.sum(axis=1) + rng.standard_normal(60), rng.integers(0, 4, 60) * 1.0
+    folds = KFold(3, shuffle=True, random_state=0)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), LinearRegression()), {"standardscaler__with_mean": [True]}, cv=3
+    )
+    table = compare_models(
+        {
+            "ours": MLELinearRegressor(),
+            "theirs": LinearRegression(),
+            "pipeline": make_pipeline("passthrough", make_pipeline(StandardScaler(), LinearRegression())),
+            "search": search,
+        },
+        X,
+        y,
+        cv=folds,
+        sample_weight=w,
+    )
+    model = MLELinearRegressor().fit(X, y, w)
+    assert table.loc["ours", "log_likelihood"] == pytest.approx(model.log_likelihood_)
+    assert table.loc["ours", "bic"] == pytest.approx(model.bic_)
+    assert table.loc["ours", "r2"] == pytest.approx(model.r2_)
+    for column in ("log_likelihood", "cv_log_likelihood", "cv_r2", "cv_rmse", "r2"):
+        np.testing.assert_allclose(table[column].astype(float), table.loc["ours", column], rtol=1e-10)
+    repeated = np.repeat(np.arange(60), w.astype(int))
+    counted = compare_models({"ours": MLELinearRegressor(weight_type="frequency")}, X, y, cv=None, sample_weight=w)
+    plain = compare_models({"ours": MLELinearRegressor()}, X[repeated], y[repeated], cv=None)
+    pd.testing.assert_frame_equal(counted.drop(columns="fit_time"), plain.drop(columns="fit_time"))
