@@ -82,7 +82,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     standardize : bool, default=True
         Whether to measure X and y in units of their weighted means and spreads inside.
     learning_rate : float or "auto", default="auto"
-        Step of gd, sgd and adam, in standard units. "auto": 0.002 for adam, 0.02 for sgd, from the curvature for gd.
+        Step of gd, sgd and adam, in standard units. "auto": 0.002 for adam; from the curvature for gd and sgd.
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" takes 200.
     max_iter : int, "auto" or None, default="auto"

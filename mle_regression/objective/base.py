@@ -49,6 +49,10 @@ class BatchObjective(Objective, Protocol):
         """Return batches of about ``size`` rows, drawn at random, that together are all rows; each good until the next."""
         ...
 
+    def thinned(self, size: int) -> Objective:
+        """Return the objective of about so many of the rows."""
+        ...
+
     def batch_gradient(self, theta: AnyArray, batch: Any) -> tuple[float, AnyArray]:
         """Return estimates of J and of its gradient (P,), unbiased the latter; the array is good until the next call."""
         ...

@@ -157,6 +157,10 @@ class LinearObjective(QuadraticObjective):
         count = max(1, self.n_rows // size)
         return (slice(first, None, count) for first in rng.permutation(count).tolist())
 
+    def thinned(self, size: int) -> LinearObjective:
+        """Return the objective itself: a product with its Hessian does not go through the rows."""
+        return self
+
     def batch_gradient(self, theta: Array, batch: slice) -> tuple[float, Array]:
         """Return NaN and an unbiased estimate (P,) of the gradient from a slice of the rows."""
         by_column, column_mean, by_output, output_mean = self._unit

@@ -6,14 +6,14 @@ What a network reads: the caller's X is never copied as a whole, unless it is sm
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
-from mle_regression.rows.base import as_dense
+from mle_regression.rows.base import as_dense, evenly
 
 # A standardised copy of up to this many numbers is kept; more rows are standardised anew each time.
 _KEPT_SIZE = 1 << 22
@@ -95,6 +95,12 @@ class StandardRows:
         if self._kept is not None:
             return self._kept.rows(rows)
         return self._standardised(rows)
+
+    def thinned(self, size: int) -> StandardRows:
+        """Return about so many of the rows, evenly spread."""
+        pick = evenly(self.n_rows, size)
+        weights = None if self.weights is None else self.weights[pick]
+        return replace(self, x=self.x[pick], y=self.y[pick], weights=weights)
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[StandardBlock]:
         """Return batches of nearly ``size`` rows, all rows once, in random order; each good until the next is asked for."""

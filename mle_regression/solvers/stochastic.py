@@ -13,8 +13,8 @@ import numpy as np
 from mle_regression.linalg.arrays import AnyArray
 from mle_regression.objective.base import BatchObjective
 from mle_regression.solvers.base import Options
-from mle_regression.solvers.gradient_descent import stable_curvature
-from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
+from mle_regression.solvers.gradient_descent import largest_curvature, stable_curvature
+from mle_regression.solvers.path import Control, DivergenceError, Path, Walk, ends_of, walk
 
 _BATCHES = 256
 _SMALLEST_BATCH = 32
@@ -30,6 +30,18 @@ class _Rule(Protocol):
         """Move theta in place."""
         ...
 
+    def forget(self) -> None:
+        """Forget all steps so far."""
+        ...
+
+
+@dataclass(slots=True)
+class _Step:
+    """The size of a step; one that was chosen for the user is halved where it diverges."""
+
+    size: float
+    automatic: bool = False
+
 
 class _Momentum:
     """``v ← μv − ηg``; Nesterov's form, in the parameters at which the gradient is taken, adds ``μv − ηg`` to them."""
@@ -39,6 +51,9 @@ class _Momentum:
         self.velocity = _remembered(memory, "velocity", like)
         self.spare = np.empty_like(like)
         self.memory = {"velocity": self.velocity}
+
+    def forget(self) -> None:
+        self.velocity[:] = 0.0
 
     def step(self, theta: AnyArray, gradient: AnyArray, rate: float) -> None:
         np.multiply(gradient, rate, out=self.spare)
@@ -61,6 +76,10 @@ class _Moments:
         self.count = np.array(memory.get("count", 0), dtype=np.int64)
         self.spare = np.empty_like(like)
         self.memory = {"first": self.first, "second": self.second, "count": self.count}
+
+    def forget(self) -> None:
+        for array in (self.first, self.second, self.count):
+            array[...] = 0
 
     def step(self, theta: AnyArray, gradient: AnyArray, rate: float) -> None:
         options, spare = self.options, self.spare
@@ -113,22 +132,40 @@ class StochasticGradient(Options):
         """Follow batch gradients for ``max_iter`` passes over the rows."""
         if not 0.0 <= self.momentum < 1.0:
             raise ValueError(f"momentum={self.momentum!r} must be at least 0 and less than 1.")
-        stable = "Take a smaller learning_rate, a tenth of this one."
-        step = _SGD_STEP
-        if objective.spectrum is not None:
-            high = float(objective.spectrum[-1]) if objective.spectrum.size else 1.0
-            stable = f"Steps well below {2 / high:.6g} are stable."
-            # Momentum multiplies the step. In the mean over batches of b rows, steps are stable below 2/(λmax + R²/b)
-            # (Bach and Moulines, 2013): rows that are few and long, as of sparse columns, ask for smaller ones.
-            noise = objective.batch_curvature(_batch_size(objective, control))
-            step = (1.0 - self.momentum) / max(2.0 * high, high + noise)
+        _, high = ends_of(objective.spectrum)
+        stable = (
+            f"Steps well below {2 / high:.6g} are stable." if high else "Take a smaller learning_rate, a tenth of it."
+        )
         theta = objective.start.astype(objective.dtype)
         rule = _Momentum(theta, control.memory, self.momentum, self.nesterov)
-        rate = step if control.learning_rate == "auto" else float(control.learning_rate)
-        path = _passes(objective, control, theta, rule, rate, self.schedule, self.average, stable)
-        last = rate * _share(self.schedule, max(0, path.n_iter - 1), control.max_iter)
-        path.edge = stable_curvature("nesterov" if self.nesterov else "polyak", self.momentum, last)
+        automatic = control.learning_rate == "auto"
+        step = _Step(self._stable_step(objective, control) if automatic else float(control.learning_rate), automatic)
+        path = _passes(objective, control, theta, rule, step, self.schedule, self.average, stable)
+        if automatic:
+            path.memory = path.memory | {"step": np.array(step.size)}
+        last = step.size * _share(self.schedule, max(0, path.n_iter - 1), control.max_iter)
+        path.edge = stable_curvature(self._acceleration, self.momentum, last)
         return path
+
+    @property
+    def _acceleration(self) -> str:
+        return "nesterov" if self.nesterov else "polyak"
+
+    def _stable_step(self, objective: BatchObjective, control: Control) -> float:
+        """Return the step that is remembered, else half of one that is stable."""
+        if "step" in control.memory:
+            return float(control.memory["step"])
+        if objective.spectrum is None:
+            sample = objective.thinned(_SAMPLE_ROWS)
+            start = np.asarray(sample.start, dtype=np.float64)
+            # Numbers of their own, so that the batches do not depend on how the step was found.
+            curvature = largest_curvature(sample, start, np.random.default_rng(0), _PRODUCTS)
+            return 0.5 * stable_curvature(self._acceleration, self.momentum, curvature)
+        high = float(objective.spectrum[-1]) if objective.spectrum.size else 1.0
+        # Momentum multiplies the step. In the mean over batches of b rows, steps are stable below 2/(λmax + R²/b)
+        # (Bach and Moulines, 2013): rows that are few and long, as of sparse columns, ask for smaller ones.
+        noise = objective.batch_curvature(_batch_size(objective, control))
+        return (1.0 - self.momentum) / max(2.0 * high, high + noise)
 
 
 @dataclass
@@ -168,7 +205,7 @@ class Adam(Options):
         theta = objective.start.astype(objective.dtype)
         rule = _Moments(theta, control.memory, self)
         remedy = f"Take a smaller learning_rate: {rate / 10:.3g}."
-        return _passes(objective, control, theta, rule, rate, self.schedule, False, remedy)
+        return _passes(objective, control, theta, rule, _Step(rate), self.schedule, False, remedy)
 
 
 @dataclass
@@ -183,7 +220,12 @@ class AdamW(Adam):
 # Steps of "auto": on a quadratic in columns of unit length, and on a network in columns of unit variance.
 _ADAM_STEP = 0.01
 _NETWORK_STEP = 2e-3
-_SGD_STEP = 0.02
+# The curvature at the start of a network: from so many of the rows, by so many products with their Hessian.
+_SAMPLE_ROWS, _PRODUCTS = 1000, 10
+# How often a step may be halved: to the rounding of the first.
+_HALVINGS = 52
+# Times the first loss that no stable step comes to.
+_OVERSHOT = 2.0
 
 
 def _remembered(memory: dict[str, AnyArray], name: str, like: AnyArray) -> AnyArray:
@@ -208,7 +250,7 @@ def _passes(
     control: Control,
     theta: AnyArray,
     rule: _Rule,
-    rate: float,
+    step: _Step,
     schedule: str,
     average: bool,
     stable: str,
@@ -216,7 +258,7 @@ def _passes(
     """Go through batches of all rows, again and again.
 
     After a pass the loss is looked at where that costs little; else it is the mean over the batches of the pass, and so is
-    the gradient.
+    the gradient. Where an automatic step diverges it is halved, and the path goes on from the best place that it has seen.
     """
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule={schedule!r} is not one of: {', '.join(map(repr, SCHEDULES))}.")
@@ -228,18 +270,31 @@ def _passes(
     def run(follower: Walk) -> None:
         loss, gradient = objective.value_and_gradient(theta)
         ended = follower.note(theta.copy(), loss, float(np.linalg.norm(gradient)))
-        sum_of, count = np.zeros_like(theta), 0
+        sum_of, count, halved = np.zeros_like(theta), 0, 0
+        best, best_loss = theta.copy(), loss
         with np.errstate(over="ignore", invalid="ignore"):
             while not ended and (t := follower.path.n_iter) < control.max_iter:
-                loss, gradient = _one_pass(
-                    objective, control, theta, rule, rate * _share(schedule, t, control.max_iter), size
-                )
+                rate = step.size * _share(schedule, t, control.max_iter)
+                loss, gradient = _one_pass(objective, control, theta, rule, rate, size)
                 shown = theta
                 if average and 2 * t >= control.max_iter:
                     sum_of, count = sum_of + theta, count + 1
                     shown = sum_of / count
                 loss, gradient = objective.after_pass(shown) or (loss, gradient)
-                ended = follower.note(shown.copy(), loss, float(np.linalg.norm(gradient)))
+                try:
+                    if step.automatic and halved < _HALVINGS and loss > _OVERSHOT * follower.path.losses[0]:
+                        raise DivergenceError
+                    ended = follower.note(shown.copy(), loss, float(np.linalg.norm(gradient)))
+                except DivergenceError:
+                    halved += 1
+                    if not step.automatic or halved > _HALVINGS:
+                        raise
+                    step.size, theta[:], follower.rises = 0.5 * step.size, best, 0
+                    sum_of, count = np.zeros_like(theta), 0
+                    rule.forget()
+                    continue
+                if loss < best_loss:
+                    best[:], best_loss = theta, loss
         follower.path.memory = rule.memory
 
     return walk(run, follower)
