@@ -282,13 +282,12 @@ class _Climb:
             moves = -cho_solve(cho_factor(0.5 * objective.hessian(theta), check_finite=False), pull.T).T
         except LinAlgError:  # not quite at a minimum
             moves = -place.curvature.inverse.solve(pull.T).T
-        inverse = place.curvature.inverse.solve(np.eye(len(theta)))
-        here = objective.gauss_newton(theta)
+        turning = _turning(objective, place.curvature, theta)
         length = float(np.linalg.norm(theta) * np.finfo(objective.dtype).eps ** 0.5)
         bent = np.zeros(len(moves))
         for k, move in enumerate(moves):
             size = length / max(float(np.linalg.norm(move)), 1e-300)
-            bent[k] = float(np.vdot(inverse, objective.gauss_newton(theta + size * move) - here)) / size
+            bent[k] = turning(theta + size * move) / size
         return _Slope(partial - 0.5 * bent, moves, determined)
 
     def _optimum(self, levels: Array, theta: Array, rival: _Place | None) -> _Place:
@@ -339,6 +338,16 @@ class _Climb:
         effective = float(laplace.effective_parameters(curvature, penalty).sum())
         away = laplace.distance(curvature, gradient, self.n, noise)
         return _Place(theta, levels, curvature, density, noise, effective, away, status)
+
+
+def _turning(objective: NetworkObjective, curvature: laplace.Curvature, theta: Array) -> Callable[[Array], float]:
+    """Return the function ``θ′ → tr A⁻¹(G(θ′) − G(θ))`` of the Gauss–Newton matrix G, to first order in θ′ − θ."""
+    if laplace.few_residuals(objective):
+        here = objective.residual_jacobian(theta)[1]
+        response = 2.0 * curvature.inverse.solve(here.T).T
+        return lambda moved: float(np.vdot(response, objective.residual_jacobian(moved)[1] - here))
+    matrix, inverse = objective.gauss_newton(theta), curvature.inverse.solve(np.eye(len(theta)))
+    return lambda moved: float(np.vdot(inverse, objective.gauss_newton(moved) - matrix))
 
 
 def _step(model: Array, gradient: Array, radius: float) -> tuple[Array, float]:

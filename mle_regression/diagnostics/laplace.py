@@ -21,8 +21,6 @@ from mle_regression.linalg.arrays import EPS, Array, BoolArray
 from mle_regression.objective.base import SumOfSquares
 
 _ROUNDING = 16.0
-# Diagonal of a triangular factor, relative to the largest, below which a direction may be rounding.
-_UNSURE = 1e-6
 # Part of a row's derivatives that is more than the rounding of the directions it lies along.
 _SEEN = 1e-6
 # How many times fewer residuals than parameters make the k × k form the cheaper one.
@@ -145,16 +143,6 @@ def inverted(gauss_newton: Array, penalty: Array) -> Curvature:
     return _of_root(root, log_determinant, None if keep.all() else vectors[:, keep])
 
 
-def inverted_from_jacobian(jacobian: Array, penalty: Array) -> Curvature:
-    """Invert A from residuals' derivatives (k, P), J times √(w/Σw), without ever squaring them.
-
-    Small penalties beside steep derivatives keep all their digits, which ``JᵀJ`` loses beyond a condition of 1e8.
-    """
-    if not np.isfinite(jacobian).all():
-        raise ValueError("The network's derivatives are not finite; its parameters are too large.")
-    return _dual(jacobian, penalty) if len(jacobian) < len(penalty) else _stacked(jacobian, penalty)
-
-
 def _of_root(root: Array, log_determinant: float, seen: Array | None = None) -> Curvature:
     size = len(root)
     free = np.full(size, seen is not None)
@@ -162,32 +150,17 @@ def _of_root(root: Array, log_determinant: float, seen: Array | None = None) -> 
     return Curvature(found, found.diagonal, log_determinant)
 
 
-def _stacked(jacobian: Array, penalty: Array) -> Curvature:
-    """Invert A by singular values of ``[J; √D]`` (k + P, P)."""
-    held = np.flatnonzero(penalty > 0)
-    prior = np.zeros((len(held), len(penalty)))
-    prior[np.arange(len(held)), held] = np.sqrt(penalty[held])
-    (triangle,) = qr(np.vstack([jacobian, prior]), mode="r", check_finite=False)
-    triangle = triangle[: len(penalty)]
-    diagonal = np.abs(np.diagonal(triangle))
-    if float(diagonal.min(initial=np.inf)) > _UNSURE * float(diagonal.max(initial=0.0)):
-        inverse, _ = dtrtri(triangle)
-        return _of_root(inverse, 2.0 * float(np.log(diagonal).sum()))
-    _, values, vectors = np.linalg.svd(triangle)
-    keep = values > _ROUNDING * EPS * len(penalty) ** 0.5 * values[0]
-    if held.size:
-        keep &= (values > _IDLE * values[0]) | (vectors**2 @ penalty > 0.5 * values**2)
-    root = vectors[keep].T / values[keep]
-    log_determinant = 2.0 * float(np.log(values).sum()) if keep.all() else -np.inf
-    return _of_root(root, log_determinant, None if keep.all() else vectors[keep].T)
+def inverted_from_jacobian(jacobian: Array, penalty: Array) -> Curvature:
+    """Invert A from residuals' derivatives (k, P), J times √(w/Σw), without ever squaring them.
 
-
-def _dual(jacobian: Array, penalty: Array) -> Curvature:
-    """Invert A by k × k matrices, of the parameters that have a prior first.
+    Matrices are k × k where residuals are fewer than parameters. Small penalties beside steep derivatives keep all their
+    digits, which ``JᵀJ`` loses beyond a condition of 1e8.
 
     With ``D^−½Jᵀ = Q R`` their block is inverted as ``D^−½ (Q (I + R Rᵀ)⁻¹ Qᵀ + I − Q Qᵀ) D^−½``. What has no prior is left
     with the Schur complement ``J₀ᵀ (I + RᵀR)⁻¹ J₀``, of which directions that the data do not tell are left out.
     """
+    if not np.isfinite(jacobian).all():
+        raise ValueError("The network's derivatives are not finite; its parameters are too large.")
     size, held = len(penalty), penalty > 0
     prior = np.zeros(size)
     prior[held] = penalty[held] ** -0.5
@@ -200,27 +173,36 @@ def _dual(jacobian: Array, penalty: Array) -> Curvature:
     log_determinant = float(np.log(penalty[held]).sum() + 2.0 * np.log(np.abs(np.diagonal(inner))).sum())
     free, seen = np.zeros(size, dtype=bool), np.empty((size, 0))
     if not held.all():
-        _, spread, vectors = np.linalg.svd(jacobian[:, ~held], full_matrices=False)
-        least = _IDLE if held.any() else _ROUNDING * EPS * size**0.5
-        keep = spread > least * spread.max(initial=0.0)
-        seen = np.zeros((size, int(keep.sum())))
-        seen[~held] = vectors[keep].T
-        of_free = jacobian[:, ~held] @ vectors[keep].T
-        # The residual of a projection onto those columns has (I + RᵀR)⁻¹ for its square.
-        follow = solve_triangular(inner, triangle @ of_free, trans=1, check_finite=False)
-        lower = of_free - triangle.T @ solve_triangular(inner, follow, check_finite=False)
-        follow = solve_triangular(inner, follow, check_finite=False)  # (I + RRᵀ)⁻¹ R J₀
-        (complement,) = qr(np.vstack([follow, lower]), mode="r", check_finite=False)
-        complement = complement[: seen.shape[1]]
-        columns = seen - prior[:, None] * (basis @ follow)
-        root = np.hstack([root, solve_triangular(complement, columns.T, trans=1, check_finite=False).T])
-        if keep.sum() < (~held).sum():
-            free, log_determinant = ~held, -np.inf
-        else:
-            seen = seen[:, :0]
-            log_determinant += 2.0 * float(np.log(np.abs(np.diagonal(complement))).sum())
+        columns, seen, of_free = _complement(jacobian, held, prior[:, None] * basis, triangle, inner)
+        root, log_determinant = np.hstack([root, columns]), log_determinant + of_free
+        free = ~held & (seen.shape[1] < (~held).sum())
+        seen = seen if free.any() else seen[:, :0]
+    if basis.shape[1] == held.sum():  # the data tell of all directions, and the prior alone of none
+        prior, basis = np.zeros(size), np.empty((size, 0))
     found = Inverse(root, prior, basis, free, seen)
     return Curvature(found, found.diagonal, log_determinant)
+
+
+def _complement(
+    jacobian: Array, held: BoolArray, scaled_basis: Array, triangle: Array, inner: Array
+) -> tuple[Array, Array, float]:
+    """Return what parameters without a prior add to the root (P, r), a basis of what the data tell of them, and log det."""
+    _, spread, vectors = np.linalg.svd(jacobian[:, ~held], full_matrices=False)
+    least = _IDLE if held.any() else _ROUNDING * EPS * len(held) ** 0.5
+    keep = spread > least * spread.max(initial=0.0)
+    seen = np.zeros((len(held), int(keep.sum())))
+    seen[~held] = vectors[keep].T
+    of_free = jacobian[:, ~held] @ vectors[keep].T
+    # The residual of a projection onto the columns [T⁻¹; RᵀT⁻¹] has (I + RᵀR)⁻¹ for its square.
+    follow = solve_triangular(inner, triangle @ of_free, trans=1, check_finite=False)
+    lower = of_free - triangle.T @ solve_triangular(inner, follow, check_finite=False)
+    follow = solve_triangular(inner, follow, check_finite=False)  # (I + RRᵀ)⁻¹ R J₀
+    (complement,) = qr(np.vstack([follow, lower]), mode="r", check_finite=False)
+    complement = complement[: seen.shape[1]]
+    columns = solve_triangular(complement, (seen - scaled_basis @ follow).T, trans=1, check_finite=False).T
+    whole = seen.shape[1] == (~held).sum()
+    log_determinant = 2.0 * float(np.log(np.abs(np.diagonal(complement))).sum()) if whole else -np.inf
+    return columns, seen, log_determinant
 
 
 def effective_parameters(curvature: Curvature, penalty: Array) -> Array:
@@ -271,10 +253,16 @@ def log_marginal_likelihood(
     return float(likelihood + prior + volume)
 
 
+def few_residuals(objective: SumOfSquares) -> bool:
+    """Whether residuals are so few beside parameters that k × k matrices are cheaper than P × P ones."""
+    k, size = objective.n_residuals, len(objective.penalty)
+    return _DUAL_FROM * k < size and k * size <= _JACOBIAN_SIZE
+
+
 def curvature_at(objective: SumOfSquares, theta: Array) -> Curvature:
     """Invert A at θ in the cheaper form, from the Jacobian itself where squares would lose what counts."""
     penalty, numbers = objective.penalty, objective.n_residuals * len(theta)
-    if _DUAL_FROM * objective.n_residuals < len(theta) and numbers <= _JACOBIAN_SIZE:
+    if few_residuals(objective):
         return inverted_from_jacobian(objective.residual_jacobian(theta)[1], penalty)
     matrix = objective.gauss_newton(theta)
     found = inverted(matrix, penalty)
