@@ -18,11 +18,18 @@ from mle_regression.solvers.path import Path
 
 GROUPINGS = ("single", "layer", "input")
 
-# α of every group to begin with. What training learns under a strong prior, with most units switched off, it does not unlearn
-# when the prior weakens; from a weak one it comes down easily.
-_FIRST = 1.0
+# α of every group to begin with, one climb after another. What training learns under a strong prior, with most units switched
+# off, it does not unlearn when the prior weakens; under a weak one, where parameters are many, it learns the noise by heart.
+_FIRST, _WEAKER = 1.0, (1e-2, 1e-4)
+# A climb from a weaker prior is given up where so many parameters a residual are determined; where its first optimum has so
+# many nats a residual less than the best place; and after so many steps.
+_BY_HEART, _BEHIND, _MOST_STEPS = 0.75, 1.0 / 3.0, 1000
 # Steps of the solver between looks, and how many looks the first optimum may take and each later one.
 _STRETCH, _LOOKS_FIRST, _LOOKS = 20, 20, 5
+# Gauss–Newton steps on residuals, of which no square is taken, where the solver's come no nearer to the optimum.
+_LAST_STEPS = 10
+# Numbers of a Jacobian up to which differences are taken of it, and not of its squares.
+_JACOBIAN_SIZE = 1 << 22
 # Posterior standard deviations from an optimum that are none.
 _NEAR = 0.03
 # The region in which the evidence is taken for a quadratic function of log α: first and largest radius, the share of it that
@@ -218,8 +225,44 @@ class _Climb:
         self.ended: Status | None = None
 
     def top(self) -> _Place:
-        """Return the optimum under the penalties that have most evidence."""
-        best = self._optimum(np.full(len(self.member), _FIRST / self.n), self.objective.start, None)
+        """Return the optimum under the penalties that have most evidence, of climbs from several."""
+        best = self._arrive(self._climbed(self._optimum(self._alike(_FIRST), self.objective.start, None)))
+        for level in _WEAKER:
+            if self.ended:
+                break
+            rest = max(self.left - _MOST_STEPS, 0)
+            self.left -= rest
+            start = self._promising(self._alike(level), best)
+            found = best if start is None else self._climbed(start)
+            self._allow(rest)
+            if found.density > best.density and (found.arrived or not best.arrived):
+                found = self._arrive(found)
+                best = found if found.density > best.density else best
+        # Ended from outside, this is the best place so far, though not the last; out of steps, it may well be an optimum.
+        return replace(best, status=self.ended) if self.ended in _FROM_OUTSIDE else best
+
+    def _allow(self, steps: int) -> None:
+        """Allow more steps of the solver."""
+        self.left += steps
+        if self.ended is Status.MAX_ITER and self.left > 0:
+            self.ended = None
+
+    def _alike(self, alpha: float) -> Array:
+        return np.full(len(self.member), alpha / self.n)
+
+    def _promising(self, levels: Array, rival: _Place) -> _Place | None:
+        """Return the first optimum under weaker penalties, or None where a climb from there would be idle."""
+        theta, residuals = self.objective.start, self.n * self.objective.network.sizes[-1]
+        for _ in range(_LOOKS):
+            here = self._walk(levels, theta, _STRETCH, 0.0)
+            if here.arrived or self.ended or here.effective > _BY_HEART * residuals:
+                break
+            theta = here.theta
+        by_heart = here.effective > _BY_HEART * residuals
+        return None if by_heart or here.density < rival.density - _BEHIND * residuals else here
+
+    def _climbed(self, best: _Place) -> _Place:
+        """Return the top that is reached from an optimum."""
         slope, radius = self._slope(best), _RADIUS
         model = np.diag(2.0 / np.maximum(slope.determined, _NOTHING))  # inverse curvature of minus the evidence
         for _ in range(_ESTIMATES):
@@ -240,9 +283,7 @@ class _Climb:
                 break
             slope, radius = self._slope(best), min(2.0 * radius, _WIDEST)
             model = _updated(model, step, before.gradient - slope.gradient)
-        best = self._arrive(best)
-        # Ended from outside, this is the best place so far, though not the last; out of steps, it may well be an optimum.
-        return replace(best, status=self.ended) if self.ended in _FROM_OUTSIDE else best
+        return best
 
     def determined(self, place: _Place) -> Array:
         """Return how many parameters the data determine of each group."""
@@ -282,12 +323,8 @@ class _Climb:
             moves = -cho_solve(cho_factor(0.5 * objective.hessian(theta), check_finite=False), pull.T).T
         except LinAlgError:  # not quite at a minimum
             moves = -place.curvature.inverse.solve(pull.T).T
-        turning = _turning(objective, place.curvature, theta)
-        length = float(np.linalg.norm(theta) * np.finfo(objective.dtype).eps ** 0.5)
-        bent = np.zeros(len(moves))
-        for k, move in enumerate(moves):
-            size = length / max(float(np.linalg.norm(move)), 1e-300)
-            bent[k] = turning(theta + size * move) / size
+        change = _trace_change(objective, place.curvature, theta)
+        bent = np.array([change(move) for move in moves])
         return _Slope(partial - 0.5 * bent, moves, determined)
 
     def _optimum(self, levels: Array, theta: Array, rival: _Place | None) -> _Place:
@@ -304,11 +341,26 @@ class _Climb:
     def _arrive(self, place: _Place) -> _Place:
         """Train to the very optimum under a place's penalties; a place near it will do where that is out of reach."""
         if not self.ended:
-            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS_FIRST, 0.0)
+            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS, 0.0)
             if here.status in _AT_REST or here.distance <= place.distance:
                 place = here
+        place = self._polished(place)
         # An optimum may be out of reach: a loss that is not smooth seldom has its minimum where it is.
         return place if self.ended and not place.arrived else replace(place, status=Status.PLATEAU)
+
+    def _polished(self, place: _Place) -> _Place:
+        """Take Gauss–Newton steps of residuals: where hardly any noise is left, those of squares are all rounding."""
+        objective = self.posed(place.levels, place.theta)
+        for _ in range(_LAST_STEPS):
+            if not place.distance > _NEAR:
+                break
+            _, gradient = objective.value_and_gradient(place.theta)
+            theta = place.theta - 0.5 * place.curvature.inverse.solve(gradient)
+            here = self._look(objective, place.levels, theta, place.status)
+            if not here.distance < 0.5 * place.distance:
+                break
+            place = here
+        return place
 
     def _walk(self, levels: Array, theta: Array, steps: int, tol: float) -> _Place:
         objective = self.posed(levels, theta)
@@ -330,8 +382,7 @@ class _Climb:
         value, gradient = objective.value_and_gradient(theta)
         squares = float(np.trace(objective.cross))
         curvature = laplace.curvature_at(objective, theta)
-        free = int((penalty <= 0).sum())
-        noise = self.n * value / max(self.n * outputs - free, 0.01 * self.n * outputs)
+        noise = laplace.likeliest_noise(value, penalty, self.n, outputs)
         density = laplace.log_marginal_likelihood(
             curvature, penalty, theta, squares, noise, self.n, outputs, self.log_weights
         )
@@ -340,14 +391,25 @@ class _Climb:
         return _Place(theta, levels, curvature, density, noise, effective, away, status)
 
 
-def _turning(objective: NetworkObjective, curvature: laplace.Curvature, theta: Array) -> Callable[[Array], float]:
-    """Return the function ``θ′ → tr A⁻¹(G(θ′) − G(θ))`` of the Gauss–Newton matrix G, to first order in θ′ − θ."""
-    if laplace.few_residuals(objective):
-        here = objective.residual_jacobian(theta)[1]
-        response = 2.0 * curvature.inverse.solve(here.T).T
-        return lambda moved: float(np.vdot(response, objective.residual_jacobian(moved)[1] - here))
+def _trace_change(objective: NetworkObjective, curvature: laplace.Curvature, theta: Array) -> Callable[[Array], float]:
+    """Return the function of a direction that tells ``tr A⁻¹ ∂G`` along it, G the Gauss–Newton matrix; by differences."""
+    eps, length = float(np.finfo(objective.dtype).eps), float(np.linalg.norm(theta))
+    if objective.n_residuals * len(theta) <= _JACOBIAN_SIZE:
+        response = curvature.inverse.solve(objective.residual_jacobian(theta)[1].T).T
+
+        def of_jacobians(move: Array) -> float:
+            size: float = length * eps ** (1 / 3) / max(float(np.linalg.norm(move)), 1e-300)
+            above, below = (objective.residual_jacobian(theta + side * size * move)[1] for side in (1.0, -1.0))
+            return float(np.vdot(response, above - below)) / max(size, 1e-300)
+
+        return of_jacobians
     matrix, inverse = objective.gauss_newton(theta), curvature.inverse.solve(np.eye(len(theta)))
-    return lambda moved: float(np.vdot(inverse, objective.gauss_newton(moved) - matrix))
+
+    def of_matrices(move: Array) -> float:
+        size: float = length * eps**0.5 / max(float(np.linalg.norm(move)), 1e-300)
+        return float(np.vdot(inverse, objective.gauss_newton(theta + size * move) - matrix)) / size
+
+    return of_matrices
 
 
 def _step(model: Array, gradient: Array, radius: float) -> tuple[Array, float]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mle_regression.checks import TrainingData
+from mle_regression.diagnostics.laplace import few_residuals
 from mle_regression.early_stopping import HeldOut, keep_best
 from mle_regression.evidence import Chosen, parameter_groups, train_by_evidence
 from mle_regression.linalg.arrays import AnyArray, Array
@@ -226,17 +227,23 @@ class Training:
         self, objective: NetworkObjective, held_out: HeldOut | None, solver: Any, rng: np.random.Generator
     ) -> tuple[Path, NetworkObjective, Chosen]:
         """Let the solver minimise under penalties that the evidence chooses."""
+        reached: AnyArray | None = None
 
         def train(posed: NetworkObjective, steps: int, tol: float) -> Path:
-            # Gauss–Newton steps lead from a random start; near an optimum, as ever after, those of Newton do.
-            memory: dict[str, AnyArray] = {} if posed.start is objective.start else {"exact": np.array(True)}
+            nonlocal reached
+            # Gauss–Newton steps lead from a random start; near an optimum, as ever after, those of Newton do. Where residuals
+            # are few these cost several times as much, and are left to where the others have not arrived.
+            near = posed.start is reached or (posed.start is not objective.start and not few_residuals(posed))
+            memory: dict[str, AnyArray] = {"exact": np.array(True)} if near else {}
             control = replace(self._control(posed, solver, rng, memory), max_iter=steps)
             control = replace(control, tol=max(control.tol, tol))
             # In units of the prior's spread no group of parameters is steep where another is flat. What has no penalty of its
             # own moves with what it makes up for.
             penalty = posed.penalty
             spread = (n * np.where(penalty > 0, penalty, penalty[penalty > 0].min())) ** -0.5
-            return self._minimise(posed, held_out, to_the_end, control, spread)
+            path = self._minimise(posed, held_out, to_the_end, control, spread)
+            reached = path.theta
+            return path
 
         options, data, max_iter = self.options, self.data, self.options.iterations(solver)
         n, log_weights = observations(data.weights, len(data.y), options.frequency)

@@ -41,7 +41,7 @@ def looked_round(
         verdict = report.verdict
         names = ("eigenvalues", "error_bounds", "condition_number", "verdict", "reason")
         found["curvature"] = {name: getattr(report, name) for name in names}
-    posterior = _posterior(objective, state, verdict, _remedy(options, fitted.network, status))
+    posterior = _posterior(objective, state, verdict, _remedy(options, fitted.network, status), options.by_evidence)
     found["posterior"] = posterior
     if not posterior["refusal"]:
         found["residual_dof"] = state["n"] - posterior["effective"] / fitted.network.sizes[-1]
@@ -105,12 +105,16 @@ def _member(state: dict[str, Any], trained: Trained, data: TrainingData, options
     if state["posterior"] is not None:
         posed = FittedNetwork(member).objective(data.x, data.y, data.weights)
         remedy = _remedy(options, posed.network, trained.path.status)
-        member["posterior"] = _posterior(posed, member | {"noise_free": state["noise_free"]}, None, remedy)
+        member["posterior"] = _posterior(
+            posed, member | {"noise_free": state["noise_free"]}, None, remedy, options.by_evidence
+        )
     return member
 
 
-def _posterior(objective: NetworkObjective, state: dict[str, Any], verdict: str | None, remedy: str) -> dict[str, Any]:
-    posterior = posterior_of(objective, state["theta"], state["n"])
+def _posterior(
+    objective: NetworkObjective, state: dict[str, Any], verdict: str | None, remedy: str, by_evidence: bool
+) -> dict[str, Any]:
+    posterior = posterior_of(objective, state["theta"], state["n"], by_evidence)
     posterior["refusal"] = refusal(posterior, verdict, bool(np.any(state["noise_free"])), remedy)
     return posterior
 

@@ -23,8 +23,11 @@ _ROUNDING = 64.0
 _NEAR = 0.3
 
 
-def posterior_of(objective: NetworkObjective, theta: Array, n: float) -> dict[str, Any]:
+def posterior_of(objective: NetworkObjective, theta: Array, n: float, by_evidence: bool = False) -> dict[str, Any]:
     """Return the Gaussian round the optimum, of all parameters.
+
+    Under penalties by evidence the noise is no less than that which the evidence has: where its maximum is out of range,
+    residuals may be much smaller.
 
     Returns
     -------
@@ -35,11 +38,13 @@ def posterior_of(objective: NetworkObjective, theta: Array, n: float) -> dict[st
     curvature = _curvature(objective, theta)
     if curvature is None:
         return {"covariance": None, "effective": np.nan, "noise": np.nan, "distance": np.nan}
-    _, gradient = objective.value_and_gradient(theta)
+    value, gradient = objective.value_and_gradient(theta)
     squares, m = float(np.trace(objective.cross)), objective.network.sizes[-1]
     effective = float(laplace.effective_parameters(curvature, objective.penalty).sum())
     left = max(n * m - effective, 0.01 * n * m)
     noise = n * squares / left
+    if by_evidence:
+        noise = max(noise, laplace.likeliest_noise(value, objective.penalty, n, m))
     away = laplace.distance(curvature, gradient, n, noise)
     inverse = curvature.inverse
     if m > 1:

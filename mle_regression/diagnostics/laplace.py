@@ -29,6 +29,8 @@ _DUAL_FROM = 2
 _JACOBIAN_SIZE, _ILL_CONDITIONED, _LARGEST_REDONE = 1 << 25, 1e8, 1000
 # Derivatives by a parameter without a penalty, relative to the largest such, that are what training has left of none.
 _IDLE = 1e-7
+# Noise that rounding alone makes, in standard units.
+_LEAST_NOISE = (64.0 * EPS) ** 2
 # Variance of the prior of a parameter in standard units, at least and at most.
 PRIOR_VARIANCE = 1e-10, 1e2
 
@@ -214,6 +216,15 @@ def distance(curvature: Curvature, gradient: Array, n: float, noise: float) -> f
     """Return how many posterior standard deviations the optimum is away: √(δᵀ(n/σ²)Aδ), δ = −A⁻¹g/2 (Gauss–Newton)."""
     squares = float(curvature.inverse.quadratic(0.5 * gradient[None])[0])
     return float((n / max(noise, 1e-300)) ** 0.5 * squares**0.5)
+
+
+def likeliest_noise(value: float, penalty: Array, n: float, outputs: int) -> float:
+    """Return the noise σ² at which the evidence is largest, ``n J / (n m − P₀)``, P₀ parameters without a prior.
+
+    No less than what the rounding of y in standard units makes of it.
+    """
+    free = int((penalty <= 0).sum())
+    return max(n * value / max(n * outputs - free, 0.01 * n * outputs), _LEAST_NOISE)
 
 
 def log_marginal_likelihood(
