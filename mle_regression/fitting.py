@@ -282,10 +282,10 @@ def loss_curve(solution: Solution) -> list[float]:
 
 def objective_at(solution: Solution) -> float:
     """Objective J at the optimum, summed over the outputs."""
-    geometry = solution.geometry
-    penalty = geometry.alpha * float(np.sum(solution.coef**2)) if geometry.alpha else 0.0
-    squares = scale(np.diagonal(solution.residual_cross), 2 * solution.output_exponent)
-    return float((squares.sum() + penalty) / geometry.total)
+    geometry, exponent = solution.geometry, solution.output_exponent
+    penalty = geometry.alpha * np.sum(scale(solution.coef, -exponent) ** 2, axis=0) if geometry.alpha else 0.0
+    squares = scale(np.diagonal(solution.residual_cross) + penalty, 2 * exponent)
+    return float(squares.sum() / geometry.total)
 
 
 def evidence_of(problem: LeastSquares, solution: Solution, k: int, frequency: bool) -> RidgeEvidence:
@@ -294,10 +294,15 @@ def evidence_of(problem: LeastSquares, solution: Solution, k: int, frequency: bo
     factor = scale(geometry.factor, geometry.exponent)
     left, values, _ = np.linalg.svd(factor, full_matrices=False)
     keep = values > len(values) * EPS * values.max(initial=0.0)
-    projections = left.T[keep] @ (factor @ solution.coef)
+    # Each y divided by a power of two, so that no square overflows or vanishes; the density of y takes it back.
+    exponent = solution.output_exponent
+    projections = left.T[keep] @ (factor @ scale(solution.coef, -exponent))
     n = float(scale(totals.sum_weights, 2 * k)) if frequency else float(totals.n_rows)
-    squares = scale(np.diagonal(solution.residual_cross).copy(), 2 * solution.output_exponent)
+    squares = np.diagonal(solution.residual_cross).copy()
     # Weights divided by 4**k divide squares, and with them the penalty, by as much.
     log_weights = 0.0 if frequency else totals.sum_log_weights
     found = largest_evidence(values[keep], projections, squares, n, problem.centred, totals.sum_weights, log_weights)
-    return replace(found, alpha=float(scale(found.alpha, 2 * k)))
+    units = (n - float(problem.centred)) * float(exponent.sum()) * float(np.log(2.0))
+    return replace(
+        found, alpha=float(scale(found.alpha, 2 * k)), log_marginal_likelihood=found.log_marginal_likelihood - units
+    )

@@ -142,3 +142,15 @@ def test_evidence_in_other_units_of_y(rng, factor):
     change = -49 * np.log(factor)  # the flat prior of the output's bias is in units of y too
     assert other.log_marginal_likelihood_ == pytest.approx(usual.log_marginal_likelihood_ + change, rel=1e-9, abs=1e-6)
     np.testing.assert_allclose(other.predict(X, return_std=True)[1], factor * usual.predict(X, return_std=True)[1])
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-160, 1e-3, 1e160, 1e290])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_evidence_of_the_linear_model_in_other_units_of_y(rng, factor, fit_intercept):
+    X = rng.standard_normal((50, 3))
+    y = X @ [1.0, 0.5, 0.0] + rng.standard_normal(50)
+    usual = MLELinearRegressor(alpha="evidence", fit_intercept=fit_intercept).fit(X, y)
+    other = MLELinearRegressor(alpha="evidence", fit_intercept=fit_intercept).fit(X, factor * y)
+    change = -(50 - fit_intercept) * np.log(factor)
+    assert other.alpha_ == pytest.approx(usual.alpha_, rel=1e-5)
+    assert other.log_marginal_likelihood_ == pytest.approx(usual.log_marginal_likelihood_ + change, rel=1e-11)
