@@ -10,6 +10,7 @@ from scipy.linalg import eigh
 
 from mle_regression import checks
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM
+from mle_regression.diagnostics.inputs import input_relations, null_inputs, without_inputs
 from mle_regression.diagnostics.stationary import (
     SADDLE,
     Spectrum,
@@ -20,11 +21,13 @@ from mle_regression.diagnostics.stationary import (
     verdict,
     way_down,
 )
-from mle_regression.diagnostics.units import FlatUnit, flat_units
+from mle_regression.diagnostics.units import flat_units
 from mle_regression.linalg.arrays import Array, Product
 from mle_regression.linalg.lanczos import Density, extreme_eigenpairs, spectral_density, trace
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.reports.dependencies import describe_dependent_column
 from mle_regression.reports.network_curvature import (
+    Flatness,
     NetworkCurvatureReport,
     network_curvature_report,
     parameter_names,
@@ -66,6 +69,7 @@ class NetworkDiagnosis:
     ) -> None:
         self._objective, self._variance, self._seed = objective, variance, seed
         self._theta = objective.start
+        self._features = list(features)
         self._names = parameter_names(objective.network, features, outputs)
         self._edge = edge
 
@@ -132,7 +136,7 @@ class NetworkDiagnosis:
             steep,
             norm,
             self._parts(full, k, tol, max_products),
-            self._flat_units(found) if said == FLAT_MINIMUM else [],
+            self._flatness(found) if said == FLAT_MINIMUM else Flatness([], (), 0),
             way_down(objective, self._theta, found.vectors[:, 0]) if said == SADDLE else None,
             self._names,
             penalised=penalised,
@@ -212,10 +216,17 @@ class NetworkDiagnosis:
         first = extreme_eigenpairs(outer, size, k, k, rng, tol, max_products).values
         return first, extreme_eigenpairs(lambda v: whole(v) - outer(v), size, k, k, rng, tol, max_products).values
 
-    def _flat_units(self, found: Spectrum) -> list[FlatUnit]:
+    def _flatness(self, found: Spectrum) -> Flatness:
+        """Say what the flat directions are of: columns of X, and hidden units."""
+        objective = self._objective
         flat = found.vectors[:, np.abs(found.values) <= found.slack]
-        moments = self._objective.hidden_moments(self._theta)
-        return flat_units(self._objective.network, self._theta, moments, flat)
+        null = null_inputs(objective.input_products())
+        rest = without_inputs(objective.network, flat, null)
+        units = flat_units(objective.network, self._theta, objective.hidden_moments(self._theta), rest)
+        of_x = objective.rows.of_x
+        relations = input_relations(null, of_x.center, of_x.spread) if rest.shape[1] < flat.shape[1] else ()
+        columns = tuple(describe_dependent_column(relation, self._features) for relation in relations)
+        return Flatness(units, columns, flat.shape[1] - rest.shape[1])
 
     def __repr__(self) -> str:
         return (

@@ -219,6 +219,18 @@ class NetworkObjective:
 
         return np.concatenate(self._summed(of_blocks, list.__add__))
 
+    def input_products(self) -> Array:
+        """Return the mean cross-products (d + 1, d + 1) of the standardised columns of X and a constant one."""
+
+        def of_blocks(blocks: Iterator[StandardBlock]) -> Array:
+            total = np.zeros((self.network.shapes[0][1],) * 2)
+            for block in blocks:
+                inner = block.x.astype(np.float64)
+                total += (inner if block.weights is None else inner * block.weights) @ inner.T
+            return total
+
+        return np.asarray(self._summed(of_blocks, np.add) / self.rows.total)
+
     def hidden_moments(self, theta: AnyArray) -> list[tuple[Array, Array]]:
         """Return the mean outputs (h,) of each hidden layer over the rows, and their covariance (h, h)."""
         layers = self._views(theta)

@@ -46,6 +46,26 @@ def describe_relation(relation: Relation, names: Sequence[str]) -> str:
     return f"{names[relation.dependent]} = {head}{tail}"
 
 
+def describe_dependent_column(relation: Relation, names: Sequence[str]) -> str:
+    """Say what a column follows from, to four digits.
+
+    Examples
+    --------
+    >>> describe_dependent_column(Relation(1, ((0, 2.0),), 0.0), ["age", "bmi"])
+    'bmi = 2*age'
+    >>> describe_dependent_column(Relation(1, (), 3.0), ["age", "bmi"])
+    'bmi does not vary'
+    """
+    if not relation.terms:
+        return f"{names[relation.dependent]} does not vary"
+    return describe_relation(_shortened(relation), names)
+
+
+def _shortened(relation: Relation) -> Relation:
+    terms = tuple((j, float(f"{c:.4g}")) for j, c in relation.terms)
+    return Relation(relation.dependent, terms, float(f"{relation.constant:.4g}"))
+
+
 def describe_deficiency(rank: int, size: int, relations: Sequence[Relation], names: Sequence[str], n_rows: int) -> str:
     """Say that the coefficients are not determined, and name the columns that make it so, unless it is a lack of rows."""
     if n_rows < size:
@@ -102,11 +122,8 @@ def describe_near_dependency(found: NearDependency, names: Sequence[str]) -> str
     >>> describe_near_dependency(NearDependency(50.0, Relation(1, ((0, 2.0),), 3.0), 0.998), ["age", "bmi"])
     'bmi ≈ 2*age + 3 (R² 0.998)'
     """
-    relation = found.relation
-    short = Relation(
-        relation.dependent, tuple((j, float(f"{c:.4g}")) for j, c in relation.terms), float(f"{relation.constant:.4g}")
-    )
-    return f"{describe_relation(short, names).replace(' = ', ' ≈ ', 1)} (R² {found.r2:.4g})"
+    equation = describe_relation(_shortened(found.relation), names)
+    return f"{equation.replace(' = ', ' ≈ ', 1)} (R² {found.r2:.4g})"
 
 
 @dataclass(frozen=True)

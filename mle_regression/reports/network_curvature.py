@@ -18,7 +18,7 @@ from mle_regression.models.network import Network
 from mle_regression.reports.curvature import describe_direction
 from mle_regression.reports.document import Document, Notes, Panel, Table
 
-_SHOWN_VALUES, _SHOWN_UNITS = 5, 10
+_SHOWN_VALUES, _SHOWN_UNITS, _SHOWN_COLUMNS = 5, 10, 5
 
 
 def parameter_names(network: Network, features: Sequence[str], outputs: Sequence[str]) -> list[str]:
@@ -40,6 +40,25 @@ def parameter_names(network: Network, features: Sequence[str], outputs: Sequence
         names += [f"{source} > {unit}" for unit in above for source in (*below, bias)]
         below = above
     return names
+
+
+@dataclass(frozen=True, slots=True)
+class Flatness:
+    """What flat directions are of.
+
+    Attributes
+    ----------
+    units : list of FlatUnit
+        Hidden units that have a part in them.
+    columns : tuple of str
+        Columns of X whose weights they are, and why these are not determined.
+    of_columns : int
+        How many of the directions are those.
+    """
+
+    units: list[FlatUnit]
+    columns: tuple[str, ...]
+    of_columns: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +97,9 @@ class NetworkCurvatureReport:
     penalised : bool
         Whether J includes the penalty.
     flat_units : list of FlatUnit
-        Which hidden units the flat directions are of.
+        Which hidden units the flat directions are of, but for those of columns of X.
+    flat_columns : tuple of str
+        Columns of X that do not vary or follow from others, so that weights into the first layer are not determined.
     escape : Escape or None
         From a saddle point, the way down.
     smooth : bool
@@ -103,6 +124,7 @@ class NetworkCurvatureReport:
     rest_eigenvalues: Array
     penalised: bool
     flat_units: list[FlatUnit]
+    flat_columns: tuple[str, ...]
     escape: Escape | None
     smooth: bool
     stable_step: float
@@ -176,7 +198,7 @@ def reason(
     verdict: str,
     spectrum: Spectrum,
     steep: float,
-    units: list[FlatUnit],
+    flat: Flatness,
     escape: Escape | None,
     smooth: bool,
 ) -> str:
@@ -210,8 +232,13 @@ def reason(
     if verdict == FLAT_MINIMUM:
         at_least = "" if spectrum.complete else " at least"
         count = spectrum.inertia[1]
-        told = f" {len(units)} hidden units have a part in them." if units else ""
-        return f"{count} direction{'s' if count > 1 else ''}{at_least} are flat to working precision.{told}"
+        told = f"{count} direction{'s' if count > 1 else ''}{at_least} are flat to working precision."
+        if flat.columns:
+            told += (
+                f" {flat.of_columns} of them are weights of columns of X that do not vary or follow from others "
+                f"({'; '.join(flat.columns[:_SHOWN_COLUMNS])}): leave those columns out."
+            )
+        return told + (f" {len(flat.units)} hidden units have a part in them." if flat.units else "")
     return (
         f"The smallest eigenvalue, {low}, may be off by {bound} at the stationary point nearby: this does not tell its sign. "
         "Train to a smaller gradient (a lower tol, solver='lm' or 'newton'), or ask for spectrum='full'."
@@ -235,7 +262,7 @@ def network_curvature_report(
     steep: float,
     gradient_norm: float,
     parts: tuple[Array, Array],
-    units: list[FlatUnit],
+    flat: Flatness,
     escape: Escape | None,
     names: Sequence[str],
     *,
@@ -252,7 +279,7 @@ def network_curvature_report(
         pd.DataFrame(spectrum.vectors, index=index),
         spectrum.complete,
         verdict,
-        reason(verdict, spectrum, steep, units, escape, smooth),
+        reason(verdict, spectrum, steep, flat, escape, smooth),
         gradient_norm,
         steep,
         spectrum.inertia,
@@ -260,7 +287,8 @@ def network_curvature_report(
         effective,
         *parts,
         penalised,
-        units,
+        flat.units,
+        flat.columns,
         escape,
         smooth,
         descent(spectrum.values[-1:]).stable_step,
