@@ -25,6 +25,7 @@ from mle_regression.diagnostics.nesting import total_squares, total_weight, unma
 from mle_regression.diagnostics.noise_factor import factor_of_array
 from mle_regression.inference import LinearInference
 from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.memory import MemoryNeededError
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.gaussian import Gaussian
 from mle_regression.reports.hypotheses import HypothesisTest
@@ -203,7 +204,7 @@ def _in_sample(model: Any, X: Any, y: Any, outputs: Array, weights: Array | None
         "aic": criteria.aic(likelihood, size),
         "bic": criteria.bic(likelihood, size, n_observations(last, len(outputs), weights)),
         "rank": _rank(last),
-        "condition_number": getattr(last, "condition_number_", np.nan),
+        "condition_number": _condition_number(last),
     }
 
 
@@ -269,6 +270,14 @@ def _n_parameters(model: Any) -> float:
         m = np.atleast_2d(model.coef_).shape[0]
         return float(_rank(model) * m + m * (m + 1) / 2)
     return float(getattr(model, "n_parameters_", np.nan))
+
+
+def _condition_number(model: Any) -> float:
+    """Return λmax/λmin of the Hessian; NaN where there is none, or it takes more memory than there is."""
+    try:
+        return float(getattr(model, "condition_number_", np.nan))
+    except MemoryNeededError:
+        return float(np.nan)
 
 
 def _rank(model: Any) -> float:

@@ -63,8 +63,10 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         "normal": Cholesky of the normal equation. "qr": Householder QR by blocks of rows. "svd": singular values.
         "auto": the cheapest of these that gives all the digits; `solver_` tells which.
         "gd", "lbfgs", "newton": iterations, in columns centred and of unit length, on the sums over the rows, O(p²) a step.
-        "lsmr": iterations on products with X and its transpose. "sgd", "adam", "adamw": on batches of rows. An instance from
-        `mle_regression.solvers`, such as ``GradientDescent(acceleration="polyak")``, has options of its own.
+        "lsmr": iterations on products with X and its transpose; of more than 500 columns no p × p matrix is formed, and
+        standard errors come of ``diagnose(X, y)``. "auto" takes it where a triangle would not fit into memory.
+        "sgd", "adam", "adamw": on batches of rows. An instance from `mle_regression.solvers`, such as
+        ``GradientDescent(acceleration="polyak")``, has options of its own.
     fit_intercept : bool, default=True
         Whether to fit the constant b. It is never penalised.
     alpha : float or "evidence", default=0.0
@@ -122,11 +124,12 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
     alpha_, log_marginal_likelihood_ : float
         With ``alpha="evidence"``: the penalty chosen, and the log density of y with the coefficients integrated out.
     effective_dof_ : float
-        tr(XᵀWX (XᵀWX + αI₀)⁻¹), intercept included; the rank without penalty.
+        tr(XᵀWX (XᵀWX + αI₀)⁻¹), intercept included; the rank without penalty. By products alone it is estimated.
     rank_ : int
-        Numerical rank of the Hessian over (intercept, coef).
+        Numerical rank of the Hessian over (intercept, coef); by products alone, the largest that it may be.
     verdict_ : str
-        "unique minimum", "flat minimum", or "not stationary" where an iterative solver has not arrived.
+        "unique minimum", "flat minimum", "not stationary" where an iterative solver has not arrived, or "undetermined" where
+        products alone do not tell the rank.
     converged_ : bool
         Whether the solver has arrived; a direct one does in one step.
     n_iter_ : int

@@ -88,7 +88,7 @@ def triangle_of(
     )
     if triangle is not None and reciprocal_condition(triangle.r) * _WELL_CONDITIONED > 1.0:
         return triangle
-    upper = rows.reduce(factor, stack_factors, dense=True)
+    upper = rows.reduce(factor, stack_factors, dense=True, tall=True)
     return triangle_of_factor(upper, frame, n_columns, total, centred, alpha)
 
 

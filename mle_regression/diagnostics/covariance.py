@@ -11,6 +11,7 @@ import numpy as np
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root, parameter_exponents, scaled_factor
+from mle_regression.linalg.product_geometry import ProductGeometry
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.sparse_geometry import SparseGeometry
 from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition
@@ -28,6 +29,8 @@ _NEAR_IDENTITY, _SAME_ROWS, _ROUNDING = 0.1, 1e-9, 64.0
 
 def effective_parameters(geometry: Geometry) -> float:
     """Effective degrees of freedom tr(XᵀWX (XᵀWX + αI₀)⁻¹); the rank where there is no penalty (Hoerl and Kennard, 1970)."""
+    if isinstance(geometry, ProductGeometry):
+        return geometry.effective_dof
     if not geometry.alpha:
         return float(geometry.rank)
     lengths = scale(geometry.inverse_lengths()[int(geometry.centred) :], -geometry.exponent)

@@ -10,6 +10,7 @@ from scipy.linalg.lapack import dgejsv
 
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.geometry import Geometry, full_factor, parameter_exponents, scaled_factor
+from mle_regression.linalg.product_geometry import ProductGeometry
 from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import exponents, scale
 
@@ -25,6 +26,7 @@ _REDUCTION = 1e-6
 UNIQUE_MINIMUM = "unique minimum"
 FLAT_MINIMUM = "flat minimum"
 NOT_STATIONARY = "not stationary"
+UNDETERMINED = "undetermined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ def descent(eigenvalues: Array, rank: int | None = None) -> Descent:
 
 def verdict(geometry: Geometry) -> str:
     """Say what the stationary point of a quadratic is: a positive definite H has one minimum, a singular one a valley."""
+    if isinstance(geometry, ProductGeometry) and not geometry.certain:
+        return UNDETERMINED
     return UNIQUE_MINIMUM if geometry.rank == geometry.size else FLAT_MINIMUM
 
 

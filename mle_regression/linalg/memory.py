@@ -30,6 +30,10 @@ def _installed_bytes() -> float:
     return min(limit for limit in limits if limit > 0)
 
 
+class MemoryNeededError(ValueError):
+    """What is asked for needs more memory than there is; the message says how much, and what to do instead."""
+
+
 def memory_bytes() -> float:
     """Return the bytes that this process may use at most: those of the machine, its control group, or its own limit."""
     limit = float("inf")
@@ -45,7 +49,7 @@ def fits_memory(size: float) -> bool:
 
 
 def require_memory(size: float, what: str, remedy: str) -> None:
-    """Raise a ValueError, before anything is allocated, unless so many bytes can be had.
+    """Raise a `MemoryNeededError`, before anything is allocated, unless so many bytes can be had.
 
     Parameters
     ----------
@@ -57,7 +61,7 @@ def require_memory(size: float, what: str, remedy: str) -> None:
         Its end: what to do instead.
     """
     if not fits_memory(size):
-        raise ValueError(
+        raise MemoryNeededError(
             f"{what}: about {size / 2**30:.3g} GiB of memory, and this process may have {memory_bytes() / 2**30:.3g} GiB. "
             f"{remedy}."
         )

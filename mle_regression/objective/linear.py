@@ -7,16 +7,17 @@ have no unit.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import Array, IntArray, Product
+from mle_regression.linalg.bidiagonal import Bidiagonalisation
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
+from mle_regression.objective.products import Products, weighted_squares
 from mle_regression.rows.base import Rows
 
 
@@ -39,6 +40,8 @@ class QuadraticObjective:
         By what columns and outputs of the triangle were divided.
     beginning : Array of shape (p, m) or (0, 0)
         Where to start; at zero if empty.
+    outside : int
+        How many directions, those of the smallest curvature, the path has no part in.
     """
 
     factor: Array
@@ -47,6 +50,7 @@ class QuadraticObjective:
     column_length: Array
     output_length: Array
     beginning: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    outside: int = 0
 
     @property
     def start(self) -> Array:
@@ -59,7 +63,7 @@ class QuadraticObjective:
         """Eigenvalues of the Hessian ``2R̂ᵀR̂``, ascending, those that are not zero."""
         values = np.linalg.svd(self.factor, compute_uv=False)
         kept = values > max(self.factor.shape) * np.finfo(np.float64).eps * values.max(initial=0.0)
-        return np.sort(2.0 * values[kept] ** 2)
+        return np.sort(2.0 * values[kept] ** 2)[self.outside :]
 
     def value_and_gradient(self, theta: Array) -> tuple[float, Array]:
         """Return J and its gradient (P,)."""
@@ -122,30 +126,19 @@ class LinearObjective(QuadraticObjective):
         return by_column, self.mean[:p] / length, by_output, self.mean[p:] / self.output_length
 
     @cached_property
-    def _sqrt_weights(self) -> Array:
-        return np.ones((len(self.y), 1)) if self.weights is None else np.sqrt(self.weights)[:, None]
+    def products(self) -> Products:
+        """The standardised columns and outputs by their products."""
+        by_column, column_mean, by_output, output_mean = self._unit
+        return Products(self.x, self.y, self.weights, by_column, by_output, column_mean, output_mean, self.penalty)
 
-    def image(self, direction: Array) -> Array:
-        """Return ``[√W X̂; √penalty] v``, (n + p) · m numbers, for a direction v (P,): X̂ the standardised columns."""
-        by_column, column_mean, _, _ = self._unit
-        table = direction.reshape(-1, self.target.shape[1])
-        upper = np.asarray(self.x @ (by_column[:, None] * table)) - column_mean @ table
-        return np.concatenate([(self._sqrt_weights * upper).ravel(), (np.sqrt(self.penalty)[:, None] * table).ravel()])
+    def look(self, theta: Array, run: Bidiagonalisation) -> tuple[float, float]:
+        """Return J and the norm of its gradient, from the triangle."""
+        return self.value_and_norm(theta)
 
-    def transposed(self, image: Array) -> Array:
-        """Return the transpose of `image` applied to (n + p) · m numbers."""
-        by_column, column_mean, _, _ = self._unit
-        m = self.target.shape[1]
-        upper = self._sqrt_weights * image[: len(self.y) * m].reshape(-1, m)
-        lower = np.sqrt(self.penalty)[:, None] * image[len(self.y) * m :].reshape(-1, m)
-        product = np.asarray(self.x.T @ upper)
-        return np.asarray(by_column[:, None] * product - np.outer(column_mean, upper.sum(axis=0)) + lower).ravel()
-
-    def residual_at(self, theta: Array) -> Array:
-        """Return ``[√W ŷ; 0]`` less the `image` of theta."""
-        _, _, by_output, output_mean = self._unit
-        outputs = self._sqrt_weights * (self.y * by_output - output_mean)
-        return np.concatenate([outputs.ravel(), np.zeros(theta.size)]) - self.image(theta)
+    def value_and_norm(self, theta: Array) -> tuple[float, float]:
+        """Return J and the norm of its gradient."""
+        loss, gradient = self.value_and_gradient(theta)
+        return loss, float(np.linalg.norm(gradient))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -186,10 +179,10 @@ class LinearObjective(QuadraticObjective):
         """
         by_column, mean, _, _ = self._unit
         weights = np.ones(len(self.y)) if self.weights is None else self.weights
-        lengths = _weighted_squares(self.x, by_column**2) - 2.0 * np.asarray(self.x @ (by_column * mean)) + mean @ mean
+        lengths = weighted_squares(self.x, by_column**2) - 2.0 * np.asarray(self.x @ (by_column * mean)) + mean @ mean
         v = len(self.y) * weights**2 * np.maximum(lengths, 0.0)
         cross = np.asarray(self.x.T @ v)
-        moments = by_column**2 * _weighted_squares(self.x.T, v) - 2.0 * by_column * mean * cross + mean**2 * v.sum()
+        moments = by_column**2 * weighted_squares(self.x.T, v) - 2.0 * by_column * mean * cross + mean**2 * v.sum()
         return float(2.0 * moments.max(initial=0.0)) / size
 
     def after_pass(self, theta: Array) -> tuple[float, Array]:
@@ -197,16 +190,12 @@ class LinearObjective(QuadraticObjective):
         return self.value_and_gradient(theta)
 
 
-def _weighted_squares(x: Any, weights: Array) -> Array:
-    """Return ``Σⱼ weightsⱼ xᵢⱼ²`` (n,) of a dense or sparse x (n, p), which is not copied as a whole if dense."""
-    if sp.issparse(x):
-        return np.asarray(x.multiply(x) @ weights)
-    return np.asarray(np.einsum("ij,ij,j->i", x, x, weights, dtype=np.float64))
-
-
-def quadratic_objective(triangle: Triangle) -> QuadraticObjective:
-    """Return the objective of a triangle."""
+def quadratic_objective(triangle: Triangle, alike: bool = False) -> QuadraticObjective:
+    """Return the objective of a triangle; ``alike`` divides all columns of X by one number, not each by its length."""
     columns = column_norms(triangle.r)
+    if alike:
+        unit = -triangle.exponent[: triangle.n_features]
+        columns = scale(np.sqrt(np.mean(scale(columns, -unit) ** 2)), unit)
     total = np.sum(triangle.z**2, axis=0) + np.diagonal(triangle.tail)
     outputs = np.where(total > 0, np.sqrt(total), 1.0)
     return QuadraticObjective(
@@ -218,9 +207,13 @@ def quadratic_objective(triangle: Triangle) -> QuadraticObjective:
     )
 
 
-def linear_objective(triangle: Triangle, rows: Rows, alpha: float) -> LinearObjective:
-    """Return the objective of a triangle, with the rows that it was made of."""
-    reduced = quadratic_objective(triangle)
+def linear_objective(triangle: Triangle, rows: Rows, alpha: float, outside: int = 0) -> LinearObjective:
+    """Return the objective of a triangle, with the rows that it was made of.
+
+    With ``outside`` directions outside of the span of the rows, which only a penalty determines, all columns keep their
+    proportions: the penalty then holds a path that starts inside of the span inside.
+    """
+    reduced = replace(quadratic_objective(triangle, alike=outside > 0), outside=outside)
     p = triangle.n_features
     length = np.where(reduced.column_length > 0, reduced.column_length, 1.0)
     return LinearObjective(

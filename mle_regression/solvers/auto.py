@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+import scipy.sparse as sp
+
+from mle_regression.linalg.memory import fits_memory
 from mle_regression.solvers.base import LeastSquares, Options, Solution
+from mle_regression.solvers.by_products import solve_by_products
 from mle_regression.solvers.direct import conclude
+from mle_regression.solvers.lsmr import LSMR
 from mle_regression.solvers.normal import NormalEquation, cholesky, is_wide, polish_for
-from mle_regression.solvers.passes import sum_moments
+from mle_regression.solvers.passes import sum_moments, triangle_bytes
+from mle_regression.solvers.path import Control
 from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
 from mle_regression.solvers.sparse_normal import solve_sparse
 
@@ -18,7 +25,8 @@ class Automatic(Options):
     """Choose by what the data turn out to be.
 
     The normal equation while the equilibrated columns have a condition below about 1e3; QR beyond, and where there are fewer
-    rows than parameters; the SVD where columns are numerically dependent.
+    rows than parameters; the SVD where columns are numerically dependent. Where the triangle of p × p numbers that all of
+    these end in would not fit into memory, or with sparse columns take more than a gigabyte, LSMR by products alone.
     """
 
     name: ClassVar[str] = "auto"
@@ -27,14 +35,30 @@ class Automatic(Options):
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
-        if is_wide(problem):
-            return TallSkinnyQR().solve(problem)
         solution = solve_sparse(problem)
         if solution is not None:
             return solution
+        if _too_large(problem):
+            return solve_by_products(problem, LSMR(), _CONTROL)
+        if is_wide(problem):
+            return TallSkinnyQR().solve(problem)
         moments, frame = sum_moments(problem)
         triangle = cholesky(problem, moments, frame)
         if triangle is not None:
             return conclude(problem, triangle, frame, NormalEquation.name, polish_for(problem, triangle))
         triangle, frame = reduce_by_qr(problem, frame)
         return conclude(problem, triangle, frame, TallSkinnyQR.name, polish_for_qr(problem))
+
+
+# Bytes from which sparse columns are not worth a dense triangle.
+_SPARSE_TRIANGLE = 1 << 30
+_CONTROL = Control("auto", None, max_iter=2000, tol=1e-10, rng=np.random.default_rng(0))
+
+
+def _too_large(problem: LeastSquares) -> bool:
+    """Whether a triangle would not fit into memory, or be much larger than the nonzeros are."""
+    if problem.sums is not None:
+        return False
+    size = triangle_bytes(problem)
+    sparse = sp.issparse(getattr(problem.rows, "x", None)) and not problem.refine
+    return not fits_memory(size) or (sparse and size > _SPARSE_TRIANGLE)

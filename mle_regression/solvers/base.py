@@ -163,6 +163,7 @@ class Options:
     """
 
     iterations: ClassVar[int] = 500
+    by_products: ClassVar[bool] = False
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the options by name."""

@@ -22,19 +22,24 @@ from mle_regression.linalg.triangle import Triangle
 from mle_regression.objective.linear import QuadraticObjective, linear_objective, quadratic_objective
 from mle_regression.rows.base import Rows
 from mle_regression.solvers.base import LeastSquares, Solution, Status
+from mle_regression.solvers.by_products import solve_by_products
 from mle_regression.solvers.direct import Estimate, as_solution, is_close_fit, polished
 from mle_regression.solvers.normal import cholesky, is_wide
-from mle_regression.solvers.passes import sum_moments
+from mle_regression.solvers.passes import find_frame, require_triangle, sum_moments
 from mle_regression.solvers.path import Control, Path, ends_of, remaining
 from mle_regression.solvers.qr import reduce_by_qr
 from mle_regression.solvers.summed import ABOVE_FLOOR, reduce_sums
+
+# Up to so many columns a triangle is summed even where products alone would do: standard errors and verdict come of it.
+TRIANGLE_COLUMNS = 500
 
 
 @runtime_checkable
 class Iterative(Protocol):
     """An algorithm that follows an objective down.
 
-    ``draws_batches`` tells whether it needs rows to do so, ``goes_on`` whether some new ones are enough to go on with.
+    ``draws_batches`` tells whether it needs rows to do so, ``goes_on`` whether some new ones are enough to go on with,
+    ``by_products`` whether products with X and its transpose are.
     """
 
     name: ClassVar[str]
@@ -42,6 +47,7 @@ class Iterative(Protocol):
     from_sums: ClassVar[bool]
     draws_batches: ClassVar[bool]
     goes_on: ClassVar[bool]
+    by_products: ClassVar[bool]
 
     def minimise(self, objective: Any, control: Control) -> Path:
         """Follow a path to a minimum."""
@@ -63,6 +69,9 @@ def solve_by_path(
     batch : Rows, default=None
         The rows to draw from, where the problem has only sums of all of them.
     """
+    if solver.by_products and problem.sums is None and problem.rows.shape[1] > TRIANGLE_COLUMNS:
+        return solve_by_products(problem, solver, control, start)
+    require_triangle(problem, solver.name)
     triangle, frame = _reduce(problem)
     if problem.sums is not None:
         problem = replace(problem, tolerance=max(problem.tolerance, ABOVE_FLOOR))
@@ -132,7 +141,7 @@ def _reduce(problem: LeastSquares) -> tuple[Triangle, Frame]:
         if triangle is not None:
             return triangle, frame
     else:
-        _, frame = sum_moments(problem)
+        frame = find_frame(problem)
     return reduce_by_qr(problem, frame)
 
 
@@ -144,7 +153,9 @@ def _objective(
             raise ValueError(
                 f"solver={solver.name!r} cannot drop dependent columns; remove them, or take on_rank_deficiency='min_norm'."
             )
-        objective: QuadraticObjective = linear_objective(part, rows, problem.alpha)
+        outside = part.n_features + int(problem.centred) - problem.totals.n_rows
+        held = solver.by_products and outside > 0 and problem.alpha > 0 and start is None
+        objective: QuadraticObjective = linear_objective(part, rows, problem.alpha, outside if held else 0)
     else:
         objective = quadratic_objective(part)
     if start is None:

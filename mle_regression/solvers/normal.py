@@ -23,7 +23,7 @@ from mle_regression.linalg.triangle import (
 )
 from mle_regression.solvers.base import LeastSquares, Options, Solution
 from mle_regression.solvers.direct import Polish, conclude, is_close_fit
-from mle_regression.solvers.passes import sum_exact, sum_moments
+from mle_regression.solvers.passes import require_triangle, sum_exact, sum_moments
 from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
 from mle_regression.solvers.sparse_normal import solve_sparse
 from mle_regression.solvers.svd import SingularValues
@@ -51,11 +51,12 @@ class NormalEquation(Options):
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
-        if is_wide(problem):
-            return TallSkinnyQR().solve(problem)
         solution = solve_sparse(problem)
         if solution is not None:
             return solution
+        require_triangle(problem, self.name)
+        if is_wide(problem):
+            return TallSkinnyQR().solve(problem)
         moments, frame = sum_moments(problem)
         triangle = cholesky(problem, moments, frame)
         if triangle is not None:

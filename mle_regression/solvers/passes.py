@@ -11,6 +11,7 @@ from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import BITS, MAX_LIMBS, Fixed, exact_gram, fixed
 from mle_regression.linalg.frame import Frame, choose_frame, safe_exponents
 from mle_regression.linalg.gram import Moments, block_moments
+from mle_regression.linalg.memory import require_memory
 from mle_regression.linalg.qr import block_factor, stack_factors
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.triangle import Triangle
@@ -57,6 +58,28 @@ def sum_factors(problem: LeastSquares, frame: Frame) -> Array:
         return block_factor(block.x, block.y, block.weights, frame, problem.centred)
 
     return problem.rows.reduce(factor, stack_factors, dense=True, tall=True)
+
+
+def triangle_bytes(problem: LeastSquares) -> float:
+    """Memory that a triangle of the problem asks for: its own, that of the sums it is made of, and of a block of rows."""
+    n, p, m = problem.rows.shape
+    q = p + m + 1
+    return 8.0 * _TRIANGLE_COPIES * q * min(n + 1, q)
+
+
+def require_triangle(problem: LeastSquares, name: str) -> None:
+    """Raise a ValueError, before anything is allocated, where a solver's triangle would ask for more memory than there is."""
+    if problem.sums is None:
+        n, p, _ = problem.rows.shape
+        require_memory(
+            triangle_bytes(problem),
+            f"solver={name!r} reduces X of {n} x {p} to a triangle",
+            "Take solver='lsmr', which multiplies by X alone, or fewer columns",
+        )
+
+
+# Arrays of the size of the triangle that are alive together: sums, their copies, the factor, a block of as many rows.
+_TRIANGLE_COPIES = 5
 
 
 @dataclass(slots=True)
@@ -205,8 +228,10 @@ def magnitudes(rows: Rows) -> Array:
     def largest(block: Block) -> Array:
         if not len(block.y):
             return np.zeros(block.x.shape[1] + block.y.shape[1])
-        x = abs(block.x).max(axis=0)
-        x = x.toarray().ravel() if sp.issparse(x) else x
+        if sp.issparse(block.x):
+            x = abs(block.x).max(axis=0).toarray().ravel()
+        else:
+            x = np.maximum(block.x.max(axis=0), -block.x.min(axis=0))  # without a copy
         return np.concatenate([x, np.abs(block.y).max(axis=0)])
 
     magnitudes: Array = rows.reduce(largest, lambda a, b: np.maximum(a, b))

@@ -9,7 +9,7 @@ from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.triangle import Triangle, triangle_of_factor
 from mle_regression.solvers.base import LeastSquares, Options, Solution
 from mle_regression.solvers.direct import Polish, conclude
-from mle_regression.solvers.passes import find_frame, sum_factors
+from mle_regression.solvers.passes import find_frame, require_triangle, sum_factors
 
 
 @dataclass
@@ -26,6 +26,7 @@ class TallSkinnyQR(Options):
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
+        require_triangle(problem, self.name)
         triangle, frame = reduce_by_qr(problem, find_frame(problem))
         return conclude(problem, triangle, frame, self.name, polish_for_qr(problem))
 

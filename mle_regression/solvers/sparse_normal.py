@@ -32,6 +32,8 @@ _WELL_CONDITIONED = 1e3
 _PROBES = 6
 # A floating-point operation of a sparse product takes about so many times what one of a dense factorisation takes.
 _SPARSE_PRICE = 6.0
+# Iterations on a Gram matrix of this many times the nonzeros of X cost more than iterations on X.
+_GRAM_TO_ROWS = 6.0
 # Iterations that a complement in good condition is expected to take.
 _ITERATIONS = 25
 # Parts of unit null vectors, and of unit columns along them, that are rounding.
@@ -94,6 +96,8 @@ def _pays(x: Any, n_orthogonal: int) -> bool:
     per_row = np.diff(x.indptr).astype(np.float64)
     products = min(float(per_row @ per_row), float(p) ** 2)
     rest = p - n_orthogonal
+    if rest > FACTORISED and products > _GRAM_TO_ROWS * x.nnz:
+        return False
     solving = rest**3 / 3 if rest <= FACTORISED else _SPARSE_PRICE * 2 * products * (_PROBES + 1) * _ITERATIONS
     return bool(per_row @ per_row <= _SPARSE_PRICE * p**2 and solving + _SPARSE_PRICE * products < p**3 / 3)
 

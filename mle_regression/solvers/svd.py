@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from mle_regression.solvers.base import LeastSquares, Options, Solution
 from mle_regression.solvers.direct import conclude
-from mle_regression.solvers.passes import find_frame
+from mle_regression.solvers.passes import find_frame, require_triangle
 from mle_regression.solvers.qr import polish_for_qr, reduce_by_qr
 
 
@@ -25,5 +25,6 @@ class SingularValues(Options):
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
+        require_triangle(problem, self.name)
         triangle, frame = reduce_by_qr(problem, find_frame(problem))
         return conclude(problem, triangle, frame, self.name, polish_for_qr(problem), by_spectrum=True)

@@ -1,0 +1,284 @@
+"""A linear model by products with X and its transpose alone: nothing of the size p × p is formed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
+from mle_regression.linalg.bidiagonal import Bidiagonalisation
+from mle_regression.linalg.frame import safe_exponents
+from mle_regression.linalg.nullspace import echelon_basis
+from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.rank import Relation
+from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.objective.products import ProductObjective, Products, weighted_squares
+from mle_regression.solvers.base import LeastSquares, Solution, Status
+from mle_regression.solvers.direct import noise_free
+from mle_regression.solvers.passes import magnitudes
+from mle_regression.solvers.path import Control, remaining
+
+# Random vectors that are solved for. Null vectors are all found where they are fewer.
+_PROBES = 4
+# What is left of each probe where there is no null vector: four shares of a null vector as small are one in 10**12.
+_LEFT = 1e-3
+# Length along a null vector, by the largest that there is, that is rounding; and parts of it that are none.
+_NULL, _NOISE = 1e-9, 1e-7
+# Iterations between looks at the Ritz values, and at most.
+_LOOK, _MOST = 5, 500
+# A column whose centred square is this part of the square itself is a constant.
+_CONSTANT = 64.0 * EPS
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What one pass says of the columns.
+
+    Attributes
+    ----------
+    products : Products
+    constant : BoolArray of shape (p,)
+        Which columns do not vary (or are zero, without intercept): their coefficients are zero.
+    mean : Array of shape (p,)
+        In the units of x of the products.
+    """
+
+    products: Products
+    constant: BoolArray
+    mean: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Curvature:
+    """What random vectors say of the matrix.
+
+    Attributes
+    ----------
+    lowest, highest : float
+        Ends of the eigenvalues that are not zero.
+    null : Array of shape (p, r)
+        Null vectors found; all if r is less than the number of probes.
+    certain : bool
+        Whether it is known if there are any.
+    penalised_away : float
+        Parameters that a penalty takes away, estimated.
+    """
+
+    lowest: float
+    highest: float
+    null: Array
+    certain: bool
+    penalised_away: float
+
+
+def solve_by_products(problem: LeastSquares, solver: Any, control: Control, start: Array | None = None) -> Solution:
+    """Minimise a least-squares problem by a solver that asks for products alone.
+
+    Before it, four random vectors w are solved for with Aw on the right-hand side. What is left of them lies in the null
+    space of A; the Ritz values on the way are the ends of its spectrum, by which the solver knows when it has arrived.
+    """
+    problem, exponent = _in_range(problem)
+    columns = _columns(problem)
+    shown = _curvature(problem, columns)
+    m = problem.rows.shape[2]
+    beginning = np.zeros((problem.rows.shape[1], m))
+    products = columns.products
+    if start is not None:
+        inside = scale(start, exponent[: len(start), None] - exponent[None, len(start) :])
+        varies = products.by_column > 0
+        beginning[varies] = (inside * products.by_output)[varies] / products.by_column[varies, None]
+    objective = ProductObjective(products, 2.0 * shown.lowest, 2.0 * shown.highest, beginning.ravel())
+    tell = control.tell
+
+    def told(iteration: int, theta: Array, loss: float, norm: float) -> Status | None:
+        return tell(iteration, _params(products, theta, exponent), loss, norm) if tell is not None else None
+
+    path = solver.minimise(objective, replace(control, tell=told if tell else None))
+    theta = _smallest(products, shown.null, path.theta.reshape(-1, m))
+    arrived = path.status is Status.CONVERGED
+    solution = _as_solution(problem, columns, shown, theta, exponent, solver.name)
+    left = remaining(path, control, objective.lowest, objective.highest)
+    solution = replace(
+        solution,
+        losses=tuple(path.losses),
+        gradient_norms=tuple(path.gradient_norms),
+        rates=(path.rate, path.observed_rate),
+        status=Status.RANK_DEFICIENT if arrived and solution.relations else path.status,
+        noise_free=solution.noise_free if arrived else np.zeros(m, dtype=bool),
+        remaining=0.0 if arrived else left,
+    )
+    if solution.relations and problem.deficiency == "drop":
+        raise ValueError(
+            f"solver={solver.name!r} cannot drop dependent columns; remove them, or take on_rank_deficiency='min_norm'."
+        )
+    return solution
+
+
+def _in_range(problem: LeastSquares) -> tuple[LeastSquares, IntArray]:
+    """Return the problem in units in which squares stay in range, and the exponents (p + m,) by which they were divided."""
+    exponent = safe_exponents(magnitudes(problem.rows))
+    if not exponent.any():
+        return problem, exponent
+    rows: Any = problem.rows
+    p = rows.shape[1]
+    by = scale(1.0, -exponent)
+    x = rows.x @ sp.diags_array(by[:p]) if sp.issparse(rows.x) else rows.x * by[:p]
+    return replace(problem, rows=replace(rows, x=x, y=rows.y * by[p:])), exponent
+
+
+def _columns(problem: LeastSquares) -> Columns:
+    """Means and lengths of the columns, by one pass; of fewer rows than columns the proportions are kept."""
+    rows: Any = problem.rows
+    n, p, _ = rows.shape
+    x, y = rows.x, rows.y
+    weights = np.ones(n) if rows.weights is None else rows.weights
+    total = problem.totals.sum_weights
+    sums, squares = np.asarray(x.T @ weights), weighted_squares(x.T, weights)
+    mean = sums / total if problem.centred else np.zeros(p)
+    output_mean = weights @ y / total if problem.centred else np.zeros(y.shape[1])
+    centred = squares - mean * sums if problem.centred else squares
+    constant = centred <= _CONSTANT * squares
+    lengths = np.sqrt(np.where(constant, 1.0, np.maximum(centred, 0.0)))
+    if problem.totals.n_rows <= p:
+        # The path then stays in the span of the rows, where the smallest solution is, in the units of X.
+        lengths = np.full(p, np.sqrt(np.mean(lengths[~constant] ** 2)) if not constant.all() else 1.0)
+    by_column = np.where(constant, 0.0, 1.0 / lengths)
+    size = np.sqrt(weights @ (y - output_mean) ** 2)
+    by_output = 1.0 / np.where(size > 0, size, 1.0)
+    penalty = problem.alpha * by_column**2
+    products = Products(
+        x, y, rows.weights, by_column, by_output, mean * by_column, output_mean * by_output, np.asarray(penalty)
+    )
+    return Columns(products, constant, mean)
+
+
+def _curvature(problem: LeastSquares, columns: Columns) -> Curvature:
+    """Solve for random vectors."""
+    products, p = columns.products, len(columns.constant)
+    rng = np.random.default_rng(0)
+    probes = rng.standard_normal((p, _PROBES))
+    probes[columns.constant] = 0.0
+    target = products.image(probes.ravel())
+    if problem.alpha:
+        # Of b = [0; s] the solution is G⁻¹√P s, and sᵀ√P G⁻¹√P s is on the mean what the penalty P takes away.
+        target[: -p * _PROBES] = 0.0
+        target[-p * _PROBES :] = np.sign(probes).ravel()
+    run = Bidiagonalisation(products.image, products.transposed, target)
+    certain, left, low, high = False, probes, 1.0, 1.0
+    while len(run.steps) < _MOST and run.advance():
+        if len(run.steps) % _LOOK:
+            continue
+        low, high = run.extremes()
+        if problem.alpha:
+            certain = run.gradient_norm <= _NOISE * low * float(np.linalg.norm(run.x))
+        else:
+            left = probes - run.x.reshape(p, -1)
+            sizes = np.linalg.norm(left, axis=0)
+            dependent = run.residual_norm <= _NULL * np.sqrt(high) * float(np.linalg.norm(sizes))
+            certain = bool(sizes.max() <= _LEFT or dependent)
+        if certain:
+            break
+    if run.steps:
+        low, high = run.extremes()
+    away = 0.0
+    null = np.zeros((p, 0))
+    if problem.alpha:
+        signs = np.sign(probes)
+        away = float(np.sum(signs * np.sqrt(products.penalty)[:, None] * run.x.reshape(p, -1))) / _PROBES
+    else:
+        left = probes - run.x.reshape(p, -1)
+        if certain and np.linalg.norm(left, axis=0).max() > _LEFT:
+            vectors, values, _ = np.linalg.svd(left, full_matrices=False)
+            null = vectors[:, values > 1e-6 * values[0]]
+    return Curvature(max(low, EPS * high), high, null, certain or problem.alpha > 0, away)
+
+
+def _smallest(products: Products, null: Array, theta: Array) -> Array:
+    """Return, of all coefficients that fit as these do, the smallest in the units of X, as far as the null space is known."""
+    if not null.shape[1]:
+        return theta
+    basis = products.by_column[:, None] * null
+    coordinates, *_ = np.linalg.lstsq(basis, products.by_column[:, None] * theta, rcond=None)
+    return np.asarray(theta - null @ coordinates)
+
+
+def _params(products: Products, theta: Array, exponent: IntArray) -> Array:
+    """Intercept and coefficients (1 + p, m) in the units of X and y."""
+    p, m = len(products.by_column), len(products.by_output)
+    coef = products.by_column[:, None] * theta.reshape(p, m) / products.by_output
+    by_column = np.where(products.by_column > 0, products.by_column, 1.0)
+    intercept = products.output_mean / products.by_output - products.column_mean / by_column @ coef
+    return np.vstack([scale(intercept, exponent[p:]), scale(coef, exponent[p:] - exponent[:p, None])])
+
+
+def _relations(columns: Columns, null: Array, exponent: IntArray, limit: int = 5) -> tuple[Relation, ...]:
+    """Write dependent columns as combinations of those before them, in the units of X."""
+    unit = scale(1.0, exponent[: len(columns.mean)])
+    found = [Relation(int(j), (), float(columns.mean[j] * unit[j])) for j in np.flatnonzero(columns.constant)]
+    basis, dependent = echelon_basis(null, _NOISE)
+    raw = columns.products.by_column[:, None] * basis
+    for k, j in enumerate(dependent):
+        share = -raw[:, k] / raw[j, k]
+        share[j] = 0.0
+        constant = columns.mean[j] - columns.mean @ share
+        if abs(constant) <= _NOISE * (abs(columns.mean[j]) + np.abs(columns.mean) @ np.abs(share)):
+            constant = 0.0
+        terms = tuple((int(i), float(share[i] * unit[j] / unit[i])) for i in np.flatnonzero(share))
+        found.append(Relation(int(j), terms, float(constant * unit[j])))
+    return tuple(sorted(found, key=lambda relation: relation.dependent)[:limit])
+
+
+def _as_solution(
+    problem: LeastSquares, columns: Columns, shown: Curvature, theta: Array, exponent: IntArray, name: str
+) -> Solution:
+    """Sum up the residuals of a solution (p, m), and what is known of the matrix."""
+    products, first = columns.products, int(problem.centred)
+    p, m = theta.shape
+    residual = products.residual_at(theta.ravel())
+    gradient = products.transposed(residual).reshape(p, m)
+    rows = residual[: len(products.y) * m].reshape(-1, m)
+    image = products.image(theta.ravel()).reshape(-1, m)
+    weights = np.ones(len(products.y)) if products.weights is None else products.weights
+    lengths_of_y = np.sqrt(weights @ products.y**2)
+    unit = exponents(lengths_of_y)
+    by = scale(1.0 / products.by_output, -unit)
+    params = _params(products, theta, np.zeros_like(exponent))
+    cross = (rows.T @ rows) * by * by[:, None]
+    varies = products.by_column > 0
+    lengths = np.where(varies, 1.0 / np.where(varies, products.by_column, 1.0), 0.0)
+    reach = lengths @ np.abs(params[1:]) + np.sqrt(problem.totals.sum_weights) * (
+        np.abs(columns.mean) @ np.abs(params[1:]) + np.abs(params[0])
+    )
+    missing = int(columns.constant.sum()) * (not problem.alpha) + shown.null.shape[1]
+    rank = min(first + p - missing, problem.totals.n_rows if not problem.alpha else first + p)
+    geometry = ProductGeometry(
+        lengths=np.hypot(lengths, np.sqrt(problem.alpha)),
+        explained=np.einsum("ij,ij->j", image, image) * by**2,
+        exponent=exponent[:p],
+        mean=columns.mean,
+        total=problem.totals.sum_weights,
+        alpha=problem.alpha,
+        rank=rank,
+        effective_dof=first + p - shown.penalised_away - int(columns.constant.sum()) if problem.alpha else float(rank),
+        centred=problem.centred,
+        certain=shown.certain or rank < first + p,
+    )
+    raw = _params(products, theta, exponent)
+    saturated = problem.totals.n_rows <= rank and not problem.alpha
+    return Solution(
+        coef=raw[1:],
+        intercept=raw[0] if first else np.zeros(m),
+        residual_cross=cross,
+        output_exponent=unit + exponent[p:],
+        geometry=geometry,
+        noise_free=noise_free(scale(lengths_of_y, -unit), scale(reach, -unit), cross) | saturated,
+        gradient_norm=2.0 * float(np.linalg.norm(gradient)) / problem.totals.sum_weights,
+        relations=_relations(columns, shown.null, exponent) if missing else (),
+        status=Status.CONVERGED,
+        solver=name,
+        refined=False,
+        gradient=gradient * lengths[:, None] * by,
+    )

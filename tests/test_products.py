@@ -1,0 +1,182 @@
+"""Fits by products with X alone: no matrix of p × p numbers, and what can be known without one."""
+
+import pickle
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from designs import conditioned
+from sklearn.exceptions import ConvergenceWarning
+
+from mle_regression import MLELinearRegressor, NoiseFreeWarning, RankDeficiencyWarning, compare_models
+from mle_regression.linalg import memory
+from mle_regression.linalg.memory import MemoryNeededError
+from mle_regression.solvers import linear_path
+from mle_regression.solvers.registry import SOLVERS
+
+
+@pytest.fixture
+def products(monkeypatch):
+    """Fit by products whatever the number of columns."""
+    monkeypatch.setattr(linear_path, "TRIANGLE_COLUMNS", 0)
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize(
+    "options", [{}, {"fit_intercept": False}, {"weight_type": "frequency"}, {"outputs": 3}, {"units": 1e170}], ids=str
+)
+def test_products_give_what_a_triangle_gives(options, as_sparse, products, rng):
+    options = dict(options)
+    X = np.where(rng.random((300, 12)) < 0.4, rng.standard_normal((300, 12)), 0.0) * 10.0 ** np.arange(-6, 6)
+    X = X * options.pop("units", 1.0)
+    y = (X / np.abs(X).max(axis=0)).sum(axis=1) + 0.1 * rng.standard_normal(300) + 7
+    if options.pop("outputs", 0):
+        y = np.column_stack([y, 1e6 * rng.standard_normal(300), rng.standard_normal(300) - 4])
+    weights = rng.integers(0, 4, 300).astype(float) if "weight_type" in options else None
+    truth = MLELinearRegressor(**options).fit(X, y, weights)
+    found = MLELinearRegressor(solver="lsmr", **options).fit(sp.csr_array(X) if as_sparse else X, y, weights)
+    assert (found.solver_, found.verdict_, found.rank_) == ("lsmr", "unique minimum", truth.rank_)
+    unit = np.abs(X).max(axis=0)
+    np.testing.assert_allclose(found.coef_ * unit, truth.coef_ * unit, rtol=1e-6, atol=1e-7 * np.abs(y).max())
+    for name in ("log_likelihood_", "noise_variance_", "r2_", "residual_dof_", "aic_"):
+        np.testing.assert_allclose(getattr(found, name), getattr(truth, name), rtol=1e-8, err_msg=name)
+    np.testing.assert_allclose(found.predict(X), truth.predict(X), rtol=1e-6, atol=1e-7 * np.abs(y).max())
+    assert found.score(X, y) == pytest.approx(truth.score(X, y), rel=1e-8)
+    assert found.log_likelihood(X, y, weights) == pytest.approx(found.log_likelihood_, rel=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1.0, 100.0])
+def test_effective_parameters_are_estimated(alpha, products, rng):
+    X = conditioned(900, 300, 30.0) * 10.0
+    y = X @ rng.standard_normal(300) + rng.standard_normal(900)
+    truth = MLELinearRegressor(alpha=alpha).fit(X, y)
+    found = MLELinearRegressor(solver="lsmr", alpha=alpha).fit(X, y)
+    np.testing.assert_allclose(found.coef_, truth.coef_, rtol=1e-5, atol=1e-7)
+    assert found.effective_dof_ == pytest.approx(truth.effective_dof_, abs=0.02 * 301)
+
+
+@pytest.mark.parametrize("by", ["products", "triangle"])
+@pytest.mark.parametrize("alpha", [1e-16, 1e-12, 1e-8, 1e-4, 1.0, 100.0])
+def test_few_rows_and_a_penalty_however_small(alpha, by, rng, monkeypatch):
+    """The dual form, β = Xᵀ(XXᵀ + αI)⁻¹y of centred rows, is as well conditioned as the rows are."""
+    monkeypatch.setattr(linear_path, "TRIANGLE_COLUMNS", 0 if by == "products" else 500)
+    X, y = rng.standard_normal((50, 100)) * rng.uniform(0.3, 3, 100), rng.standard_normal(50)
+    inner = X - X.mean(axis=0)
+    truth = inner.T @ np.linalg.solve(inner @ inner.T + alpha * np.eye(50) + 1.0, y - y.mean())
+    model = MLELinearRegressor(solver="lsmr", alpha=alpha)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoiseFreeWarning)
+        model.fit(X, y)
+    assert model.converged_
+    np.testing.assert_allclose(model.coef_, truth, atol=1e-7 * np.linalg.norm(truth))
+
+
+def test_the_smallest_of_all_solutions_of_few_rows(products, rng):
+    X, y = rng.standard_normal((40, 90)), rng.standard_normal(40)
+    with pytest.warns(NoiseFreeWarning):
+        model = MLELinearRegressor(solver="lsmr", on_rank_deficiency="min_norm").fit(X, y)
+    expected = np.linalg.pinv(X - X.mean(axis=0)) @ (y - y.mean())
+    np.testing.assert_allclose(model.coef_, expected, atol=1e-7 * np.linalg.norm(expected))
+    assert (model.verdict_, model.rank_) == ("flat minimum", 40)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_null_vectors_are_found_and_named(intercept, products, rng):
+    X = rng.standard_normal((200, 8)) * 10.0 ** np.arange(-3, 5)
+    X = np.column_stack([X, 2 * X[:, 1] - X[:, 4] + 3.0 * intercept, X[:, 0] * 5, np.full(200, 4.0 * intercept)])
+    y = X @ rng.standard_normal(11) + rng.standard_normal(200)
+    options = {"fit_intercept": intercept, "on_rank_deficiency": "warn"}
+    with pytest.warns(RankDeficiencyWarning) as told:
+        truth = MLELinearRegressor(**options).fit(X, y)
+    with pytest.warns(RankDeficiencyWarning) as caught:
+        found = MLELinearRegressor(solver="lsmr", **options).fit(X, y)
+    assert str(caught[0].message) == str(told[0].message)
+    assert (found.rank_, found.verdict_) == (truth.rank_, "flat minimum")
+    np.testing.assert_allclose(found.coef_, truth.coef_, rtol=1e-5, atol=1e-9)
+    with pytest.raises(ValueError, match="cannot drop dependent columns"):
+        MLELinearRegressor(solver="lsmr", on_rank_deficiency="drop").fit(X, y)
+    with pytest.raises(np.linalg.LinAlgError, match="flat valley"):
+        MLELinearRegressor(solver="lsmr", on_rank_deficiency="raise").fit(X, y)
+
+
+def test_what_products_cannot_tell_is_not_told(products, rng):
+    X = conditioned(300, 40, 1e7)
+    y = rng.standard_normal(300)
+    with pytest.warns(ConvergenceWarning, match="not converged"):
+        model = MLELinearRegressor(solver="lsmr", max_iter=100).fit(X, y)
+    assert model.verdict_ == "not stationary"
+    assert not model.converged_
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_no_matrix_of_columns_by_columns(as_sparse, rng):
+    p = 2500
+    X = sp.random(4000, p, density=0.004, random_state=1, format="csr")
+    y = X @ rng.standard_normal(p) + rng.standard_normal(4000)
+    stored = X if as_sparse else X.toarray()
+    tracemalloc.start()
+    try:
+        model = MLELinearRegressor(solver="lsmr").fit(stored, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * p**2 / 4
+    residual = y - model.predict(X)
+    np.testing.assert_allclose(X.T @ residual, 0.0, atol=1e-6 * np.linalg.norm(y))
+    assert residual.mean() == pytest.approx(0.0, abs=1e-9)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict(X[:5]), model.predict(X[:5]))
+    for what in ("standard_errors_", "hessian_eigenvalues_", "condition_number_"):
+        with pytest.raises(MemoryNeededError, match=r"no 2500 x 2500 triangle .* diagnose\(X, y\)"):
+            getattr(again, what)
+    for ask in (model.coefficients, model.summary, lambda: model.predict_interval(X[:2])):
+        with pytest.raises(MemoryNeededError, match="made by products with X alone"):
+            ask()
+
+
+def test_a_large_sparse_matrix_is_fitted_without_being_told_how(rng):
+    n, p, each = 60_000, 20_000, 10
+    at = np.repeat(np.arange(n), each), rng.integers(0, p, n * each)
+    X = sp.csr_array((rng.standard_normal(n * each), at), shape=(n, p))
+    b = rng.standard_normal(p)
+    y = X @ b + 3.0 + 0.1 * rng.standard_normal(n)
+    tracemalloc.start()
+    try:
+        model = MLELinearRegressor().fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 100e6  # 20,000² numbers are 3.2 gigabytes
+    assert (model.solver_, model.verdict_, model.rank_) == ("lsmr", "unique minimum", p + 1)
+    np.testing.assert_allclose(X.T @ (y - model.predict(X)), 0.0, atol=1e-7 * np.linalg.norm(y))
+    assert model.intercept_ == pytest.approx(3.0, abs=0.01)
+    assert model.residual_variance_ == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize("solver", sorted(set(SOLVERS) - {"auto", "lsmr"}))
+def test_every_other_solver_says_at_once_what_it_would_need(solver, monkeypatch, rng):
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 64.0 * 2**20)
+    X = sp.random(3000, 2000, density=0.01, random_state=0, format="csr")
+    y = rng.standard_normal(3000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(MemoryNeededError, match=r"triangle: about 0\.\d+ GiB .* Take solver='lsmr'"):
+            MLELinearRegressor(solver=solver).fit(X, y)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+    assert MLELinearRegressor().fit(X, y).solver_ == "lsmr"
+    table = compare_models({"ours": MLELinearRegressor()}, X, y, cv=None)
+    assert np.isnan(table.loc["ours", "condition_number"])
+    assert table.loc["ours", "rank"] == 2001
+
+
+def test_memory_is_that_of_the_process():
+    assert memory.fits_memory(1.0)
+    assert not memory.fits_memory(1e18)
+    with pytest.raises(
+        MemoryNeededError, match="It takes: about .* GiB of memory, and this process may have .* Take less."
+    ):
+        memory.require_memory(1e18, "It takes", "Take less")
