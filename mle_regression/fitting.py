@@ -17,11 +17,12 @@ from mle_regression.diagnostics.noise_factor import (
     factor_of_sums,
 )
 from mle_regression.diagnostics.ridge_evidence import RidgeEvidence, largest_evidence
-from mle_regression.linalg.arrays import EPS, Array, IntArray
-from mle_regression.linalg.exact import BITS, Fixed, fixed
+from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.exact import BITS, fixed
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.stored_geometry import state_of_geometry
+from mle_regression.linalg.sums import KeptSums
 from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
 from mle_regression.rows.base import Block, Rows, Totals, row_totals
@@ -89,7 +90,7 @@ def scaled_problem(
     rank_tol: float | None,
     deficiency: str,
     refine: bool | str,
-    sums: tuple[Fixed, IntArray] | None = None,
+    sums: KeptSums | None = None,
 ) -> LeastSquares:
     """Return the problem of rows whose weights have been divided by ``4**k``; of their ``sums`` if they have gone by."""
     n, p, m = rows.shape

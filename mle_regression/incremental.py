@@ -90,7 +90,8 @@ class IncrementalFit:
         """Add rows to the fit. After any batches, in any order, the fit is that of ``fit`` to all their rows.
 
         Kept are sums of cross-products, O(p²) numbers, in exact arithmetic while rows are few or columns nearly dependent (or
-        with ``refine=True``), else in float64 where no more than three digits can be lost by that. They are solved when a
+        with ``refine=True``), else in float64 where no more than three digits can be lost by that. More than 80 columns and
+        outputs are summed in float64 unless ``refine=True``; a warning tells if few digits are left. They are solved when a
         fitted attribute or a method is asked for, under the parameters that the estimator then has. After ``fit`` it goes on
         from the triangular factor, as right as a QR decomposition of all rows. Solvers that draw batches ("sgd", "adam",
         "adamw") go once through the rows given, from the coefficients that they had; standard errors are of all rows.

@@ -41,7 +41,7 @@ from mle_regression.solvers.base import UNFINISHED, LeastSquares, NonFiniteRowsE
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
 from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import find_solver
-from mle_regression.warnings import NoiseFreeWarning, RankDeficiencyWarning, warn_user
+from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning, warn_user
 
 _MAX_ITER = 1000
 WEIGHT_TYPES = ("precision", "frequency")
@@ -388,7 +388,9 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
                 f"The coefficient of {checks.describe_column(self, int(beyond[0]))} is beyond the range of float64; "
                 "measure the column in smaller units, or y in larger ones."
             )
-        notes, n_rows = [], problem.totals.n_rows
+        notes, n_rows = list(solution.notes), problem.totals.n_rows
+        for note in notes:
+            warn_user(note, InferenceWarning)
         if solution.status in UNFINISHED:
             said = f"solver={solution.solver!r} has not converged in {len(solution.losses) - 1} iterations"
             said += UNFINISHED[solution.status]

@@ -13,11 +13,11 @@ from mle_regression.fitting import refinement_is_cheap, scaled_problem
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.exact import BITS, Fixed
 from mle_regression.linalg.frame import Frame, choose_frame
-from mle_regression.linalg.gram import Moments, block_moments
+from mle_regression.linalg.gram import Moments, block_moments, moved
 from mle_regression.linalg.scaling import scale
-from mle_regression.linalg.sums import ExactSums, exact_sums, no_sums, sums_of_moments
+from mle_regression.linalg.sums import ExactSums, KeptSums, exact_sums, no_sums
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_moments
-from mle_regression.rows.base import Block, Rows, Totals, row_totals
+from mle_regression.rows.base import Block, Rows, Totals, as_dense, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares
 from mle_regression.solvers.passes import UNDERFLOW, magnitudes
@@ -29,6 +29,8 @@ _WELL_CONDITIONED = 30.0
 _CLOSE_FIT = 1e3
 _SAMPLE_ROWS = 256
 _SPECTRUM_COLUMNS = 500
+# More columns and outputs than these make exact sums slow: a batch of one row takes as long as one of a thousand in float64.
+_BROAD = 80
 # A column that is this much penalty has lost half of its digits to it.
 _SWAMPED = 1.0 - 1e-8
 # So many rows for each column tell how dependent the columns are; fewer are summed exactly.
@@ -60,6 +62,8 @@ class RunningSums:
         Whether the columns were found ill-conditioned, and rows are summed exactly since.
     constant : bool
         Whether the sums of the columns themselves are known.
+    as_given : bool
+        Whether all rows were summed without rounding.
     """
 
     n_features: int
@@ -74,12 +78,7 @@ class RunningSums:
     checked: int = 0
     dependent: bool = False
     constant: bool = True
-
-    def everything(self) -> ExactSums:
-        """Return the sums over all rows."""
-        if self.rounded is None:
-            return self.exact
-        return self.exact + sums_of_moments(self.rounded, self.frame, self.rounded_weight)
+    as_given: bool = True
 
 
 def no_rows(n_features: int, n_outputs: int) -> RunningSums:
@@ -148,7 +147,9 @@ def sums_of_fit(fit: FittedLinear, totals: Totals) -> RunningSums:
         float(np.ldexp(totals.max_weight, 2 * k)),
         totals.weighted,
     )
-    return replace(no_rows(p, m), totals=whole, eps=fit.eps, exact=gram.scaled(2 * k // BITS), constant=fit.centred)
+    return replace(
+        no_rows(p, m), totals=whole, eps=fit.eps, exact=gram.scaled(2 * k // BITS), constant=fit.centred, as_given=False
+    )
 
 
 def with_rows(
@@ -159,21 +160,32 @@ def with_rows(
     totals = joined(sums.totals, row_totals(len(y), weights))
     sums = replace(sums, totals=totals, eps=max(sums.eps, eps))
     few = refinement_is_cheap(totals.n_rows, sums.n_features, sums.n_outputs)
-    if refine is True or (refine == "auto" and (few or sums.dependent)):
+    if refine is True or (refine == "auto" and not _is_broad(sums) and (few or sums.dependent)):
         return _with_exact(sums, rows)
     return _with_rounded(sums, rows, weights, refine)
 
 
 def merged(one: RunningSums, other: RunningSums) -> RunningSums:
     """Return the sums over the rows of both."""
-    fresh = no_rows(one.n_features, one.n_outputs)
+    rounded, frame = one.rounded, one.frame
+    if rounded is None:
+        rounded, frame = other.rounded, other.frame
+    elif other.rounded is not None:
+        rounded = moved(other.rounded, other.frame, frame, other.rounded_weight).add(rounded)
     return replace(
-        fresh,
+        no_rows(one.n_features, one.n_outputs),
         totals=joined(one.totals, other.totals),
         eps=max(one.eps, other.eps),
-        exact=one.everything() + other.everything(),
+        exact=one.exact + other.exact,
+        rounded=rounded,
+        frame=frame,
+        rounded_weight=one.rounded_weight + other.rounded_weight,
+        n_rounded=one.n_rounded + other.n_rounded,
+        # The worse of two well-conditioned batches bounds both together.
+        checked=min((s.checked for s in (one, other) if s.rounded is not None), default=0),
         dependent=one.dependent or other.dependent,
         constant=one.constant and other.constant,
+        as_given=one.as_given and other.as_given,
     )
 
 
@@ -202,9 +214,17 @@ def pose_from_sums(
     if not 1e-60 < sums.totals.max_weight < 1e60:
         # Whole limbs, which moving the radix point of the sums does without a change of digits.
         k = BITS // 2 * (int(np.frexp(sums.totals.max_weight)[1]) // BITS)
-    everything = sums.everything().scaled(-2 * k // BITS)
-    penalty = np.zeros(len(everything.limbs))
+    penalty = np.zeros(1 + sums.n_features + sums.n_outputs)
     penalty[1 : 1 + sums.n_features] = np.ldexp(alpha, -2 * k)
+    kept = KeptSums(
+        exact=sums.exact.scaled(-2 * k // BITS),
+        moments=None if sums.rounded is None else sums.rounded.scaled(-2 * k),
+        frame=sums.frame,
+        weight=float(np.ldexp(sums.rounded_weight, -2 * k)),
+        penalty=penalty,
+        as_given=sums.as_given,
+        well_conditioned=sums.checked > 0,
+    )
     return scaled_problem(
         GoneRows((sums.totals.n_rows, sums.n_features, sums.n_outputs)),
         replace(
@@ -220,7 +240,7 @@ def pose_from_sums(
         rank_tol=rank_tol,
         deficiency=deficiency,
         refine=True,
-        sums=everything.in_unit_columns(penalty),
+        sums=kept,
     ), k
 
 
@@ -246,10 +266,15 @@ def _with_exact(sums: RunningSums, rows: Rows) -> RunningSums:
     return replace(sums, exact=sums.exact + rows.reduce(block_sums, ExactSums.__add__, dense=True))
 
 
+def _is_broad(sums: RunningSums) -> bool:
+    """Whether there are so many columns and outputs that exact sums are left to who asks for them."""
+    return sums.n_features + sums.n_outputs > _BROAD
+
+
 def _with_rounded(sums: RunningSums, rows: Rows, weights: Array | None, refine: bool | str) -> RunningSums:
     """Add rows in float64, unless they are too few to tell how dependent the columns are, or these turn out to be so."""
-    n = rows.shape[0]
-    exact_if_few = refine == "auto" and sums.rounded is None and n < _TELLING * (sums.n_features + 1)
+    n, careful = rows.shape[0], refine == "auto" and not _is_broad(sums)
+    exact_if_few = careful and sums.rounded is None and n < _TELLING * (sums.n_features + 1)
     frame = choose_frame(rows.sample(_SAMPLE_ROWS), shifted=True) if sums.rounded is None else sums.frame
 
     def moments(block: Block) -> Moments:
@@ -257,28 +282,46 @@ def _with_rounded(sums: RunningSums, rows: Rows, weights: Array | None, refine: 
 
     batch = rows.reduce(moments, Moments.add)
     total = float(n) if weights is None else float(weights.sum())
-    if exact_if_few or not _fits(batch, total):
+    if exact_if_few or not _in_range(batch, rows, frame) or (careful and _is_far(batch, total)):
         return _with_exact(sums, rows)
     if sums.rounded is not None:
         # A new pair of arrays: copies of the estimator may share the old one.
         batch.add(sums.rounded)
     more = replace(
-        sums, rounded=batch, frame=frame, rounded_weight=sums.rounded_weight + total, n_rounded=sums.n_rounded + n
+        sums,
+        rounded=batch,
+        frame=frame,
+        rounded_weight=sums.rounded_weight + total,
+        n_rounded=sums.n_rounded + n,
+        as_given=False,
     )
-    if refine is False or more.n_rounded < 2 * sums.checked:
+    if not careful or more.n_rounded < 2 * sums.checked:
         return more
     if _well_conditioned(more):
         return replace(more, checked=more.n_rounded)
     return _with_exact(replace(sums, dependent=True), rows)
 
 
-def _fits(batch: Moments, total: float) -> bool:
-    """Whether a frame suits a batch: no overflow, no underflow, no mean far from the shift."""
+def _in_range(batch: Moments, rows: Rows, frame: Frame) -> bool:
+    """Whether the squares of a batch have left float64 neither above nor below."""
     squares = np.diagonal(batch.gram)
-    if not np.isfinite(batch.gram).all() or (squares < UNDERFLOW).any():
+    if not np.isfinite(batch.gram).all():
         return False
+    small = squares < UNDERFLOW
+    if not small.any():
+        return True
+
+    def largest(block: Block) -> Array:
+        x = as_dense(block.x, slice(None))
+        return np.asarray(np.abs(frame.apply(x, block.y, None)[:, small]).max(axis=0, initial=0.0))
+
+    return not rows.reduce(largest, np.maximum).any()
+
+
+def _is_far(batch: Moments, total: float) -> bool:
+    """Whether the mean of a batch is so far from the shift of its frame that it swamps what varies."""
     of_mean = batch.sums**2 / total
-    return bool((of_mean <= _FAR_MEAN * (squares - of_mean)).all())
+    return bool((of_mean > _FAR_MEAN * (np.diagonal(batch.gram) - of_mean)).any())
 
 
 def _well_conditioned(sums: RunningSums) -> bool:
@@ -314,13 +357,14 @@ def to_state(sums: RunningSums) -> dict[str, Any]:
         "limbs": sums.exact.limbs,
         "rounded": () if rounded is None else (rounded.sums, rounded.gram),
         "frame": (sums.frame.exponent, sums.frame.shift),
-        "counts": (sums.rounded_weight, sums.n_rounded, sums.checked, sums.dependent, sums.constant),
+        "counts": (sums.rounded_weight, sums.n_rounded, sums.checked, sums.dependent, sums.constant, sums.as_given),
     }
 
 
 def from_state(state: dict[str, Any]) -> RunningSums:
     """Read what `to_state` wrote."""
-    weight, n, checked, dependent, constant = state["counts"]
+    # Of earlier versions, none tells whether the sums were exact but that nothing was rounded.
+    weight, n, checked, dependent, constant, *given = state["counts"]
     n_features, n_outputs = state["shape"]
     return RunningSums(
         n_features=n_features,
@@ -335,4 +379,5 @@ def from_state(state: dict[str, Any]) -> RunningSums:
         checked=checked,
         dependent=dependent,
         constant=constant,
+        as_given=bool(given[0]) if given else not state["rounded"],
     )

@@ -128,11 +128,11 @@ class Fixed:
             digits[top - term.top : top - term.top + len(term.digits), :, columns] = term.digits
         return Fixed(digits, top)
 
-    def rows(self, pick: slice) -> Fixed:
+    def rows(self, pick: slice | IntArray) -> Fixed:
         """Return some rows."""
         return Fixed(self.digits[:, pick], self.top)
 
-    def columns(self, pick: slice) -> Fixed:
+    def columns(self, pick: slice | IntArray) -> Fixed:
         """Return some columns."""
         return Fixed(self.digits[:, :, pick], self.top)
 

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.frame import Frame
+from mle_regression.linalg.scaling import scale
 
 # BLAS multiplies narrow matrices far below its speed. Seen as a matrix of about this many columns, k rows side by
 # side, the same memory goes through twice as fast, and the k diagonal blocks of the product add up to the answer.
@@ -31,11 +32,25 @@ class Moments:
     sums: Array
     gram: Array
 
+    def scaled(self, exponent: int) -> Moments:
+        """Return the moments of rows whose weights are multiplied by ``2**exponent``."""
+        return Moments(scale(self.sums, exponent), scale(self.gram, exponent)) if exponent else self
+
     def add(self, other: Moments) -> Moments:
         """Add ``other`` in place; the combine step of a sum over rows."""
         self.sums += other.sums
         self.gram += other.gram
         return self
+
+
+def moved(moments: Moments, frame: Frame, target: Frame, total: float) -> Moments:
+    """Return moments in the coordinates of another frame; ``total`` is the sum of the weights."""
+    unit = frame.exponent - target.exponent
+    sums = scale(moments.sums, unit)
+    step = scale(frame.shift, unit) - target.shift
+    crossed = np.outer(sums, step)
+    gram = scale(moments.gram, unit[:, None] + unit) + crossed + crossed.T + total * np.outer(step, step)
+    return Moments(sums + total * step, gram)
 
 
 def block_moments(x: Any, y: Array, weights: Array | None, frame: Frame) -> Moments:

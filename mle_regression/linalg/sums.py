@@ -7,6 +7,7 @@ with the largest number seen in it; changing the unit moves digits from limb to 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -79,6 +80,47 @@ class ExactSums:
             which = down == step
             digits[step - least : step - least + len(self.gram.digits), which] = self.gram.digits[:, which]
         return Fixed(digits, self.gram.top - least)
+
+
+@dataclass(frozen=True)
+class KeptSums:
+    """What is left of rows that have gone by: of each its exact cross-products or rounded ones, and no row in both.
+
+    Attributes
+    ----------
+    exact : ExactSums of [1 | X | y]
+    moments : Moments of [X | y] in ``frame``, or None
+    frame : Frame
+    weight : float
+        Sum of the weights of the rows in ``moments``.
+    penalty : Array of shape (q,)
+        What will be added to the squares of the columns.
+    as_given : bool
+        Whether all rows were summed without rounding.
+    well_conditioned : bool
+        Whether what was rounded is known to have lost no more than a few digits by it.
+    """
+
+    exact: ExactSums
+    moments: Moments | None
+    frame: Frame
+    weight: float
+    penalty: Array
+    as_given: bool
+    well_conditioned: bool
+
+    @property
+    def only_rounded(self) -> bool:
+        """Whether there are no rows but those that were rounded."""
+        return self.moments is not None and bool((self.exact.limbs == EMPTY).all())
+
+    @cached_property
+    def table(self) -> tuple[Fixed, IntArray]:
+        """Cross-products of all rows, in fixed point and columns of about unit length, and the exponents of these."""
+        whole = self.exact
+        if self.moments is not None:
+            whole = whole + sums_of_moments(self.moments, self.frame, self.weight)
+        return whole.in_unit_columns(self.penalty)
 
 
 def exact_sums(z: Array, weights: Array | None) -> ExactSums:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
-from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import Relation
+from mle_regression.linalg.sums import KeptSums
 from mle_regression.rows.base import Rows, Totals
 
 
@@ -68,9 +68,8 @@ class LeastSquares:
         What to do where the rank is deficient.
     refine : bool
         Whether to work the solution out to the last digit.
-    sums : tuple of Fixed of shape (1 + p + m, 1 + p + m) and IntArray of shape (1 + p + m,), or None
-        Exact cross-products of [1 | X | y], columns divided by powers of two, where rows have gone by and only their sums
-        are left.
+    sums : KeptSums or None
+        Cross-products of [1 | X | y], where rows have gone by and only their sums are left.
     """
 
     rows: Rows
@@ -80,7 +79,7 @@ class LeastSquares:
     tolerance: float
     deficiency: str
     refine: bool
-    sums: tuple[Fixed, IntArray] | None = None
+    sums: KeptSums | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +114,8 @@ class Solution:
         About how many more iterations it would need.
     gradient : Array of shape (p, m) or (0, 0)
         ``XᵀW(y − Xβ − b) − αβ`` where an iterative solver has ended, columns and outputs divided by powers of two.
+    notes : tuple of str
+        What to be wary of.
     """
 
     coef: Array
@@ -132,6 +133,7 @@ class Solution:
     gradient_norms: tuple[float, ...] = ()
     rates: tuple[float, float] = (float("nan"), float("nan"))
     remaining: float = 0.0
+    notes: tuple[str, ...] = ()
     gradient: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property

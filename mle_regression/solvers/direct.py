@@ -142,6 +142,8 @@ def polished(
     """
     p = triangle.n_features
     if problem.sums is not None:
+        if problem.sums.only_rounded:
+            return estimate  # what was rounded is lost
         return replace(estimate, cross=_cross_of_sums(problem, triangle, estimate))
     coef, intercept = in_frame(triangle, frame, estimate.coef, estimate.intercept)
     residuals = sum_residuals(problem.rows, frame, coef, intercept)

@@ -28,7 +28,7 @@ from mle_regression.solvers.normal import cholesky, is_wide
 from mle_regression.solvers.passes import find_frame, require_triangle, sum_moments
 from mle_regression.solvers.path import Control, Path, ends_of, remaining
 from mle_regression.solvers.qr import reduce_by_qr
-from mle_regression.solvers.summed import ABOVE_FLOOR, reduce_sums
+from mle_regression.solvers.summed import reduce_sums
 
 # Up to so many columns a triangle is summed even where products alone would do: standard errors and verdict come of it.
 TRIANGLE_COLUMNS = 500
@@ -72,9 +72,11 @@ def solve_by_path(
     if solver.by_products and problem.sums is None and problem.rows.shape[1] > TRIANGLE_COLUMNS:
         return solve_by_products(problem, solver, control, start)
     require_triangle(problem, solver.name)
-    triangle, frame = _reduce(problem)
-    if problem.sums is not None:
-        problem = replace(problem, tolerance=max(problem.tolerance, ABOVE_FLOOR))
+    if problem.sums is None:
+        triangle, frame = _reduce(problem)
+    else:
+        found = reduce_sums(problem)
+        triangle, frame, problem = found.triangle, found.frame, replace(problem, tolerance=found.tolerance)
     kept, part = np.arange(triangle.n_features), triangle
     s = None if surely_full_rank(triangle, problem.tolerance) else row_space(triangle, problem.tolerance)
     deficient = s is not None and s.rank < triangle.n_features
@@ -133,8 +135,6 @@ def solve_by_path(
 
 def _reduce(problem: LeastSquares) -> tuple[Triangle, Frame]:
     """Return the triangle of the problem, and the frame of the passes over its rows."""
-    if problem.sums is not None:
-        return reduce_sums(problem)[:2]
     if not is_wide(problem):
         moments, frame = sum_moments(problem)
         triangle = cholesky(problem, moments, frame)

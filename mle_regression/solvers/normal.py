@@ -12,8 +12,9 @@ from mle_regression.linalg.exact import Fixed, fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
 from mle_regression.linalg.precondition import triangular_preconditioner
+from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.rank import has_full_rank
-from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.triangle import (
     Triangle,
     exceeds_condition,
@@ -100,28 +101,45 @@ def _exact_triangle(problem: LeastSquares, moments: Moments, frame: Frame) -> Tr
 
 
 def triangle_of_sums(
-    problem: LeastSquares, gram: Fixed, exponent: IntArray, frame: Frame, floor: float = 0.0
+    problem: LeastSquares,
+    gram: Fixed,
+    exponent: IntArray,
+    frame: Frame,
+    *,
+    kept: IntArray | None = None,
+    floor: float = 0.0,
 ) -> Triangle | None:
     """Triangle of exact cross-products of [1 | X | y] (or [X | y]), columns divided by ``2**exponent``.
 
-    ``floor`` is added to the squares of the columns, so that dependent ones leave a triangle of small diagonal; without
-    it they leave None.
+    Only the columns ``kept`` are factorised, all if None; of the others that part is taken which is in their span, and the
+    triangle has rows of zeros for the rest. ``floor`` is added to the squares of the columns, so that dependent ones leave a
+    triangle of small diagonal; without it they leave None.
     """
     first, p = int(problem.centred), problem.rows.shape[1]
     k = first + p
+    pick = np.arange(k) if kept is None else np.concatenate([np.arange(first), first + kept])
     diagonal = np.full(k, floor)
     if problem.alpha:
         diagonal[first:] += scale(np.full(p, problem.alpha), -2 * exponent[first:k])
-    inner = gram.submatrix(np.arange(k))
+    whole = gram
     if diagonal.any():
-        inner = (inner + fixed(np.diag(diagonal))).carried()
-    inverse = triangular_preconditioner(inner)
-    if inverse is None:
-        return None
-    products = gram.to_float()
-    z = inverse.T @ products[:k, k:]
-    left = np.diag(np.sqrt(np.maximum(np.diagonal(products[k:, k:] - z.T @ z), 0.0)))
-    upper = np.block([[inverse_triangle(inverse), z], [np.zeros((left.shape[0], k)), left]])
+        whole = (gram + fixed(np.diag(np.concatenate([diagonal, np.zeros(len(exponent) - k)])))).carried()
+    upper = np.zeros((k, len(exponent)))
+    if pick.size:
+        inverse = triangular_preconditioner(whole.submatrix(pick))
+        if inverse is None:
+            return None
+        # In digits: large entries of the inverse cancel in these products where columns are nearly dependent.
+        grade = exponents(np.abs(inverse).max(axis=0))
+        others = np.setdiff1d(np.arange(len(exponent)), pick)
+        products = fixed(scale(inverse, -grade)).times(whole.rows(pick).columns(others)).to_float()
+        upper[: len(pick), pick] = inverse_triangle(inverse)
+        upper[: len(pick), others] = scale(products, grade[:, None])
+    if kept is not None:
+        upper = triangular_factor(upper)
+    squares = gram.rows(slice(k, None)).columns(slice(k, None)).to_float()
+    left = np.diag(np.sqrt(np.maximum(np.diagonal(squares - upper[:, k:].T @ upper[:, k:]), 0.0)))
+    upper = np.vstack([upper, np.hstack([np.zeros((len(left), k)), left])])
     upper = scale(upper, exponent - np.r_[np.zeros(first, dtype=np.int64), frame.exponent])
     if problem.centred:
         upper[0, 1:] -= upper[0, 0] * frame.shift

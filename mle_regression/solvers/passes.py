@@ -133,7 +133,7 @@ def sum_exact(
     n_left = None if of_outputs else first + k
     p = problem.rows.shape[1]
     if problem.sums is not None:
-        gram, exponent = problem.sums
+        gram, exponent = problem.sums.table
         keep = np.concatenate([np.zeros(first, dtype=np.int64), 1 + columns, np.arange(1 + p, len(exponent))])
         return gram.submatrix(keep).rows(slice(n_left)), exponent[keep]
     if problem.totals.weighted:
