@@ -6,7 +6,7 @@
 Each mutant changes one comparison, constant, sign, term or connective of a temporary copy of the package; the tests that
 call the function in which it lies run on it in a process of their own, the quickest first, until one fails or the time that
 each mutant has is used up. Which test calls which function is noted in one run of all tests before the first mutant, and
-kept in the file that ``--calls`` names: give the same file to go on without that run, another after tests have changed.
+kept in the file that ``--calls`` names, to go on from; give another after tests or names of functions have changed.
 Printed are the mutants that no test noticed. Some of these change nothing that can be seen.
 """
 
@@ -44,11 +44,11 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: file and line, the first line of the function (0 for the module), the node's place, and the new node."""
+    """One change: file and line, the qualified name of the function ("" for the module), the place, the new node."""
 
     path: Path
     line: int
-    function: int
+    function: str
     place: int
     new: ast.AST
     before: str
@@ -107,22 +107,30 @@ def _is_text(node: ast.BinOp) -> bool:
 def mutants(path: Path) -> list[Mutant]:
     """Every mutant of a file, but for those in annotations, decorators and the words of errors."""
     tree = ast.parse(path.read_text())
-    words: set[ast.AST] = set()
-    function_of: dict[ast.AST, int] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            for inner in ast.walk(node):
-                function_of[inner] = start  # inner functions come later and overwrite
-        for part in _not_computed(node):
-            words.update(ast.walk(part))
+    words = {inner for node in ast.walk(tree) for part in _not_computed(node) for inner in ast.walk(part)}
+    function_of = dict(_functions(tree, ""))
     found = []
     for place, node in enumerate(ast.walk(tree)):
         if node not in words:
             for new in alternatives(node, coarse=node not in function_of):
                 line, before = getattr(node, "lineno", 0), ast.unparse(node)
-                found.append(Mutant(path, line, function_of.get(node, 0), place, new, before))
+                found.append(Mutant(path, line, function_of.get(node, ""), place, new, before))
     return found
+
+
+def _functions(node: ast.AST, prefix: str, name: str = "") -> Iterator[tuple[ast.AST, str]]:
+    """Yield each node inside a function with the qualified name of the innermost one."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef):
+            inner = prefix + child.name
+            yield child, inner
+            yield from _functions(child, f"{inner}.<locals>.", inner)
+        elif isinstance(child, ast.ClassDef):
+            yield from _functions(child, f"{prefix}{child.name}.", name)
+        else:
+            if name:
+                yield child, name
+            yield from _functions(child, prefix, name)
 
 
 def _not_computed(node: ast.AST) -> list[ast.AST]:
@@ -148,7 +156,7 @@ package, calls, seen = os.environ["MUTANTS_PACKAGE"] + os.sep, {}, set()
 def trace(frame, event, argument):
     code = frame.f_code
     if code.co_filename.startswith(package):
-        seen.add((code.co_filename[len(package):], code.co_firstlineno))
+        seen.add((code.co_filename[len(package):], code.co_qualname))
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
@@ -190,12 +198,12 @@ def record_calls(parent: Path, calls: Path, tests: list[str]) -> None:
         raise SystemExit(f"The tests cannot be run: pytest ends with status {status}.")
 
 
-def covering(mutant: Mutant, calls: dict[str, tuple[float, list[tuple[str, int]]]], seconds: float) -> list[str]:
+def covering(mutant: Mutant, calls: dict[str, tuple[float, list[tuple[str, str]]]], seconds: float) -> list[str]:
     """Tests that call the mutant's function (any of its file, for a constant of the module), the quickest first."""
     file = str(mutant.path.relative_to(PACKAGE))
     able = []
     for test, (duration, called) in calls.items():
-        if any(name == file and mutant.function in (0, first) for name, first in called):
+        if any(name == file and mutant.function in ("", function) for name, function in called):
             able.append((duration, test))
     chosen, spent = [], 0.0
     for duration, test in sorted(able):
