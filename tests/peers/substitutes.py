@@ -127,8 +127,8 @@ class MLPRegressor(_Substitute):
     def _estimator(self) -> MLPGradientRegressor:
         _refuse(loss=self.loss != "squared_error", schedule=self.learning_rate != "constant")
         solvers = {
-            "adam": Adam(beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon),
-            "sgd": StochasticGradient(momentum=self.momentum, nesterov=self.nesterovs_momentum),
+            "adam": Adam(schedule="constant", beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon),
+            "sgd": StochasticGradient(schedule="constant", momentum=self.momentum, nesterov=self.nesterovs_momentum),
             "lbfgs": "lbfgs",
         }
         by_batches = self.solver != "lbfgs"
