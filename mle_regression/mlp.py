@@ -136,7 +136,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     loss_, gradient_norm_ : float
         J and the norm of its gradient, in standard units, at the parameters kept.
     converged_ : bool
-        Whether that norm is no more than ``tol``, in the units that the solver walks in.
+        Whether that norm is no more than ``tol``, in the units that the solver walks in, and the network is not dead.
     n_iter_ : int
     solver_ : str
         The solver, and why, if it was "auto".
@@ -307,7 +307,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
             rng = np.random.default_rng(seeds.spawn(1)[0])  # as the first start of fit
             network = options.network(data.x.shape[1], data.y.shape[1])
-            start, memory, units = network.initial(rng), {}, self._units(data)
+            start, memory, units = None, {}, self._units(data) if earlier is None else _units_of(earlier)
             if earlier is not None:
                 checks.check_same_outputs(
                     data.y.shape[1], data.single_output, earlier["sizes"][-1], earlier["single_output"]
@@ -316,9 +316,10 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
                     raise ValueError(
                         f"The network has layers {earlier['sizes']}, and these rows call for {network.sizes}; fit() anew."
                     )
-                start, memory, units = earlier["theta"], earlier["memory"], _units_of(earlier)
+                start, memory = earlier["theta"], earlier["memory"]
                 rng = np.random.default_rng([int(rng.integers(2**31)), int(memory.get("passes", 0))])
             training = Training(options, data, None, units, network, checks.feature_names(self))
+            start = training.alive(rng) if start is None else start
             self._assign(training.one_pass(start, rng, memory), data, options)
         return self
 
@@ -336,6 +337,13 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             warn_user(
                 f"{trained.solver} has not converged in {path.n_iter} iterations{UNFINISHED[path.status]}; the gradient is "
                 f"{path.gradient_norms[-1]:.3g}, in standard units. To go on, {self._remedy(path.status)}.",
+                ConvergenceWarning,
+            )
+        if trained.dead:
+            warn_user(
+                f"The network is dead: at each row some hidden layer has no unit at which {self.activation} has a slope. The "
+                "prediction is one and the same for all rows, and training does not change that. Take more units, activation="
+                "'leaky_relu' or 'tanh', a smaller learning_rate if one is set, or another random_state.",
                 ConvergenceWarning,
             )
         if path.status is Status.PLATEAU and trained.solver.startswith("lm") and fitted["gradient_norm_"] > _STEEP:

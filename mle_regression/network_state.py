@@ -97,7 +97,7 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
         "loss_curve_": [float(value) for value in path.losses],
         "validation_curve_": trained.validation_curve,
         "gradient_norm_": norm,
-        "converged_": norm <= options.tolerance or path.status is Status.CONVERGED,
+        "converged_": not trained.dead and (norm <= options.tolerance or path.status is Status.CONVERGED),
         "n_iter_": max(1, path.n_iter),
         "n_layers_": len(objective.network.sizes),
         "n_outputs_": objective.network.sizes[-1],

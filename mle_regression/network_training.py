@@ -16,6 +16,7 @@ from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.network import Network
 from mle_regression.network_options import NetworkOptions
+from mle_regression.objective.dead import is_constant, is_dead
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.predictive_noise import PredictiveNoise
@@ -31,6 +32,8 @@ from mle_regression.warnings import warn_user
 _LM_WORK, _GRADIENT_WORK = 7e7, 5e7
 # Multiplications that the noise of new rows may always take, and which part of those of all gradients.
 _ALWAYS, _SHARE = 1e8, 0.1
+# Starts that are drawn for one that is alive, and that training is begun from anew where it ends in a constant.
+_DRAWS, _RESTARTS = 30, 5
 _ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 
 
@@ -73,6 +76,8 @@ class Trained:
         How far rows held out lie from the mean, if there are any.
     budget : float
         Multiplications that asking the training rows for the same may take.
+    dead : bool
+        Whether no row gets through the network.
     """
 
     path: Path
@@ -83,6 +88,7 @@ class Trained:
     chosen: Chosen | None = None
     held_out: PredictiveNoise | None = None
     budget: float = 0.0
+    dead: bool = False
 
     @property
     def theta(self) -> Array:
@@ -120,7 +126,7 @@ class Training:
         found: list[Trained] = []
         for seed in seeds.spawn(self.options.n_init):
             rng = np.random.default_rng(seed)
-            trained, enough = self.followed(self.network.initial(rng), rng, {})
+            trained, enough = self.followed(self.alive(rng), rng, {})
             found.append(trained)
             if enough or trained.path.status in _ENDED_FROM_OUTSIDE:
                 break
@@ -135,8 +141,28 @@ class Training:
         trained = self.from_start(start, rng, memory)
         return trained, self.watch.end_start()
 
+    def alive(self, rng: np.random.Generator) -> Array:
+        """Draw a start that is not dead, if some draws find one."""
+        start = self.network.initial(rng)
+        objective = self._posed(start)[0]
+        for _ in range(_DRAWS):
+            if not is_dead(objective, start):
+                break
+            start = self.network.initial(rng)
+        return start
+
     def from_start(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Trained:
-        """Train from one start, and a solver's memory."""
+        """Train from one start, and a solver's memory; from others too where a random one leads to a constant."""
+        trained = self._trained(start, rng, memory)
+        for _ in range(_RESTARTS):
+            ended = trained.path.status in _ENDED_FROM_OUTSIDE
+            if ended or memory or self.options.by_evidence or not is_constant(trained.objective, trained.theta):
+                break
+            again = self._trained(self.alive(rng), rng, {})
+            trained = max(trained, again, key=lambda one: one.score)
+        return replace(trained, dead=is_dead(trained.objective, trained.theta))
+
+    def _trained(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Trained:
         objective, held_out = self._posed(start)
         solver, said = self._solver(objective)
         if self.options.by_evidence:
@@ -163,7 +189,8 @@ class Training:
             path = solver.minimise(objective, control)
         path.memory = path.memory | {"passes": np.array(int(memory.get("passes", 0)) + 1)}
         path.status = path.status if path.status is Status.CONVERGED else Status.CONTINUING
-        return Trained(path, objective, solver.name, -path.losses[-1], [])
+        dead = is_dead(objective, np.asarray(path.theta))
+        return Trained(path, objective, solver.name, -path.losses[-1], [], dead=dead)
 
     def _posed(self, start: Array) -> tuple[NetworkObjective, HeldOut | None]:
         options, data, rows = self.options, self.data, self.held_out

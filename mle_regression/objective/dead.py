@@ -1,0 +1,44 @@
+"""Networks that no row gets through: the prediction is constant, and training does not change that."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.models.network import Workspace
+from mle_regression.objective.network import NetworkObjective
+
+_ROWS = 1024
+# Outputs, in units of the spread of y, that differ by no more than this are one and the same.
+_SAME = 1e-7
+
+
+def is_dead(objective: NetworkObjective, theta: Array) -> bool:
+    """Return whether at each row there is a hidden layer of whose units none has a slope that is more than rounding.
+
+    Such are units of relu where their inputs are negative, and those of others where they are saturated. The prediction has
+    no slope in the inputs then, and its derivatives by what lies below such layers are zero.
+    """
+    network = objective.network
+    layers = network.layers(np.asarray(theta, dtype=objective.dtype))
+    if len(layers) == 1:
+        return False
+    for lo in range(0, objective.n_rows, _ROWS):
+        block = objective.rows.block(slice(lo, min(lo + _ROWS, objective.n_rows)))
+        ws = Workspace(network, block.y.shape[1], objective.dtype)
+        network.forward(layers, block.x, ws)
+        gets_through = np.ones(ws.n_rows, dtype=bool)
+        for z, inner, s in zip(ws.z, ws.inner, ws.s, strict=True):
+            network.activation.slope(z, inner, s)
+            gets_through &= (np.abs(s) > EPS).any(axis=0)
+        if gets_through.any():
+            return False
+    return True
+
+
+def is_constant(objective: NetworkObjective, theta: Array) -> bool:
+    """Return whether the prediction is the same at all rows, though y is not: dead, or shrunk to nothing."""
+    rows = objective.rows
+    if objective.network.sizes[0] == 0 or not (np.ptp(rows.y, axis=0) > 0).any():
+        return False
+    return bool((np.ptp(objective.outputs(theta), axis=0) <= _SAME).all())
