@@ -258,11 +258,13 @@ def warn_of_order(x: Any, of_x: str = "X", **others: Any) -> bool:
     return found
 
 
-def non_finite_message(estimator: BaseEstimator, columns: AnyArray, data: TrainingData) -> str:
-    """Say which of the ``columns`` of [X | y] hold NaN or infinity, and what to do."""
+def non_finite_message(
+    estimator: BaseEstimator, columns: AnyArray, data: TrainingData, in_pipeline: bool = True
+) -> str:
+    """Say which of the ``columns`` of [X | y] hold NaN or infinity, and what to do; batches go through no Pipeline."""
     p = data.x.shape[1]
     parts = [
-        non_finite(name, array, found, _labels(estimator, name), one_dimensional)
+        non_finite(name, array, found, _labels(estimator, name), one_dimensional, in_pipeline)
         for name, array, found, one_dimensional in (
             ("X", data.x, columns[columns < p], False),
             ("y", data.y, columns[columns >= p] - p, data.single_output),

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as take_rows
 
 from mle_regression import checks
+from mle_regression.containers import as_numbers
 from mle_regression.diagnostics import criteria
 from mle_regression.diagnostics.fitted import INTERCEPT, FittedLinear
 from mle_regression.diagnostics.likelihood import new_log_density
@@ -128,7 +129,7 @@ def compare_models(
     if not models:
         raise ValueError("models is empty; pass at least one, such as {'linear': MLELinearRegressor()}.")
     X = X.tocsr() if sp.issparse(X) else X  # of the sparse formats, not all can be cut into folds
-    outputs = np.asarray(y, dtype=np.float64)
+    outputs = np.asarray(as_numbers(y, "y"), dtype=np.float64)
     if checks.warn_of_order(X, y=y, sample_weight=sample_weight):
         y = outputs  # once is enough
     weights = checks.check_weights(sample_weight, len(outputs))

@@ -133,7 +133,9 @@ class LinearDiagnosis(FitOnRows):
         """Wald test of linear hypotheses, as `MLELinearRegressor.test_linear`, under a covariance of one kind."""
         fit = self._fit
         if fit.penalised:
-            raise ValueError("A penalised fit (alpha > 0) is biased towards zero, and has no null distribution.")
+            raise ValueError(
+                "A penalised fit (alpha > 0) is biased towards zero, and has no null distribution; fit with alpha=0."
+            )
         restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
         sandwich = self._sandwich(cov)
         said = []

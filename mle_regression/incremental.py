@@ -141,7 +141,7 @@ class IncrementalFit:
                     with one_blas_thread():
                         sums = with_rows(sums, data.x, data.y, data.weights, data.eps, self.refine)
             except NonFiniteRowsError as error:
-                raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
+                raise ValueError(checks.non_finite_message(self, error.columns, data, in_pipeline=False)) from None
             solver = find_solver(self.solver, self.noise)
             start = None
             if not solver.from_sums and isinstance(solver, Iterative) and "coef_" in self.__dict__:
@@ -170,16 +170,21 @@ class IncrementalFit:
                     f"merge adds up what partial_fit has kept, and {who} estimator has not seen partial_fit."
                 )
         mine, theirs = checks.feature_names(self), checks.feature_names(other)
-        if mine != theirs or self._sums["single_output"] != other._sums["single_output"]:
-            raise ValueError(f"The estimators were fitted to other columns or outputs: {mine[:8]} and {theirs[:8]}.")
+        if mine != theirs:
+            raise ValueError(f"The estimators were fitted to other columns: {mine[:8]} and {theirs[:8]}.")
         for name in ("alpha", "fit_intercept", "weight_type"):
             if getattr(self, name) != getattr(other, name):
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r} here and {getattr(other, name)!r} there; set one first."
                 )
         one, two = from_state(self._sums), from_state(other._sums)
-        if one.n_outputs != two.n_outputs:
-            raise ValueError(f"y has {one.n_outputs} outputs here and {two.n_outputs} there.")
+        single = self._sums["single_output"], other._sums["single_output"]
+        if one.n_outputs != two.n_outputs or single[0] != single[1]:
+            here, there = (
+                "one dimension" if alone else f"{sums.n_outputs} columns"
+                for alone, sums in zip(single, (one, two), strict=True)
+            )
+            raise ValueError(f"y has {here} here and {there} there; give all batches the same outputs.")
         self._keep(merged(one, two), self._sums["single_output"])
         return self
 

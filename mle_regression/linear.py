@@ -402,7 +402,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         if solution.relations and solution.status is not Status.CONTINUING:
             rank, size = solution.geometry.rank, solution.geometry.size
             said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), n_rows)
-            way_out = remedy_of_deficiency(size, n_rows)
+            drops = not getattr(find_solver(self.solver, self.noise), "draws_batches", False)
+            way_out = remedy_of_deficiency(size, n_rows, drops)
             if self.on_rank_deficiency == "raise":
                 raise np.linalg.LinAlgError(f"{said} To go on, {way_out}.")
             notes.append(said)

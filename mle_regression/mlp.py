@@ -307,7 +307,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
             rng = np.random.default_rng(seeds.spawn(1)[0])  # as the first start of fit
             network = options.network(data.x.shape[1], data.y.shape[1])
-            start, memory, units = None, {}, self._units(data) if earlier is None else _units_of(earlier)
+            start, memory, units = None, {}, self._units(data, in_pipeline=False) if earlier is None else _units_of(earlier)
             if earlier is not None:
                 checks.check_same_outputs(
                     data.y.shape[1], data.single_output, earlier["sizes"][-1], earlier["single_output"]
@@ -323,11 +323,11 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             self._assign(training.one_pass(start, rng, memory), data, options)
         return self
 
-    def _units(self, data: checks.TrainingData) -> tuple[Units, Units]:
+    def _units(self, data: checks.TrainingData, in_pipeline: bool = True) -> tuple[Units, Units]:
         try:
             return measured_units(data, bool(self.standardize))
         except NonFiniteRowsError as error:
-            raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
+            raise ValueError(checks.non_finite_message(self, error.columns, data, in_pipeline)) from None
 
     def _assign(self, trained: Trained, data: checks.TrainingData, options: NetworkOptions) -> None:
         """Take the fitted attributes from where training ended, and warn of what is amiss there."""
@@ -348,9 +348,10 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             )
         if path.status is Status.PLATEAU and trained.solver.startswith("lm") and fitted["gradient_norm_"] > _STEEP:
             kink = "" if find_activation(self.activation).smooth else f", at a kink of {self.activation}"
+            ways = self._smoother() or ["lower tol or raise n_iter_no_change"]
             warn_user(
                 f"{trained.solver} finds no lower loss{kink}, though the gradient is {fitted['gradient_norm_']:.3g}, in "
-                "standard units. Where a true minimum matters, take float64 and a smooth activation, 'tanh' or 'softplus'.",
+                f"standard units. Where a true minimum matters, {' and '.join(ways)}.",
                 ConvergenceWarning,
             )
         if fitted["_state"]["singular"]:
@@ -384,17 +385,21 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             return "raise max_iter, or take another solver"
         if status is not Status.STALLED:
             return str(status.value)
+        return " and ".join(self._smoother()) or "take solver='lm' or 'newton'"
+
+    def _smoother(self) -> list[str]:
+        """Say what would make a loss that is easier to follow down, of what is not in use."""
         ways = [] if self.dtype == "float64" else ["take dtype='float64'"]
-        ways += [] if find_activation(self.activation).smooth else ["take a smooth activation, 'tanh' or 'softplus'"]
-        return " and ".join(ways) or "take solver='lm' or 'newton'"
+        return ways + (
+            [] if find_activation(self.activation).smooth else ["take a smooth activation, 'tanh' or 'softplus'"]
+        )
 
     def _average(self, others: list[Trained], data: checks.TrainingData, options: NetworkOptions) -> None:
         """Let predictions be the mean over all networks, and noise and likelihood those of their mean."""
         attributes, state, left_out = averaged(self._state, others, data, options)
         if left_out:
             warn_user(
-                f"{left_out} of {self.n_init} networks have not reached an optimum, and are not part of the average; raise "
-                "max_iter.",
+                f"{len(left_out)} of {self.n_init} networks are not part of the average. {left_out[0]}",
                 ConvergenceWarning,
             )
         self.__dict__.update(attributes)

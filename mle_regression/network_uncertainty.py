@@ -50,7 +50,7 @@ def looked_round(
 
 def averaged(
     state: dict[str, Any], others: Iterable[Trained], data: TrainingData, options: NetworkOptions
-) -> tuple[dict[str, Any], dict[str, Any], int]:
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Let a fitted network and others predict together, by their mean.
 
     Returns
@@ -59,19 +59,19 @@ def averaged(
         Likelihood and noise of the mean, by the names of the estimator's attributes.
     state : dict
         What to add to the fitted state.
-    left_out : int
-        Networks that have reached no optimum, where one is called for, and are no part of the mean.
+    left_out : list of str
+        Of networks that have reached no optimum, where one is called for, and are no part of the mean: why, and what to do.
     """
     known = ("theta", "alpha", "noise_covariance", "predictive_variance", "posterior")
-    members, left_out = [{name: state[name] for name in (*_SHARED, *known)}], 0
+    members, left_out = [{name: state[name] for name in (*_SHARED, *known)}], list[str]()
     for trained in others:
         member = _member(state, trained, data, options)
         if member["posterior"] is not None and member["posterior"]["refusal"]:
-            left_out += 1
+            left_out.append(member["posterior"]["refusal"])
         else:
             members.append(member)
     if len(members) > 1 and members[0]["posterior"] is not None and members[0]["posterior"]["refusal"]:
-        members, left_out = members[1:], left_out + 1
+        left_out.append(members.pop(0)["posterior"]["refusal"])
     mean = np.mean([FittedNetwork(member).mean(data.x) for member in members], axis=0)
     spread = state["output_unit"]
     residual = (data.y - mean) / spread

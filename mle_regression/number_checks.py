@@ -33,7 +33,12 @@ def _non_finite_columns(array: Any) -> IntArray:
 
 
 def non_finite(
-    name: str, array: Any, columns: AnyArray, labels: tuple[Any, ...] | None, one_dimensional: bool = False
+    name: str,
+    array: Any,
+    columns: AnyArray,
+    labels: tuple[Any, ...] | None,
+    one_dimensional: bool = False,
+    in_pipeline: bool = True,
 ) -> str:
     """Say which ``columns`` of an array hold NaN or infinity, and what to do."""
     names = [describe(name, int(j), labels, one_dimensional) for j in columns]
@@ -44,9 +49,8 @@ def non_finite(
         part = array[:, [int(j) for j in columns]]
         infinite = bool(np.isinf(part.data if sp.issparse(part) else part).any())
         first = "turn infinities into NaN, and " if infinite else ""
-        remedy = (
-            f"Drop those rows, or {first}impute them, for instance with sklearn.impute.SimpleImputer in a Pipeline."
-        )
+        where = " in a Pipeline" if in_pipeline else ""
+        remedy = f"Drop those rows, or {first}impute them, for instance with sklearn.impute.SimpleImputer{where}."
     return f"Input {name} contains NaN or infinity: {told}. {remedy}"
 
 

@@ -205,10 +205,11 @@ def pose_from_sums(
 ) -> tuple[LeastSquares, int]:
     """Return the least-squares problem of the rows seen, its weights divided by ``4**k``, and k."""
     if not sums.totals.n_rows:
-        raise ValueError("All sample weights so far are zero: there is no row to fit.")
+        raise ValueError("All sample weights so far are zero: there is no row to fit. Give rows of positive weight.")
     if fit_intercept and not sums.constant:
         raise ValueError(
-            "fit() without intercept has not kept the means of the columns; an intercept cannot be added now."
+            "fit() without intercept has not kept the means of the columns; an intercept cannot be added now: "
+            "fit again, or set fit_intercept=False."
         )
     k = 0
     if not 1e-60 < sums.totals.max_weight < 1e60:

@@ -8,8 +8,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from watching import Watcher, needs_callbacks
 
-from mle_regression import MLELinearRegressor, MLPGradientRegressor
+from mle_regression import MLELinearRegressor, MLPGradientRegressor, RankDeficiencyWarning, compare_models
 from mle_regression.solvers.base import UNFINISHED
+from mle_regression.solvers.registry import SOLVERS
 
 
 @pytest.fixture
@@ -98,3 +99,67 @@ def test_batches_of_another_shape(model, rows):
     with pytest.raises(ValueError, match="y has 2 outputs; the batches before had 1"):
         model.partial_fit(X, np.c_[y, y])
     model.partial_fit(X, y[:, None].ravel())
+
+
+def test_imputing_in_a_pipeline_is_told_where_there_can_be_one(rows):
+    X, y = rows
+    X[3, 1] = np.nan
+    for make in (MLELinearRegressor, lambda: MLPGradientRegressor((2,), solver="adam")):
+        with pytest.raises(ValueError, match=r"SimpleImputer in a Pipeline"):
+            make().fit(X, y)
+        with pytest.raises(ValueError, match=r"SimpleImputer\.$"):
+            make().partial_fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_each_way_out_of_dependent_columns_leads_out(solver, rng):
+    X = rng.standard_normal((50, 3))
+    X, y = np.c_[X, X[:, 0] + X[:, 1]], rng.standard_normal(50)
+    model = MLELinearRegressor(solver=solver, max_iter=200, random_state=0)
+    with pytest.warns(RankDeficiencyWarning) as caught:
+        model.fit(X, y)
+    said = str(next(w.message for w in caught if w.category is RankDeficiencyWarning))
+    for way in re.findall(r"on_rank_deficiency='(\w+)'", said):
+        clone(model).set_params(on_rank_deficiency=way).fit(X, y)
+    clone(model).set_params(alpha=1.0).fit(X, y)
+    clone(model).fit(X[:, :3], y)
+    assert "remove the dependent columns" in said
+    if "'drop'" not in said:
+        with pytest.raises(ValueError, match="cannot drop"):
+            clone(model).set_params(on_rank_deficiency="drop").fit(X, y)
+
+
+def test_lm_that_finds_no_lower_loss_is_told_what_is_not_in_use():
+    for options, ways in (
+        ({"activation": "relu", "dtype": "float32"}, ["take dtype='float64'", "take a smooth activation"]),
+        ({"activation": "relu"}, ["take a smooth activation"]),
+    ):
+        model = MLPGradientRegressor((4,), **options)
+        assert len(model._smoother()) == len(ways)
+        assert all(way in said for way, said in zip(ways, model._smoother(), strict=True))
+    assert MLPGradientRegressor((4,))._smoother() == []
+
+
+def test_merging_what_cannot_be_merged(rows):
+    X, y = rows
+    one = MLELinearRegressor().partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"y has one dimension here and 1 columns there"):
+        one.merge(MLELinearRegressor().partial_fit(X, y[:, None]))
+    with pytest.raises(ValueError, match=r"y has one dimension here and 2 columns there"):
+        one.merge(MLELinearRegressor().partial_fit(X, np.c_[y, X[:, 0] + y**2]))
+
+
+def test_networks_left_out_of_an_average_say_why(rows):
+    X, y = rows
+    model = MLPGradientRegressor((4,), n_init=4, ensemble=True, curvature="full", max_iter=3, random_state=0)
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.set_params(early_stopping=False).fit(X, y)
+    said = [str(w.message) for w in caught if "part of the average" in str(w.message)]
+    assert len(said) == 1
+    assert re.search(r"networks are not part of the average\. .*[Rr]aise max_iter", said[0])
+
+
+def test_compare_models_names_what_y_holds(rows):
+    with pytest.raises(ValueError, match="y holds text"):
+        compare_models({"a": MLELinearRegressor()}, rows[0], ["red"] * 60)

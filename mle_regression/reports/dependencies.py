@@ -82,10 +82,15 @@ def describe_deficiency(rank: int, size: int, relations: Sequence[Relation], nam
     )
 
 
-def remedy_of_deficiency(size: int, n_rows: int) -> str:
-    """Say what to do where the coefficients are not determined."""
+def remedy_of_deficiency(size: int, n_rows: int, drops: bool) -> str:
+    """Say what to do where the coefficients are not determined; ``drops`` tells whether the solver can drop columns."""
+    if n_rows >= size and drops:
+        return str(Status.RANK_DEFICIENT.value)
     if n_rows >= size:
-        return Status.RANK_DEFICIENT.value
+        return (
+            "remove the dependent columns, set a penalty alpha > 0, or set on_rank_deficiency='min_norm' to accept the "
+            "minimum-norm solution silently"
+        )
     return (
         "take fewer columns, give more rows, set a penalty alpha > 0, or set on_rank_deficiency='min_norm' to accept the "
         "minimum-norm solution silently"

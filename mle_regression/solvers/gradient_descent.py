@@ -123,8 +123,9 @@ def largest_curvature(objective: Objective, theta: Array, rng: np.random.Generat
     """Return about the largest absolute eigenvalue of the Hessian, by power iteration."""
     vector, size, hessian = rng.standard_normal(len(theta)), 0.0, objective.hessian_products(theta)
     for _ in range(steps):
-        vector = hessian(vector / np.linalg.norm(vector))
-        size = float(np.linalg.norm(vector))
+        with np.errstate(over="ignore", invalid="ignore"):
+            vector = hessian(vector / np.linalg.norm(vector))
+            size = float(np.linalg.norm(vector))
         if not size > 0:
             return 1.0
     return size

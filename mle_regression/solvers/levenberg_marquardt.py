@@ -116,7 +116,7 @@ class LevenbergMarquardt(Options):
         if size > self.max_memory:
             raise ValueError(
                 f"solver='lm' would need about {size:.3g} GB for {n_parameters:,} parameters, more than "
-                f"max_memory={self.max_memory:g}. Take solver='lbfgs' or 'adam', or allow it: "
+                f"max_memory={self.max_memory:g}. Take solver='lbfgs' or 'adam', with a number as alpha, or allow it: "
                 f"LevenbergMarquardt(max_memory={np.ceil(size):.0f})."
             )
 
