@@ -307,7 +307,11 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
             rng = np.random.default_rng(seeds.spawn(1)[0])  # as the first start of fit
             network = options.network(data.x.shape[1], data.y.shape[1])
-            start, memory, units = None, {}, self._units(data, in_pipeline=False) if earlier is None else _units_of(earlier)
+            start, memory, units = (
+                None,
+                {},
+                self._units(data, in_pipeline=False) if earlier is None else _units_of(earlier),
+            )
             if earlier is not None:
                 checks.check_same_outputs(
                     data.y.shape[1], data.single_output, earlier["sizes"][-1], earlier["single_output"]
