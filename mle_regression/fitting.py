@@ -231,6 +231,7 @@ def fitted_linear(
             "notes": notes,
             "rates": solution.rates,
             "gradient": solution.gradient,
+            "memory": solution.memory,
             "output_exponent": solution.output_exponent,
             "weight_exponent": k,
             "noise_covariance": found.noise_covariance,

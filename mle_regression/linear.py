@@ -320,6 +320,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         start = None
         if self.warm_start and "coef_" in self.__dict__ and np.atleast_2d(self.coef_).shape == (m, p):
             start = np.atleast_2d(self.coef_).T
+            control = replace(control, memory=self._state["memory"])
         return solve_by_path(problem, solver, control, start)
 
     def _control(self, batch_size: int | None, tell: Any) -> Control:
@@ -329,6 +330,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             batch_size=batch_size,
             max_iter=self._iterations,
             tol=checks.check_tolerance(self.tol),
+            remember=bool(self.warm_start),
             rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
             tell=tell,
         )

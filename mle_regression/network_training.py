@@ -295,6 +295,7 @@ class Training:
             rng=rng,
             patience=options.patience.least,
             memory=memory,
+            remember=bool(options.warm_start),
         )
 
 

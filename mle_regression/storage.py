@@ -29,8 +29,8 @@ _FORMAT, _VERSION = "_format", "_version"
 LINEAR = {
     "_state": frozenset(
         (
-            *("effective_dof", "eps", "frequency", "geometry", "gradient", "n", "noise", "noise_covariance"),
-            "noise_exponent",
+            *("effective_dof", "eps", "frequency", "geometry", "gradient", "memory", "n", "noise"),
+            *("noise_covariance", "noise_exponent"),
             *("noise_free", "noise_root", "notes", "output_exponent", "rates", "residual_dof", "residual_scale"),
             *("residual_squares", "singular", "totals", "weight_exponent"),
         )
@@ -112,7 +112,7 @@ def _upgraded(state: dict[str, Any], number: int) -> dict[str, Any]:
     new["noise_free"] = np.array(np.broadcast_to(old.get("exact", old.get("noise_free", False)), m))
     if "output_exponent" in old:
         new["noise_exponent"] = exponent
-        new["gradient"] = np.zeros((0, 0))
+        new["gradient"], new["memory"] = np.zeros((0, 0)), {}
     if "theta" in old:
         new = _with_posteriors(_with_predictive_noise(new))
     return state | {"_state": new}

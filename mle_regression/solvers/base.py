@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array, BoolArray, IntArray
+from mle_regression.linalg.arrays import AnyArray, Array, BoolArray, IntArray
 from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.rank import Relation
 from mle_regression.linalg.sums import KeptSums
@@ -116,6 +116,8 @@ class Solution:
         ``XᵀW(y − Xβ − b) − αβ`` where an iterative solver has ended, columns and outputs divided by powers of two.
     notes : tuple of str
         What to be wary of.
+    memory : dict of str to array
+        What an iterative solver has remembered to go on with.
     """
 
     coef: Array
@@ -135,6 +137,7 @@ class Solution:
     remaining: float = 0.0
     notes: tuple[str, ...] = ()
     gradient: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    memory: dict[str, AnyArray] = field(default_factory=dict)
 
     @property
     def arrived(self) -> bool:

@@ -62,12 +62,15 @@ class GradientDescent(Options):
             control, objective.start, low, f"Steps are stable below {bound:.6g}.", proven=True, highest=high
         )
         nesterov = self.acceleration == "nesterov"
+        velocity = _velocity(control, objective.start)
 
         def descend(follower: Walk) -> None:
+            nonlocal velocity
             theta = follower.path.theta.copy()
-            velocity = np.zeros_like(theta)
-            loss, gradient = objective.value_and_gradient(theta)
-            ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+            if nesterov:
+                theta -= momentum * velocity  # the path is where the gradients are taken, ahead of this
+            loss, gradient = objective.value_and_gradient(follower.path.theta)
+            ended = follower.note(follower.path.theta, loss, float(np.linalg.norm(gradient)))
             while not ended and follower.path.n_iter < control.max_iter:
                 velocity = momentum * velocity - step * gradient
                 theta = theta + velocity
@@ -76,6 +79,8 @@ class GradientDescent(Options):
                 ended = follower.note(ahead, loss, float(np.linalg.norm(gradient)))
 
         path = walk(descend, follower)
+        if control.remember:
+            path.memory = {"gd_velocity": velocity}
         path.rate = rate
         return path
 
@@ -83,15 +88,18 @@ class GradientDescent(Options):
         """Where the Hessian changes: "auto" begins with half the stable step and halves it whenever the loss rises."""
         theta = objective.start.copy()
         automatic = control.learning_rate == "auto"
+        earlier = control.remembered("gd_step", ()) if automatic else None
         with np.errstate(over="ignore", invalid="ignore"):
-            bound = 2.0 / largest_curvature(objective, theta, control.rng)
+            bound = 2.0 * (
+                float(earlier) if earlier is not None else 1.0 / largest_curvature(objective, theta, control.rng)
+            )
         step = 0.5 * bound if automatic else float(control.learning_rate)
         share = 0.0 if self.acceleration == "none" else 0.9
+        velocity = _velocity(control, theta)
         follower = Walk(control, theta, 0.0, f"Steps are stable below {bound:.6g} where it began; try a tenth of that.")
 
         def descend(follower: Walk) -> None:
-            nonlocal theta, step
-            velocity = np.zeros_like(theta)
+            nonlocal theta, step, velocity
             loss, gradient = objective.value_and_gradient(theta)
             ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
             while not ended and follower.path.n_iter < control.max_iter:
@@ -108,8 +116,16 @@ class GradientDescent(Options):
                 ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
 
         path = walk(descend, follower)
+        if control.remember:
+            path.memory = {"gd_velocity": velocity, "gd_step": np.array(step)}
         path.edge = stable_curvature(self.acceleration, share, step)
         return path
+
+
+def _velocity(control: Control, theta: Array) -> Array:
+    """Return the velocity that is remembered of an earlier path, or none."""
+    found = control.remembered("gd_velocity", theta.shape)
+    return np.zeros_like(theta) if found is None else found
 
 
 def stable_curvature(acceleration: str, momentum: float, step: float) -> float:

@@ -125,6 +125,7 @@ def solve_by_path(
         rates=(path.rate, path.observed_rate),
         status=path.status,
         gradient=triangle.r.T @ left,
+        memory=path.memory if control.remember else {},
         remaining=0.0 if arrived else remaining(path, control, *ends_of(objective.spectrum)),
     )
     if deficient and s is not None:

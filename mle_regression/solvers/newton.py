@@ -49,8 +49,12 @@ class NewtonCG(Options):
         stable = "It chooses its own steps: look for numbers of extreme size."
         follower = Walk(control, objective.start, low, stable, highest=high)
 
+        earlier = control.remembered("newton_radius", ())
+        radius = self.radius if earlier is None else float(earlier)
+
         def iterate(follower: Walk) -> None:
-            theta, radius = follower.path.theta.copy(), self.radius
+            nonlocal radius
+            theta = follower.path.theta.copy()
             loss, gradient = objective.value_and_gradient(theta)
             ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
             while follower.path.n_iter < control.max_iter:
@@ -81,7 +85,10 @@ class NewtonCG(Options):
                     theta, loss, gradient = theta + step, new_loss, new_gradient
                 ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
 
-        return walk(iterate, follower)
+        path = walk(iterate, follower)
+        if control.remember:
+            path.memory = {"newton_radius": np.array(radius)}
+        return path
 
 
 def way_down(objective: Objective, theta: Array, loss: float, radius: float, rng: np.random.Generator) -> Array | None:

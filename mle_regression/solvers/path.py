@@ -46,6 +46,8 @@ class Control:
         Iterations without a loss lower by ``tol`` of itself after which there is no point in more; None for never.
     memory : dict of str to array
         What a solver remembered at the end of an earlier path, to go on from.
+    remember : bool, default=False
+        Whether to remember also what takes much room, or is of use to the same objective only.
     """
 
     learning_rate: float | str
@@ -56,6 +58,15 @@ class Control:
     tell: Callable[[int, Array, float, float], Status | None] | None = None
     patience: int | None = None
     memory: dict[str, AnyArray] = field(default_factory=dict)
+    remember: bool = False
+
+    def remembered(self, name: str, shape: tuple[int, ...]) -> AnyArray | None:
+        """Return a copy of what is remembered under a name; None if that is nothing, or of another shape (-1 for any)."""
+        found = self.memory.get(name)
+        if found is None or np.ndim(found) != len(shape):
+            return None
+        fits = all(size in (-1, there) for size, there in zip(shape, np.shape(found), strict=True))
+        return np.array(found, dtype=np.float64) if fits else None
 
 
 @dataclass(slots=True)

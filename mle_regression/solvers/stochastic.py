@@ -134,7 +134,9 @@ class StochasticGradient(Options):
             raise ValueError(f"momentum={self.momentum!r} must be at least 0 and less than 1.")
         _, high = ends_of(objective.spectrum)
         stable = (
-            f"Steps well below {2 / high:.6g} are stable." if high else "Take a smaller learning_rate, a tenth of it."
+            f"Steps well below {2 / high:.6g} are stable."
+            if high
+            else "Take a smaller learning_rate, a tenth of this one."
         )
         theta = objective.start.astype(objective.dtype)
         rule = _Momentum(theta, control.memory, self.momentum, self.nesterov)
@@ -142,7 +144,7 @@ class StochasticGradient(Options):
         step = _Step(self._stable_step(objective, control) if automatic else float(control.learning_rate), automatic)
         path = _passes(objective, control, theta, rule, step, self.schedule, self.average, stable)
         if automatic:
-            path.memory = path.memory | {"step": np.array(step.size)}
+            path.memory = path.memory | {"sgd_step": np.array(step.size)}
         last = step.size * _share(self.schedule, max(0, path.n_iter - 1), control.max_iter)
         path.edge = stable_curvature(self._acceleration, self.momentum, last)
         return path
@@ -153,13 +155,14 @@ class StochasticGradient(Options):
 
     def _stable_step(self, objective: BatchObjective, control: Control) -> float:
         """Return the step that is remembered, else half of one that is stable."""
-        if "step" in control.memory:
-            return float(control.memory["step"])
+        if "sgd_step" in control.memory:
+            return float(control.memory["sgd_step"])
         if objective.spectrum is None:
             sample = objective.thinned(_SAMPLE_ROWS)
             start = np.asarray(sample.start, dtype=np.float64)
             # Numbers of their own, so that the batches do not depend on how the step was found.
-            curvature = largest_curvature(sample, start, np.random.default_rng(0), _PRODUCTS)
+            with np.errstate(over="ignore", invalid="ignore"):
+                curvature = largest_curvature(sample, start, np.random.default_rng(0), _PRODUCTS)
             return 0.5 * stable_curvature(self._acceleration, self.momentum, curvature)
         high = float(objective.spectrum[-1]) if objective.spectrum.size else 1.0
         # Momentum multiplies the step. In the mean over batches of b rows, steps are stable below 2/(λmax + R²/b)
