@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import qr as pivoted_qr
 
 from mle_regression import checks
+from mle_regression.diagnostics.hypotheses import FTest, f_test, independent_restrictions, wald_squares
 from mle_regression.diagnostics.robust import Sandwich
 from mle_regression.fit_on_rows import TRAINING, FitOnRows
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import parameter_exponents
+from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.reports.coefficients import blocks, coefficient_table, named_matrix
@@ -42,7 +47,9 @@ class LinearDiagnosis(FitOnRows):
     # -- how sure the coefficients are -------------------------------------------------------------------------------
 
     @one_blas_thread()
-    def coefficients(self, cov: Any = "nonrobust", confidence: float = 0.95) -> pd.DataFrame:
+    def coefficients(
+        self, cov: Any = "nonrobust", confidence: float = 0.95, *, columns: Sequence[Any] | None = None
+    ) -> pd.DataFrame:
         """Table of the coefficients with standard errors that do, or do not, trust the noise to be as assumed.
 
         Parameters
@@ -63,6 +70,10 @@ class LinearDiagnosis(FitOnRows):
             own, intersections too (Cameron, Gelbach and Miller; the default), or "min", that of the coarsest for all (as
             Stata and fixest have it).
         confidence : float, default=0.95
+        columns : sequence of str or int, default=None
+            Names or positions of the columns of X to tell of ("intercept" is a name too); None for all. After a fit by
+            products alone, standard errors of chosen columns are solved for by products, about as long as the fit took
+            each; of all columns they come of a triangle, if there is memory for one.
 
         Returns
         -------
@@ -70,11 +81,56 @@ class LinearDiagnosis(FitOnRows):
             As `MLELinearRegressor.coefficients`; ``attrs["covariance"]`` says which clusters or lags there were.
         """
         checks.check_probability("confidence", confidence)
+        if columns is not None and self._by_products is not None and cov == "nonrobust":
+            return self._chosen_coefficients(self._positions(columns), confidence)
         sandwich = self._sandwich(cov)
         table, reasons = self._coefficients(sandwich, confidence)
+        if columns is not None:
+            k, size = self._y.shape[1], len(self._as_fitted.names)
+            chosen = table.iloc[[output * size + j for output in range(k) for j in self._positions(columns)]]
+            chosen.attrs.update(table.attrs)
+            table = chosen
         for reason in reasons:
             warn_user(reason, InferenceWarning)
         return table
+
+    def _positions(self, columns: Sequence[Any]) -> list[int]:
+        """Positions among (intercept, coef) of columns that are named or numbered."""
+        names, first = self._as_fitted.names, int(self._as_fitted.centred)
+        known = {name: j for j, name in reversed(list(enumerate(names)))}
+        found = []
+        for column in [columns] if isinstance(columns, str) else columns:
+            numbered = isinstance(column, Integral) and not isinstance(column, bool)
+            if numbered and 0 <= int(column) < len(names) - first:
+                found.append(first + int(column))
+            elif not numbered and column in known:
+                found.append(known[column])
+            else:
+                raise ValueError(
+                    f"columns has {column!r}, which is no column of the fit; they are {names[first:][:8]}."
+                )
+        return found
+
+    def _chosen_coefficients(self, positions: list[int], confidence: float) -> pd.DataFrame:
+        """Table of some of the parameters, their standard errors solved for one after another."""
+        fit, inverse = self._as_fitted, self._by_products
+        lengths = np.full(len(positions), np.nan)
+        for k, j in enumerate(positions):
+            restriction = np.zeros(len(fit.names))
+            restriction[j] = 1.0
+            image = None if inverse is None else inverse.image(restriction)
+            lengths[k] = np.nan if image is None else float(np.linalg.norm(image))
+        errors = scale(lengths[:, None] * fit.residual_scale, fit.output_exponent)
+        return coefficient_table(
+            [fit.names[j] for j in positions],
+            fit.params[positions],
+            errors,
+            fit.residual_dof,
+            confidence,
+            fit.penalised,
+            noise_free=fit.noise_free,
+            outputs=fit.outputs,
+        )
 
     def _coefficients(self, sandwich: Sandwich | None, confidence: float = 0.95) -> tuple[pd.DataFrame, list[str]]:
         """Return the table of the coefficients, and what to be wary of."""
@@ -131,17 +187,39 @@ class LinearDiagnosis(FitOnRows):
     @one_blas_thread()
     def test_linear(self, R: Any, q: Any = None, cov: Any = "nonrobust") -> HypothesisTest:
         """Wald test of linear hypotheses, as `MLELinearRegressor.test_linear`, under a covariance of one kind."""
-        fit = self._fit
+        fit = self._as_fitted
         if fit.penalised:
             raise ValueError(
                 "A penalised fit (alpha > 0) is biased towards zero, and has no null distribution; fit with alpha=0."
             )
         restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
+        if self._by_products is not None and cov == "nonrobust":
+            return told(fit, self._test_by_products(restriction, value), text)
+        fit = self._fit
         sandwich = self._sandwich(cov)
         said = []
         if sandwich is not None:
             said = [sandwich.said, *(() if sandwich.undefined.size else sandwich.notes)]
         return told(fit, fit.wald_test(restriction, value, sandwich), text, said)
+
+    def _test_by_products(self, restriction: Array, value: Array) -> FTest:
+        """F test of ``restriction @ params = value``, the covariance of its rows solved for by products."""
+        fit, inverse = self._as_fitted, self._by_products
+        gap = scale(restriction @ fit.params - value, -fit.output_exponent)
+        # The covariance of independent rows has their rank, and is solved for to fewer digits than would show it.
+        basis, _, order = pivoted_qr(_unit_rows(restriction).T, mode="economic", pivoting=True)
+        rank = independent_restrictions(basis, restriction, gap)
+        independent = np.sort(order[:rank])
+        images = [None if inverse is None else inverse.image(row) for row in restriction[independent]]
+        found = [image for image in images if image is not None]
+        if len(found) < len(images):
+            nothing = np.full(fit.params.shape[1], np.nan)
+            return FTest(nothing, len(restriction), fit.residual_dof, nothing, "the data do not determine it")
+        root = triangular_factor(np.column_stack(found)).T
+        squares = np.full(gap.shape[1], np.nan)
+        for k in np.flatnonzero(~fit.noise_free):
+            squares[k] = wald_squares(root * fit.residual_scale[k], np.eye(rank), gap[independent, k], rank)
+        return f_test(squares, rank, fit.residual_dof)
 
     # -- what single rows do -----------------------------------------------------------------------------------------
 
@@ -291,3 +369,8 @@ def undefined_tests(tests: pd.DataFrame) -> list[str]:
             name = f"{label[1]} of output {label[0]}" if isinstance(label, tuple) else str(label)
             names.setdefault(str(note), []).append(name)
     return [f"No number for {', '.join(which)}: {note}." for note, which in names.items()]
+
+
+def _unit_rows(restriction: Array) -> Array:
+    largest = np.abs(restriction).max(axis=1)
+    return np.asarray(restriction / np.where(largest > 0, largest, 1.0)[:, None])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mle_regression.diagnostics.auxiliary import geometry_at
 from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage_of
 from mle_regression.diagnostics.fitted import FittedLinear, accurate_residuals
 from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
@@ -15,14 +17,20 @@ from mle_regression.diagnostics.residual_tests.base import FitView, undefined
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
 from mle_regression.diagnostics.robust import Sandwich
 from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.memory import require_memory
+from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.linear import linear_map
 from mle_regression.reports.summary import Optimum
 from mle_regression.robust_covariance import ScoredRows, read_choice, robust_covariance
-from mle_regression.rows.base import Block
+from mle_regression.rows.base import Block, row_totals
 from mle_regression.rows.registry import as_rows
+from mle_regression.solvers.base import LeastSquares
+from mle_regression.solvers.by_products import InverseByProducts
 from mle_regression.warnings import InferenceWarning, warn_user
 
 TRAINING, NEW = "the rows of the fit", "new rows"
@@ -55,7 +63,7 @@ class FitOnRows:
         weights: Array | None,
         labels: pd.Index | None,
     ) -> None:
-        self._fit = fit
+        self._as_fitted = fit
         self._optimum = optimum
         self._x = x
         self._y = y
@@ -71,6 +79,39 @@ class FitOnRows:
     def _n_counted(self) -> int:
         """Number of rows that have weight."""
         return len(self._y) if self._weights is None else int(np.count_nonzero(self._weights))
+
+    @cached_property
+    def _fit(self) -> FittedLinear:
+        """The fit; of one by products alone, with the triangle of its rows, which is summed where someone asks for it."""
+        fit, geometry = self._as_fitted, self._as_fitted.geometry
+        if not isinstance(geometry, ProductGeometry) or self.data == NEW:
+            return fit
+        p = len(fit.features)
+        require_memory(
+            40.0 * p**2,
+            f"The triangle of {p} columns takes {p} x {p} numbers",
+            "Ask for chosen columns, coefficients(columns=[...]), or for a hypothesis, test_linear",
+        )
+        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        frame, tolerance = Frame(geometry.exponent, geometry.mean), default_tolerance(geometry.size, fit.eps)
+        return replace(
+            fit,
+            geometry=geometry_at(
+                rows, frame, geometry.total, centred=fit.centred, tolerance=tolerance, alpha=geometry.alpha
+            ),
+        )
+
+    @cached_property
+    def _by_products(self) -> InverseByProducts | None:
+        """Variances of single combinations of coefficients, if the fit has no triangle and these are its rows."""
+        fit, geometry = self._as_fitted, self._as_fitted.geometry
+        if not isinstance(geometry, ProductGeometry) or self.data == NEW:
+            return None
+        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        totals = row_totals(len(self._y), self._weights)
+        return InverseByProducts(
+            LeastSquares(rows, totals, fit.centred, geometry.alpha, default_tolerance(geometry.size), "min_norm", False)
+        )
 
     @cached_property
     def _row_values(self) -> tuple[Array, Array]:
@@ -117,6 +158,12 @@ class FitOnRows:
             return Whitener(fit.geometry)
         rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
         return accurate_whitener(rows, fit.geometry)
+
+    @property
+    def _plain_residual(self) -> Array:
+        """Residuals (n, m) of outputs divided by ``2**output_exponent``, by a product with X."""
+        fit = self._as_fitted
+        return scale(self._y - linear_map(self._x, fit.coef, fit.intercept), -fit.output_exponent)
 
     @property
     def _residual(self) -> Array:
@@ -219,11 +266,22 @@ class FitOnRows:
     @property
     def _rounding(self) -> Array:
         """What the rounding of coefficients and of sums may do to the length of the residuals (m,)."""
-        return _ROUNDING * np.finfo(np.float64).eps * self._fit.reach
+        return _ROUNDING * np.finfo(np.float64).eps * self._as_fitted.reach
+
+    def _solves_for_rows(self, residual: Array) -> bool:
+        """Whether the gradient of residuals (n, m) at the rows is that of the fit: the columns are its own."""
+        fit = self._as_fitted
+        weighted = residual if self._weights is None else self._weights[:, None] * residual
+        slopes = scale(np.asarray(self._x.T @ weighted), -fit.geometry.exponent[:, None])
+        expected = fit.score[int(fit.centred) :]
+        # In whitened columns ‖e‖ is the unit of a gradient; those of unit length are no further from them than by eps.
+        length = fit.geometry.column_lengths() + np.sqrt(fit.geometry.total) * np.abs(fit.geometry.mean)
+        size = np.sqrt(np.einsum("ij,ij->j", residual, weighted))
+        return bool((np.abs(slopes - expected) <= length[:, None] * (_SAME * size + self._rounding)).all())
 
     def _is_training(self) -> bool:
         """Whether these rows are those of the fit: as many, of the same weight, with the same residual sum of squares."""
-        fit, weights = self._fit, self._weights
+        fit, weights = self._as_fitted, self._weights
         total = float(len(self._y)) if weights is None else float(weights.sum())
         if weights is None:
             n = total
@@ -232,10 +290,14 @@ class FitOnRows:
         if abs(n - fit.n) > _SAME * fit.n or abs(total - fit.geometry.total) > _SAME * fit.geometry.total:
             return False
         w = np.ones(len(self._y)) if weights is None else weights
-        squares = w @ self._residual**2
+        by_products = isinstance(fit.geometry, ProductGeometry)
+        residual = self._plain_residual if by_products else self._residual
+        squares = w @ residual**2
         rounding = self._rounding**2
         if not (np.abs(squares - fit.residual_squares) <= _SAME * fit.residual_squares + rounding).all():
             return False
+        if by_products:
+            return self._solves_for_rows(residual)
         # At the rows of the fit the gradient is what the fit has found there, zero but for rounding of a direct solver.
         expected = inverse_root(fit.geometry).T @ fit.score
         off = np.linalg.norm(self._score - expected, axis=0)

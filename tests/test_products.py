@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from designs import conditioned
 from sklearn.exceptions import ConvergenceWarning
 
-from mle_regression import MLELinearRegressor, NoiseFreeWarning, RankDeficiencyWarning, compare_models
+from mle_regression import InferenceWarning, MLELinearRegressor, NoiseFreeWarning, RankDeficiencyWarning, compare_models
 from mle_regression.linalg import memory
 from mle_regression.linalg.memory import MemoryNeededError
 from mle_regression.solvers import linear_path
@@ -180,3 +180,66 @@ def test_memory_is_that_of_the_process():
         MemoryNeededError, match="It takes: about .* GiB of memory, and this process may have .* Take less."
     ):
         memory.require_memory(1e18, "It takes", "Take less")
+
+
+@pytest.mark.parametrize("options", [{}, {"fit_intercept": False}, {"alpha": 2.0}, {"outputs": 2}], ids=str)
+def test_standard_errors_on_request(options, products, rng):
+    options = dict(options)
+    X = sp.random(400, 15, density=0.4, random_state=2, format="csr")
+    y = X @ rng.standard_normal(15) + rng.standard_normal(400)
+    if options.pop("outputs", 0):
+        y = np.column_stack([y, 1e3 * rng.standard_normal(400)])
+    weights = rng.uniform(0.1, 3, 400)
+    truth = MLELinearRegressor(**options).fit(X, y, weights)
+    rows = MLELinearRegressor(solver="lsmr", **options).fit(X, y, weights).diagnose(X, y, weights)
+    assert rows.data == "the rows of the fit"
+    chosen = ["intercept", "x3", 7] if options.get("fit_intercept", True) else ["x3", 7]
+    found, full = rows.coefficients(columns=chosen), truth.diagnose(X, y, weights).coefficients(columns=chosen)
+    assert "_fit" not in rows.__dict__  # no triangle so far
+    # Under a penalty s² divides by degrees of freedom that are estimated, to two or three of 385.
+    exact = 0.01 if options.get("alpha") else 1e-8
+    np.testing.assert_allclose(found.iloc[:, 1], full.iloc[:, 1], rtol=exact)
+    np.testing.assert_allclose(found["estimate"], full["estimate"], rtol=1e-5)
+    assert list(found.index) == list(full.index)
+    if not options.get("alpha"):
+        hypothesis = "x3 - 2*x7 = 0.5, x1 = 0, x1 + x3 = 2*x7 + 0.5"
+        one, other = rows.test_linear(hypothesis), truth.test_linear(hypothesis)
+        np.testing.assert_allclose(one.statistic, other.statistic, rtol=1e-6)
+        assert (one.df_num, one.df_denom) == (other.df_num, other.df_denom) == (2, truth.residual_dof_)
+    assert "_fit" not in rows.__dict__
+    # Of all columns, and of everything else, from a triangle of the rows at hand.
+    np.testing.assert_allclose(rows.coefficients().iloc[:, 1], truth.coefficients().iloc[:, 1], rtol=exact)
+    with pytest.raises(ValueError, match="'x99', which is no column of the fit"):
+        rows.coefficients(columns=["x99"])
+    other_rows = MLELinearRegressor(solver="lsmr", **options).fit(X, y, weights).diagnose(X[:, ::-1], y, weights)
+    assert other_rows.data == "new rows"
+    with pytest.raises(MemoryNeededError, match="products with X alone"):
+        other_rows.coefficients(columns=["x3"])
+
+
+def test_no_standard_error_where_there_is_none(products, rng):
+    X = rng.standard_normal((60, 4))
+    X = np.column_stack([X, X[:, 0] - X[:, 1]])
+    y = rng.standard_normal(60)
+    model = MLELinearRegressor(solver="lsmr", on_rank_deficiency="min_norm").fit(X, y)
+    table = model.diagnose(X, y).coefficients(columns=[0, 2, 4])
+    assert np.isnan(table["std_error"]).tolist() == [True, False, True]
+    truth = MLELinearRegressor(on_rank_deficiency="min_norm").fit(X, y)
+    assert table["std_error"].iloc[1] == pytest.approx(truth.standard_errors_[2], rel=1e-8)
+    with pytest.warns(InferenceWarning, match="do not determine"):
+        assert np.isnan(model.diagnose(X, y).test_linear("x0 = 0").statistic)
+    assert model.diagnose(X, y).test_linear("x0 + x4 = 0").statistic == pytest.approx(
+        truth.test_linear("x0 + x4 = 0").statistic, rel=1e-6
+    )
+
+
+def test_chosen_columns_where_the_triangle_does_not_fit(monkeypatch, rng):
+    X = sp.random(3000, 2000, density=0.01, random_state=0, format="csr")
+    y = X @ rng.standard_normal(2000) + rng.standard_normal(3000)
+    truth = MLELinearRegressor().fit(X, y)
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 64.0 * 2**20)
+    rows = MLELinearRegressor().fit(X, y).diagnose(X, y)
+    with pytest.raises(MemoryNeededError, match=r"Ask for chosen columns, coefficients\(columns="):
+        rows.coefficients()
+    found = rows.coefficients(columns=[5, 1999])
+    np.testing.assert_allclose(found["std_error"], truth.standard_errors_[[5, 1999]], rtol=1e-7)

@@ -282,3 +282,43 @@ def _as_solution(
         refined=False,
         gradient=gradient * lengths[:, None] * by,
     )
+
+
+class InverseByProducts:
+    """R (XᵀWX + αI₀)⁻¹Rᵀ for rows r of R over (intercept, coef), by the shortest t with ``Aᵀt = r``: its square is ‖t‖².
+
+    Parameters
+    ----------
+    problem : LeastSquares
+        Its outputs are not looked at.
+    """
+
+    def __init__(self, problem: LeastSquares) -> None:
+        self.problem, self.exponent = _in_range(problem)
+        self.columns = _columns(self.problem)
+
+    def image(self, restriction: Array) -> Array | None:
+        """Return t (1 + n + p,) for a row of R (c + p,) in the units of X; None where products do not determine it.
+
+        The first number is the intercept's part; ``tᵀu`` of two images is the covariance of the two combinations, by σ².
+        """
+        columns, products, first = self.columns, self.columns.products, int(self.problem.centred)
+        slopes = scale(restriction[first:], -self.exponent[: len(columns.mean)])
+        constant = float(restriction[0]) if first else 0.0
+        slopes = slopes - constant * columns.mean
+        if slopes[columns.constant].any():
+            return None
+        target = products.by_column * slopes
+        length, image = float(np.linalg.norm(target)), np.zeros(len(products.y) + len(target))
+        if length:
+            run = Bidiagonalisation(products.transposed, products.image, target)
+            while run.residual_norm > _SOLVED * length and len(run.steps) < _MOST and run.advance():
+                continue
+            if not run.residual_norm <= _SOLVED * length:
+                return None
+            image = run.x
+        return np.concatenate([[constant / np.sqrt(self.problem.totals.sum_weights)], image])
+
+
+# Part of a combination of coefficients that may be left when its variance is solved for.
+_SOLVED = 1e-9
