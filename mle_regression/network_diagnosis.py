@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -12,14 +13,12 @@ from mle_regression import checks
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM
 from mle_regression.diagnostics.inputs import input_relations, null_inputs, without_inputs
 from mle_regression.diagnostics.stationary import (
-    SADDLE,
     Spectrum,
     extreme_spectrum,
     full_spectrum,
     gauss_newton_product,
+    judged,
     steepness,
-    verdict,
-    way_down,
 )
 from mle_regression.diagnostics.units import flat_units
 from mle_regression.linalg.arrays import Array, Product
@@ -120,24 +119,24 @@ class NetworkDiagnosis:
             )
         objective = self._objective if penalised else self._without_penalty()
         rng = np.random.default_rng(self._seed)
-        if full:
+        if full or size <= _SOON_DENSE:
             found = full_spectrum(objective, self._theta)
-        elif size <= _SOON_DENSE:
-            found = full_spectrum(objective, self._theta).ends(k)
         else:
             found = extreme_spectrum(objective, self._theta, k, rng, tol, max_products)
         _, gradient = objective.value_and_gradient(self._theta)
         norm = float(np.linalg.norm(gradient))
         steep = steepness(norm, found.largest, self._variance)
-        said = verdict(found, steep)
+        said = judged(objective, self._theta, found, steep, rng)
+        flat = self._flatness(said.spectrum) if said.verdict == FLAT_MINIMUM else Flatness([], (), 0)
+        if not full:  # of few parameters all are known, and as many shown as were asked for
+            found, said = found.ends(k), replace(said, spectrum=said.spectrum.ends(k))
         return network_curvature_report(
             found,
             said,
             steep,
             norm,
             self._parts(full, k, tol, max_products),
-            self._flatness(found) if said == FLAT_MINIMUM else Flatness([], (), 0),
-            way_down(objective, self._theta, found.vectors[:, 0]) if said == SADDLE else None,
+            flat,
             self._names,
             penalised=penalised,
             smooth=objective.network.activation.smooth,

@@ -115,7 +115,11 @@ class NetworkInference:
 
     @property
     def verdict_(self) -> str:
-        """Where training ended: "minimum", "flat minimum", "saddle point", "not stationary" or "undetermined"."""
+        """Where training ended: "minimum", "flat minimum", "saddle point", "not stationary" or "undetermined".
+
+        "flat minimum": some eigenvalues are zero, and no lower loss was found close by. "saddle point": the loss has been
+        seen to fall, along a negative eigenvalue or, where eigenvalues are zero, by derivatives of higher order.
+        """
         return str(self._from_curvature("verdict"))
 
     def _from_curvature(self, name: str) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.optimize import minimize
 
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY
 from mle_regression.linalg.arrays import EPS, Array, Product
@@ -21,6 +22,13 @@ STATIONARY = 1e-6
 # Eigenvalues known to be below this part of the largest, and no better known, are called flat: of a matrix, and of products
 # with vectors alone, which find small eigenvalues less exactly.
 _FLAT, _FLAT_BY_PRODUCTS = 1e-10, 1e-7
+# Curvature, relative to the largest, from which on Newton's steps to the stationary point nearby follow a direction; how many
+# there are at most, and how far they may lead, beside the length of θ.
+_STEEP_ENOUGH, _NEWTON_STEPS, _NEARBY_STEP = 1e-7, 20, 0.1
+# Looking for a lower loss along flat directions: half the edge of the box that is searched, starts, steps from each.
+_BOX, _STARTS, _SEARCH = 0.02, 6, 40
+# A loss that is lower by no more than this part of itself, or a loss of no more than its square, is rounding.
+_NO_GAIN = 64.0 * EPS
 # Rounding of the sums over rows that the Hessian is made of, in units of eps times the largest eigenvalue.
 _ROUNDING = 16.0
 
@@ -76,8 +84,9 @@ class Spectrum:
         """Return the k smallest and the k largest pairs."""
         n = len(self.values)
         pick = np.r_[: min(k, n), max(min(k, n), n - k) : n]
+        complete = self.complete and len(pick) == n
         return Spectrum(
-            self.values[pick], self.vectors[:, pick], self.bounds[pick], self.drift[pick], self.largest, len(pick) == n
+            self.values[pick], self.vectors[:, pick], self.bounds[pick], self.drift[pick], self.largest, complete
         )
 
     @property
@@ -95,7 +104,7 @@ def full_spectrum(objective: Curved, theta: Array) -> Spectrum:
     residual = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
     bounds = residual + _ROUNDING * EPS * len(values) ** 0.5 * largest
     _, gradient = objective.value_and_gradient(theta)
-    step = _newton_step(values, vectors, bounds, gradient)
+    step = _newton_step(values, vectors, np.maximum(bounds, _FLAT * largest), gradient)
     moved = eigh(objective.hessian(theta + step), eigvals_only=True, check_finite=False, driver="evr")
     return Spectrum(values, vectors, bounds, np.abs(moved - values), largest, complete=True)
 
@@ -128,19 +137,69 @@ def steepness(norm: float, largest: float, variance: float) -> float:
     return float(norm / max((2.0 * largest * (variance if variance > EPS else 1.0)) ** 0.5, 1e-300))
 
 
-def verdict(spectrum: Spectrum, steep: float) -> str:
-    """Say what kind of point it is; nothing of curvature where the gradient does not vanish."""
+def settled(objective: Curved, theta: Array, spectrum: Spectrum) -> Array:
+    """Return the stationary point (P,) nearby, by Newton's steps along what is curved; θ where they lead nowhere near."""
+    curved = np.abs(spectrum.values) > np.maximum(spectrum.bounds, _STEEP_ENOUGH * spectrum.largest)
+    vectors, values = spectrum.vectors[:, curved], spectrum.values[curved]
+    _, gradient = objective.value_and_gradient(theta)
+    here, norm = theta, float(np.linalg.norm(gradient))
+    for _ in range(_NEWTON_STEPS):
+        moved = here - vectors @ ((vectors.T @ gradient) / values)
+        _, gradient = objective.value_and_gradient(moved)
+        if not float(np.linalg.norm(gradient)) < 0.5 * norm:
+            break
+        here, norm = moved, float(np.linalg.norm(gradient))
+    near = float(np.linalg.norm(here - theta)) <= _NEARBY_STEP * (1.0 + float(np.linalg.norm(theta)))
+    return here if near else theta
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What kind of point it is, and what that rests on.
+
+    Attributes
+    ----------
+    verdict : str
+    spectrum : Spectrum
+        At the stationary point nearby, or of the point itself where that is as good. An eigenvalue that seems negative, but
+        along which the loss does not fall, is uncertain by its size.
+    escape : Escape or None
+        From a saddle point, the way down.
+    """
+
+    verdict: str
+    spectrum: Spectrum
+    escape: Escape | None = None
+
+
+def judged(objective: Curved, theta: Array, spectrum: Spectrum, steep: float, rng: np.random.Generator) -> Judgement:
+    """Say what kind of point it is; nothing of curvature where the gradient does not vanish.
+
+    What is called a saddle point is one: the loss has been seen to fall by more than rounding, along a direction of negative
+    curvature or, where curvature is zero, close by.
+    """
     if not steep <= STATIONARY:
-        return NOT_STATIONARY
-    negative, zero, _ = spectrum.inertia
-    if negative:
-        return SADDLE
-    if not zero:
-        return MINIMUM
+        return Judgement(NOT_STATIONARY, spectrum)
+    if spectrum.inertia[2] < len(spectrum.values) and spectrum.complete:
+        theta = settled(objective, theta, spectrum)
+        spectrum = full_spectrum(objective, theta)
+    escape = None
+    if spectrum.inertia[0]:
+        surest = int((spectrum.values + spectrum.slack).argmin())
+        escape = way_down(objective, theta, spectrum.vectors[:, surest])
+        if escape.gain > _rounding(escape.loss + escape.gain):
+            return Judgement(SADDLE, spectrum, escape)
+        size = np.where(spectrum.values < 0, np.abs(spectrum.values), 0.0)
+        spectrum = replace(spectrum, bounds=np.maximum(spectrum.bounds, size))
+    if not spectrum.inertia[1]:
+        return Judgement(MINIMUM, spectrum)
     open_ones = np.abs(spectrum.values) <= spectrum.slack
-    exact = bool((spectrum.bounds <= _FLAT * spectrum.largest).all())
+    escape = lower_nearby(objective, theta, spectrum.vectors[:, open_ones], float(spectrum.slack[open_ones].max()), rng)
+    if escape is not None:
+        return Judgement(SADDLE, spectrum, escape)
+    exact = bool((spectrum.bounds[~open_ones] <= _FLAT * spectrum.largest).all()) and spectrum.complete
     flat = (_FLAT if exact else _FLAT_BY_PRODUCTS) * spectrum.largest
-    return FLAT_MINIMUM if (spectrum.slack[open_ones] <= flat).all() else UNDETERMINED
+    return Judgement(FLAT_MINIMUM if (spectrum.slack[open_ones] <= flat).all() else UNDETERMINED, spectrum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +227,46 @@ def way_down(objective: Curved, theta: Array, direction: Array) -> Escape:
     here, _ = objective.value_and_gradient(theta)
     best = (here, 0.0)
     for side in (1.0, -1.0):
-        length, lowest = 1e-3, np.inf
+        length, lowest = 1e-3, here
         while length < 1e3:
             value, _ = objective.value_and_gradient(theta + side * length * direction)
-            if not value < lowest:
+            # A gain may begin below the rounding of the loss.
+            if not value < lowest and (length > 1.0 or lowest < here - _rounding(here)):
                 break
-            lowest = value
+            lowest = min(lowest, value)
             best = min(best, (value, side * length))
             length *= 2.0**0.5
     signed = direction if best[1] >= 0 else -direction
     return Escape(signed, abs(best[1]), best[0], here - best[0])
+
+
+def lower_nearby(objective: Curved, theta: Array, flat: Array, slack: float, rng: np.random.Generator) -> Escape | None:
+    """Look for a lower loss close to a point, from random starts along its flat directions (P, f); None if none is found.
+
+    Where curvature is zero, derivatives of third and higher order decide, and these are too many to look at: a search in a
+    small box sees what they do. The loss must be lower by more than what the rest of the gradient, curvatures as
+    negative as ``slack`` and rounding account for.
+    """
+    here, gradient = objective.value_and_gradient(theta)
+    norm, bounds = float(np.linalg.norm(gradient)), np.column_stack([theta - _BOX, theta + _BOX])
+    best: Escape | None = None
+    for _ in range(_STARTS):
+        direction = flat @ rng.standard_normal(flat.shape[1])
+        start = theta + 0.5 * _BOX * direction / max(float(np.abs(direction).max()), 1e-300)
+        options = {"maxiter": _SEARCH, "ftol": 0.0, "gtol": 0.0}
+        found = minimize(
+            objective.value_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        )
+        step, gain = float(np.linalg.norm(found.x - theta)), here - float(found.fun)
+        sure = gain > _rounding(here) + 2.0 * norm * step + slack * step**2
+        if sure and (best is None or gain > best.gain):
+            best = Escape((found.x - theta) / step, step, float(found.fun), gain)
+    return best
+
+
+def _rounding(loss: float) -> float:
+    """Return what two evaluations of a loss may differ by."""
+    return _NO_GAIN * loss + _NO_GAIN**2
 
 
 def gauss_newton_product(objective: Any, theta: Array) -> Product:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY, descent
-from mle_regression.diagnostics.stationary import MINIMUM, SADDLE, STATIONARY, Escape, Spectrum
+from mle_regression.diagnostics.stationary import MINIMUM, STATIONARY, Escape, Judgement, Spectrum
 from mle_regression.diagnostics.units import FlatUnit
 from mle_regression.labels import unlike
 from mle_regression.linalg.arrays import Array
@@ -86,7 +86,7 @@ class NetworkCurvatureReport:
     steepness : float
         ‖g‖ / √(2 λmax J₀), J₀ the loss of the best constant: the gradient in units that no scale changes. Stationary at 1e-6.
     inertia : tuple of int
-        How many of the eigenvalues are negative, zero and positive, to bounds and drift.
+        How many of the eigenvalues are negative, zero and positive at the stationary point nearby, to bounds and drift.
     condition_number : float
         λmax/λmin; infinite where λmin is zero to its bound, NaN where one is negative.
     effective_condition_number : float
@@ -194,17 +194,11 @@ class NetworkCurvatureReport:
         return self.document().to_html()
 
 
-def reason(
-    verdict: str,
-    spectrum: Spectrum,
-    steep: float,
-    flat: Flatness,
-    escape: Escape | None,
-    smooth: bool,
-) -> str:
+def reason(judgement: Judgement, steep: float, flat: Flatness, smooth: bool) -> str:
     """Say in a sentence or two what the verdict rests on, and what to do about it."""
-    low = f"{spectrum.values[0]:.3g}"
-    bound = f"{spectrum.slack[0]:.1g}"
+    verdict, spectrum, escape = judgement.verdict, judgement.spectrum, judgement.escape
+    surest = int((spectrum.values + spectrum.slack).argmin())
+    low, bound = f"{spectrum.values[surest]:.3g}", f"{spectrum.slack[surest]:.1g}"
     if verdict == NOT_STATIONARY:
         said = (
             f"The gradient has not vanished (steepness {steep:.2g}, above {STATIONARY:g}), so that curvature does not say "
@@ -219,13 +213,21 @@ def reason(
             f"{said} Train on: with early_stopping=False, a lower tol or a larger max_iter, and with solver='lm' or 'newton' "
             "if it was another."
         )
-    if verdict == SADDLE:
-        count = spectrum.inertia[0]
-        assert escape is not None
+    if escape is not None:
+        count, zeros = spectrum.inertia[:2]
+        if count:
+            why = (
+                f"{count} eigenvalue{'s are' if count > 1 else ' is'} surely negative, the surest {low} ± {bound}. A step of "
+                f"{escape.step:.3g} along it"
+            )
+        else:
+            why = (
+                f"No eigenvalue is negative, but {zeros} {'are' if zeros > 1 else 'is'} zero to working precision, and there "
+                f"derivatives of higher order lead down (a degenerate saddle point). A step of {escape.step:.3g}"
+            )
         return (
-            f"{count} eigenvalue{'s are' if count > 1 else ' is'} surely negative, the lowest {low} ± {bound}. A step of "
-            f"{escape.step:.3g} that way lowers the loss by {escape.gain:.3g}, to {escape.loss:.6g}. solver='newton' leaves "
-            "saddle points."
+            f"{why} lowers the loss by {escape.gain:.3g}, to {escape.loss:.6g}. solver='newton' leaves saddle points of "
+            "negative curvature; another start (random_state, n_init) may lead to a minimum."
         )
     if verdict == MINIMUM:
         return f"The smallest eigenvalue, {low}, is further from zero than it may be off ({bound})."
@@ -239,9 +241,12 @@ def reason(
                 f"({'; '.join(flat.columns[:_SHOWN_COLUMNS])}): leave those columns out."
             )
         return told + (f" {len(flat.units)} hidden units have a part in them." if flat.units else "")
+    unsure = int(np.where(np.abs(spectrum.values) <= spectrum.slack, spectrum.slack, -1.0).argmax())
+    more = "" if spectrum.complete else ", or ask for spectrum='full'"
     return (
-        f"The smallest eigenvalue, {low}, may be off by {bound} at the stationary point nearby: this does not tell its sign. "
-        "Train to a smaller gradient (a lower tol, solver='lm' or 'newton'), or ask for spectrum='full'."
+        f"The eigenvalue {spectrum.values[unsure]:.3g} may be off by {spectrum.slack[unsure]:.1g} at the stationary point "
+        f"nearby: this does not tell its sign, and no lower loss was found close by. Train to a smaller gradient "
+        f"(a lower tol){more}."
     )
 
 
@@ -258,19 +263,18 @@ def condition_numbers(spectrum: Spectrum) -> tuple[float, float]:
 
 def network_curvature_report(
     spectrum: Spectrum,
-    verdict: str,
+    judgement: Judgement,
     steep: float,
     gradient_norm: float,
     parts: tuple[Array, Array],
     flat: Flatness,
-    escape: Escape | None,
     names: Sequence[str],
     *,
     penalised: bool,
     smooth: bool,
 ) -> NetworkCurvatureReport:
     """Put a report together."""
-    raw, effective = condition_numbers(spectrum)
+    raw, effective = condition_numbers(judgement.spectrum)
     index = pd.Index(list(names), name="parameter")
     return NetworkCurvatureReport(
         spectrum.values,
@@ -278,18 +282,18 @@ def network_curvature_report(
         spectrum.drift,
         pd.DataFrame(spectrum.vectors, index=index),
         spectrum.complete,
-        verdict,
-        reason(verdict, spectrum, steep, flat, escape, smooth),
+        judgement.verdict,
+        reason(judgement, steep, flat, smooth),
         gradient_norm,
         steep,
-        spectrum.inertia,
+        judgement.spectrum.inertia,
         raw,
         effective,
         *parts,
         penalised,
         flat.units,
         flat.columns,
-        escape,
+        judgement.escape,
         smooth,
         descent(spectrum.values[-1:]).stable_step,
     )
