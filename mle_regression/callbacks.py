@@ -52,6 +52,7 @@ class FitTask:
         self.context = None if start is None else start(max_subtasks=n_starts if self.several else max_iter)
         self.level = self.context
         self.before: Callable[[], dict[str, Any]] | None = None
+        self.count = 0
 
     @property
     def watched(self) -> bool:
@@ -67,6 +68,7 @@ class FitTask:
         """Say that training begins from the next of several starts."""
         if self.watched and self.several and self.context is not None:
             self.level, self.before = self.context.subcontext(task_name="start", max_subtasks=self.max_iter), None
+            self.count = 0
             self.level.call_on_fit_task_begin(estimator=self.estimator, **self.seen)
 
     def end_start(self) -> bool:
@@ -79,6 +81,9 @@ class FitTask:
         """Say that an iteration has ended, with what the fit then is; return whether to stop."""
         if not self.watched or self.level is None:
             return False
+        self.count += 1
+        if self.level.max_subtasks is not None and self.count > self.level.max_subtasks:
+            self.level.max_subtasks = None  # a start that has led nowhere is begun anew: nobody knows how many come
         task = self.level.subcontext(task_name="iteration")
         task.call_on_fit_task_begin(estimator=self.estimator, **self.seen, reconstruction_attributes=self.before)
         self.before = fitted

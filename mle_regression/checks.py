@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from mle_regression.containers import as_numbers, describe, same_labels_reordered
+from mle_regression.containers import as_numbers, describe, refuse, same_labels_reordered
 from mle_regression.labels import labels_of, shown
 from mle_regression.linalg.arrays import EPS, AnyArray, Array, IntArray
 from mle_regression.number_checks import check_finite, check_numbers, non_finite
@@ -62,7 +62,7 @@ def training_data(
 
     ``more`` rows than those seen before must have the same columns; ``some`` rows must have weight, else there may be none.
     """
-    _refuse_masked(X=x, y=y, sample_weight=sample_weight)
+    _refuse_unusable(X=x, y=y, sample_weight=sample_weight)
     if y is None:
         validate_data(estimator, X=x, y=y)  # raises scikit-learn's own message
     if hasattr(estimator, "fit_intercept") and getattr(x, "shape", ())[1:] == (0,):
@@ -120,7 +120,7 @@ def _outputs(y: Any, name: str, labels: tuple[Any, ...] | None, least: int = 1) 
 
 def new_data(estimator: BaseEstimator, x: Any, name: str = "X") -> Any:
     """Check X for a fitted estimator; ``name`` is what the user calls it."""
-    _refuse_masked(**{name: x})
+    _refuse_unusable(**{name: x})
     labels = labels_of(x)
     _check_labels(estimator, {"X": labels}, name)
     checked = validate_data(estimator, X=as_numbers(x, name), reset=False, **_X_CHECKS)
@@ -141,7 +141,7 @@ def new_rows(
     of_x, of_y, of_weights = names
     warn_of_order(x, of_x, **{of_y: y, of_weights: sample_weight})
     inner = new_data(estimator, x, of_x)
-    _refuse_masked(**{of_y: y})
+    _refuse_unusable(**{of_y: y})
     if y is None:
         raise ValueError(f"{of_y} is None; give one number for each row of {of_x}, or several for several outputs.")
     labels = labels_of(y)
@@ -372,8 +372,9 @@ def _is_plain(array: Any) -> bool:
     return type(array) is np.ndarray and array.dtype.kind == "f" and array.dtype.itemsize <= 8 and array.size > 0
 
 
-def _refuse_masked(**arrays: Any) -> None:
+def _refuse_unusable(**arrays: Any) -> None:
     for name, array in arrays.items():
+        refuse(array, name)
         if isinstance(array, np.ma.MaskedArray):
             raise TypeError(
                 f"{name} is a masked array, whose mask would be lost; fill it or drop the masked rows first."

@@ -7,6 +7,7 @@ objects), misread (dates of polars) or do not know (decimals of Arrow and polars
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,25 @@ def as_numbers(data: Any, name: str) -> Any:
         return _frame(data, name)
     if isinstance(data, pd.Series):
         return data if _is_plain(data.dtype) else _column(data, name)
-    if type(data).__module__.partition(".")[0] == "polars":
+    library = type(data).__module__.partition(".")[0]
+    if library == "polars":
         return _polars(data, name)
+    if library == "pyarrow" and hasattr(data, "to_pandas"):
+        return as_numbers(data.to_pandas(types_mapper=pd.ArrowDtype), name)
     if isinstance(data, (list, tuple)):
         return _list(data, name)
     return data
+
+
+def refuse(data: Any, name: str) -> None:
+    """Raise for what holds no rows until it is asked for them, or in no order."""
+    kind = type(data).__name__
+    if kind == "LazyFrame":
+        raise TypeError(f"{name} is a LazyFrame; give {name}.collect().")
+    if isinstance(data, dict):
+        raise TypeError(f"{name} is a dict; give pandas.DataFrame({name}), or an array.")
+    if isinstance(data, (set, frozenset, Iterator)):
+        raise TypeError(f"{name} is a {kind}; give a list or an array of its rows.")
 
 
 def _is_plain(dtype: Any) -> bool:

@@ -15,7 +15,8 @@ def labels_of(frame: Any) -> tuple[Any, ...] | None:
     >>> labels_of(pd.DataFrame({10: [1.0], ("a", 1): [2.0]})), labels_of(pd.DataFrame([[1.0, 2.0]]))
     ((10, ('a', 1)), None)
     """
-    columns = getattr(frame, "columns", None)
+    columns = getattr(frame, "column_names", None)  # Arrow's
+    columns = getattr(frame, "columns", None) if columns is None else columns
     if columns is None or callable(columns):
         return None
     if type(columns).__name__ == "RangeIndex" and (columns.start, columns.step) == (0, 1):

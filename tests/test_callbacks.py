@@ -147,3 +147,16 @@ def test_watching_changes_nothing(rows):
         watched.set_callbacks(Watcher()).fit(X, y, weights)
         np.testing.assert_array_equal(plain.predict(X), watched.predict(X))
         assert plain.log_likelihood_ == watched.log_likelihood_
+
+
+@pytest.mark.parametrize("n_init", [1, 2])
+def test_starts_that_are_begun_anew(n_init, rows):
+    X = np.linspace(-1, 1, 40)[:, None]
+    begun_anew = 0
+    for seed in range(12):
+        watcher = Watcher()
+        model = MLPGradientRegressor((2, 1), activation="relu", max_iter=15, n_init=n_init, random_state=seed)
+        model.set_callbacks(watcher).fit(X, 2 * X[:, 0] + 1)
+        begun_anew += watcher.iterations > 15 * n_init
+        assert watcher.ended
+    assert begun_anew

@@ -311,3 +311,37 @@ def test_columns_in_another_order(kind):
     for call in (model.score, model.log_likelihood, model.diagnose):
         with pytest.warns(UserWarning, match="columns of y are those of the fit in another order"):
             call(X, Y2[["q", "p"]])
+
+
+# -- other libraries' ----------------------------------------------------------------------------------------------
+
+
+def test_arrow_tables(kind):
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"a": A, "b": pa.array(DECIMALS, pa.decimal128(12, 3))})
+    with pytest.warns() if kind else _nothing():
+        model, plain = models()[kind].fit(table, pa.array(Y)), models()[kind].fit(FRAME, Y)
+    np.testing.assert_allclose(model.predict(table), plain.predict(FRAME), rtol=1e-12)
+    if not kind:
+        assert model.coefficients().index.tolist() == ["intercept", "a", "b"]
+    for column, said in ((["red"] * N, "holds text"), ([None] * N, "contains NaN")):
+        bad = pa.table({"a": A, "b": pa.array(column)})
+        for call in (lambda bad=bad: models()[kind].fit(bad, Y), lambda bad=bad: model.predict(bad)):
+            with pytest.raises(ValueError, match=rf"{said}|column 'b' of X"):
+                call()
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: pl.DataFrame({"a": A, "b": B}).lazy(), r"X is a LazyFrame; give X\.collect\(\)"),
+        (lambda: {"a": A, "b": B}, r"X is a dict; give pandas\.DataFrame\(X\)"),
+        (lambda: (row for row in FRAME.to_numpy()), "X is a generator; give a list"),
+    ],
+)
+def test_what_holds_no_rows(made, said, kind, fitted):
+    for call in (lambda X: models()[kind].fit(X, Y), fitted.predict, lambda X: fitted.score(X, Y)):
+        with pytest.raises(TypeError, match=said):
+            call(made())
+    with pytest.raises(TypeError, match="y is a set; give a list or an array"):
+        models()[kind].fit(FRAME, set(Y))
