@@ -50,6 +50,10 @@ class FittedNetwork:
 
         NaN where the mean depends on what the training data do not determine.
         """
+        return self._variance(x) * self.of_y.spread**2
+
+    def _variance(self, x: Any) -> Array:
+        """Return the same in standard units."""
         objective, inverse = self.objective(x), laplace.Inverse(**self.state["posterior"]["covariance"])
         m = self.network.sizes[-1]
         width = max(1, _JACOBIAN_SIZE // (m * len(self.theta)))
@@ -58,18 +62,19 @@ class FittedNetwork:
             jacobian = objective.output_jacobian(self.theta, slice(lo, min(lo + width, x.shape[0])))
             flat = jacobian.reshape(-1, len(self.theta))
             squares[lo : lo + width] = np.where(inverse.misses(flat), np.nan, inverse.quadratic(flat)).reshape(-1, m)
-        return np.asarray(squares * self.of_y.spread**2)
+        return squares
 
     def moments(self, x: Any, noise_share: float | Array) -> tuple[Array, Array]:
-        """Return mean and variance (n, m) of a prediction, in units of y, with so much of the noise variance in it.
+        """Return the mean (n, m) of a prediction and its variance with so much of the noise variance in it.
 
+        The mean is in units of y, the variance in those of ``output_unit``, as the squares of y may overflow.
         ``noise_share`` is a number, or (n,) one a row.
         """
         state, mean = self.state, self.mean(x)
         posterior = state["posterior"]
         share = np.reshape(noise_share, (-1, 1))
         of_noise = np.diagonal(state["noise_covariance"]) if posterior else state["predictive_variance"]
-        variance = share * of_noise * state["output_unit"] ** 2
+        variance = share * of_noise
         if posterior is None:
             if not share.any():
                 raise ValueError(
@@ -81,4 +86,4 @@ class FittedNetwork:
         if posterior["refusal"]:
             raise ValueError(posterior["refusal"])
         left = state["n"] - posterior["effective"] / mean.shape[1]
-        return mean, variance * state["n"] / max(left, 0.01 * state["n"]) + self.variance(x)
+        return mean, variance * state["n"] / max(left, 0.01 * state["n"]) + self._variance(x)

@@ -82,11 +82,11 @@ class NetworkInference:
         rows = checks.new_rows(self, X, y, sample_weight, len(self._state["noise_covariance"]))
         x, outputs, weights = rows.x, rows.y, rows.weights
         share = self._noise_share(sample_weight, x.shape[0])
-        each = []
+        each, unit = [], self._state["output_unit"]
         for network in self._networks:
             mean, variance = network.moments(x, share)
-            each.append(_log_density(outputs - mean, variance))
-        whole = logsumexp(each, axis=0) - np.log(len(each))
+            each.append(_log_density(outputs / unit - mean / unit, variance))
+        whole = logsumexp(each, axis=0) - np.log(len(each)) - float(np.log(unit).sum())
         if weights is not None:
             with np.errstate(invalid="ignore"):
                 whole = np.where(weights > 0, whole * (weights if self._state["frequency"] else 1.0), 0.0)
@@ -147,7 +147,9 @@ class NetworkInference:
 
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         means, variances = zip(*(network.moments(x, noise_share) for network in self._networks), strict=True)
-        return self._shaped(np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0)))
+        unit = self._state["output_unit"]
+        apart = np.var([mean / unit for mean in means], axis=0)
+        return self._shaped(np.sqrt(np.mean(variances, axis=0) + apart) * unit)
 
     def _shaped(self, outputs: Array) -> Array:
         return np.asarray(outputs[:, 0] if self._state["single_output"] else outputs)

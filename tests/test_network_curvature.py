@@ -382,7 +382,8 @@ def test_an_ensemble_is_the_mixture_of_its_networks(diabetes):
     np.testing.assert_array_equal(model.coefs_[0], one.coefs_[0])
     assert model.log_likelihood(X, y) == pytest.approx(model.log_likelihood_, rel=1e-9)
     assert model.noise_variance_ == pytest.approx(np.mean((y - model.predict(X)) ** 2), rel=1e-9)
-    parts = [network.moments(X, 1.0) for network in model._networks]
+    unit = model._state["output_unit"]
+    parts = [(mean, variance * unit**2) for mean, variance in (net.moments(X, 1.0) for net in model._networks)]
     mean, std = model.predict(X, return_std=True)
     np.testing.assert_allclose(mean, np.mean([part[0][:, 0] for part in parts], axis=0))
     second = np.mean([part[1][:, 0] + part[0][:, 0] ** 2 for part in parts], axis=0)

@@ -124,3 +124,20 @@ def test_units_of_y_are_units_of_its_noise(rng):
         for c in (1.0, 2.0**40)
     )
     np.testing.assert_allclose(2.0**40 * small, large, rtol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [2.0**665, 2.0**-665, 2.0**-990])
+@pytest.mark.parametrize("options", [{}, {"n_init": 2, "ensemble": True}], ids=["one", "ensemble"])
+def test_densities_and_deviations_at_extreme_sizes(rng, factor, options):
+    X = rng.normal(size=(60, 2))
+    y = np.tanh(X[:, 0]) + 0.1 * rng.normal(size=60)
+    options = {"max_iter": 10, "random_state": 0} | options
+    plain = MLPGradientRegressor((3,), **options).fit(X, y)
+    scaled = MLPGradientRegressor((3,), **options).fit(X, factor * y)
+    shift = len(y) * np.log(factor)
+    for name in ("log_likelihood", "log_predictive_density"):
+        expected = getattr(plain, name)(X, y) - shift
+        assert getattr(scaled, name)(X, factor * y) == pytest.approx(expected, rel=1e-9)
+    assert scaled.log_likelihood_ == pytest.approx(plain.log_likelihood_ - shift, rel=1e-9)
+    _, deviation = scaled.predict(X, return_std=True)
+    np.testing.assert_allclose(deviation / factor, plain.predict(X, return_std=True)[1], rtol=1e-6)
