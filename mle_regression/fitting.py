@@ -67,7 +67,7 @@ def pose_problem(
     rows = as_rows(x, y, weights)
     problem = scaled_problem(
         rows,
-        row_totals(rows.shape[0], weights),
+        row_totals(y, weights),
         k,
         eps=eps,
         fit_intercept=fit_intercept,
@@ -103,6 +103,27 @@ def scaled_problem(
         deficiency=deficiency,
         refine=refinement_is_cheap(n, p, m) if refine == "auto" else bool(refine),
         sums=sums,
+    )
+
+
+def at_level(problem: LeastSquares, solution: Solution) -> Solution:
+    """Return a solution in which outputs that do not vary have no slope, and no residuals, not even rounding.
+
+    With an intercept that is the optimum, penalised or not, and the only one of smallest norm.
+    """
+    level = problem.totals.level
+    still = np.flatnonzero(~np.isnan(level)) if problem.centred else np.zeros(0, dtype=np.int64)
+    if not still.size:
+        return solution
+    coef, intercept, cross = solution.coef.copy(), solution.intercept.copy(), solution.residual_cross.copy()
+    coef[:, still], intercept[still] = 0.0, level[still]
+    cross[still] = cross[:, still] = 0.0
+    noise_free, gradient = solution.noise_free.copy(), solution.gradient.copy()
+    noise_free[still] = True
+    if gradient.size:
+        gradient[:, still] = 0.0
+    return replace(
+        solution, coef=coef, intercept=intercept, residual_cross=cross, noise_free=noise_free, gradient=gradient
     )
 
 

@@ -16,6 +16,7 @@ from mle_regression.diagnostics import covariance
 from mle_regression.diagnostics.hypotheses import explained_squares
 from mle_regression.diagnostics.ridge_evidence import RidgeEvidence
 from mle_regression.fitting import (
+    at_level,
     attributes_on_the_way,
     bearable_outputs,
     evidence_of,
@@ -337,6 +338,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
 
     def _assign(self, problem: LeastSquares, solution: Solution, k: int, *, single_output: bool, eps: float) -> None:
         """Warn, and take the fitted attributes from a solution."""
+        solution = at_level(problem, solution)
         factor = noise_factor(problem, solution)
         singular = ""
         if factor.singular and not solution.noise_free.any():
@@ -414,7 +416,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
                 warn_user(f"{said} {remedy}", RankDeficiencyWarning)
         if solution.noise_free.any():
             geometry, names = solution.geometry, checks.output_names(self, len(solution.noise_free))
-            constant = explained_squares(geometry, solution.coef) <= _STILL**2 * geometry.total * solution.intercept**2
+            coef, mean = (scale(part, -solution.output_exponent) for part in (solution.coef, solution.intercept))
+            constant = explained_squares(geometry, coef) <= _STILL**2 * geometry.total * mean**2
             names = ["y"] if len(names) == 1 else names
             notes.append(
                 describe_exact_fit(geometry.rank, n_rows, constant.tolist(), solution.noise_free.tolist(), names)

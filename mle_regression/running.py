@@ -17,7 +17,7 @@ from mle_regression.linalg.gram import Moments, block_moments, moved
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.sums import ExactSums, KeptSums, exact_sums, no_sums
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_moments
-from mle_regression.rows.base import Block, Rows, Totals, as_dense, row_totals
+from mle_regression.rows.base import Block, Rows, Totals, as_dense, joined, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares
 from mle_regression.solvers.passes import UNDERFLOW, magnitudes
@@ -140,12 +140,11 @@ def sums_of_fit(fit: FittedLinear, totals: Totals) -> RunningSums:
         of_y[:, 1 + p :] = np.sqrt(geometry.alpha) * fit.coef
         taken = exact_sums(of_x, None)
         gram = gram + ExactSums(taken.gram.negated(), taken.limbs) + exact_sums(of_y, None)
-    whole = Totals(
-        totals.n_rows,
-        float(np.ldexp(totals.sum_weights, 2 * k)),
-        totals.sum_log_weights + totals.n_rows * 2 * k * float(np.log(2.0)),
-        float(np.ldexp(totals.max_weight, 2 * k)),
-        totals.weighted,
+    whole = replace(
+        totals,
+        sum_weights=float(np.ldexp(totals.sum_weights, 2 * k)),
+        sum_log_weights=totals.sum_log_weights + totals.n_rows * 2 * k * float(np.log(2.0)),
+        max_weight=float(np.ldexp(totals.max_weight, 2 * k)),
     )
     return replace(
         no_rows(p, m), totals=whole, eps=fit.eps, exact=gram.scaled(2 * k // BITS), constant=fit.centred, as_given=False
@@ -157,7 +156,7 @@ def with_rows(
 ) -> RunningSums:
     """Add rows: exactly while they are few or the columns nearly dependent (or if asked), else in float64."""
     rows = as_rows(x, y, weights)
-    totals = joined(sums.totals, row_totals(len(y), weights))
+    totals = joined(sums.totals, row_totals(y, weights))
     sums = replace(sums, totals=totals, eps=max(sums.eps, eps))
     few = refinement_is_cheap(totals.n_rows, sums.n_features, sums.n_outputs)
     if refine is True or (refine == "auto" and not _is_broad(sums) and (few or sums.dependent)):
@@ -186,17 +185,6 @@ def merged(one: RunningSums, other: RunningSums) -> RunningSums:
         dependent=one.dependent or other.dependent,
         constant=one.constant and other.constant,
         as_given=one.as_given and other.as_given,
-    )
-
-
-def joined(a: Totals, b: Totals) -> Totals:
-    """Totals of the rows of both."""
-    return Totals(
-        a.n_rows + b.n_rows,
-        a.sum_weights + b.sum_weights,
-        a.sum_log_weights + b.sum_log_weights,
-        max(a.max_weight, b.max_weight),
-        a.weighted or b.weighted,
     )
 
 

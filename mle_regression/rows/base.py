@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
@@ -66,10 +66,11 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many rows count, and their weights.
+    """How many rows count, their weights, and the outputs that are the same in all of them.
 
     ``n_rows`` counts rows with positive weight; ``sum_weights`` is Σw and ``sum_log_weights`` Σ log w over them,
-    ``max_weight`` the largest; ``weighted`` tells whether there are weights at all.
+    ``max_weight`` the largest; ``weighted`` tells whether there are weights at all. ``level`` (m,) is the value of each
+    output that does not vary, NaN of the others; empty if no one has looked.
     """
 
     n_rows: int
@@ -77,16 +78,46 @@ class Totals:
     sum_log_weights: float
     max_weight: float = 1.0
     weighted: bool = False
+    level: Array = field(default_factory=lambda: np.zeros(0))
 
 
-def row_totals(n: int, weights: Array | None) -> Totals:
-    """Sum up the weights (n,) of a problem, None standing for ones."""
+def row_totals(y: Array, weights: Array | None) -> Totals:
+    """Sum up the weights (n,) of a problem, None standing for ones, of outputs y (n, m)."""
     if weights is None:
-        return Totals(n, float(n), 0.0)
+        return Totals(len(y), float(len(y)), 0.0, level=_level(y))
     positive = weights[weights > 0]
     return Totals(
-        positive.size, float(positive.sum()), float(np.log(positive).sum()), float(positive.max(initial=0.0)), True
+        positive.size,
+        float(positive.sum()),
+        float(np.log(positive).sum()),
+        float(positive.max(initial=0.0)),
+        True,
+        _level(y if positive.size == len(y) else y[weights > 0]),
     )
+
+
+def joined(a: Totals, b: Totals) -> Totals:
+    """Totals of the rows of both."""
+    level = b.level if not a.n_rows else a.level
+    if a.n_rows and b.n_rows:
+        level = np.where(a.level == b.level, a.level, np.nan) if len(a.level) == len(b.level) else np.zeros(0)
+    return Totals(
+        a.n_rows + b.n_rows,
+        a.sum_weights + b.sum_weights,
+        a.sum_log_weights + b.sum_log_weights,
+        max(a.max_weight, b.max_weight),
+        a.weighted or b.weighted,
+        level,
+    )
+
+
+def _level(y: Array) -> Array:
+    """Value of each column that does not vary (m,), NaN of the others."""
+    if not len(y):
+        return np.full(y.shape[1], np.nan)
+    same = y[0] == y[-1]
+    same[same] = (y[:, same] == y[0, same]).all(axis=0)
+    return np.where(same, y[0], np.nan)
 
 
 def fold(blocks: Iterator[Block], map_block: Callable[[Block], T], combine: Callable[[T, T], T]) -> T:
