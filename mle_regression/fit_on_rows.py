@@ -108,7 +108,7 @@ class FitOnRows:
         if not isinstance(geometry, ProductGeometry) or self.data == NEW:
             return None
         rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
-        totals = row_totals(len(self._y), self._weights)
+        totals = row_totals(self._y, self._weights)
         return InverseByProducts(
             LeastSquares(rows, totals, fit.centred, geometry.alpha, default_tolerance(geometry.size), "min_norm", False)
         )
