@@ -8,6 +8,7 @@ from mle_regression.models.activations import ACTIVATIONS, find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
+from mle_regression.rows.base import spans
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import LBFGS, Adam, LevenbergMarquardt, NewtonCG
 from mle_regression.solvers.base import Status
@@ -209,3 +210,35 @@ def test_patience_ends_a_path_that_stands_still():
     path = Adam().minimise(objective, options)
     assert path.status is Status.PLATEAU
     assert path.n_iter < 10
+
+
+def test_moments_of_hidden_units_are_those_of_their_outputs(rng):
+    """Of rows in several blocks, and of outputs far from zero beside their spread."""
+    X, network = rng.standard_normal((5000, 2)), Network((2, 3, 2, 1), find_activation("softplus"))
+    units = Units(np.zeros(2), np.ones(2)), Units(np.zeros(1), np.ones(1))
+    rows = StandardRows(X, np.zeros((5000, 1)), None, *units, np.dtype(float))
+    theta = network.initial(rng)
+    network.layers(theta)[0][:, -1] += 1e4
+    found = NetworkObjective(network, rows, 0.0, theta).hidden_moments(theta)
+    outputs = X
+    for (mean, covariance), layer in zip(found, network.layers(theta), strict=False):
+        outputs = np.logaddexp(outputs @ layer[:, :-1].T + layer[:, -1], 0.0)
+        np.testing.assert_allclose(mean, outputs.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(covariance, np.cov(outputs.T, bias=True), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("hidden", "width"), [(4, 4096), (98, 655), (3000, 64)])
+def test_blocks_of_rows_stay_in_cache(monkeypatch, rng, hidden, width):
+    """65,536 outputs of units a block; no fewer than 64 rows and no more than 4,096."""
+    seen = []
+
+    def recorded(n_rows, size, parts):
+        seen.append(size)
+        return spans(n_rows, size, parts)
+
+    monkeypatch.setattr("mle_regression.objective.network.spans", recorded)
+    network = Network((1, hidden, 1), find_activation("tanh"))
+    units = Units(np.zeros(1), np.ones(1)), Units(np.zeros(1), np.ones(1))
+    rows = StandardRows(rng.standard_normal((9, 1)), np.zeros((9, 1)), None, *units, np.dtype(float))
+    NetworkObjective(network, rows, 0.0, network.initial(rng)).value_and_gradient(network.initial(rng))
+    assert seen == [width]

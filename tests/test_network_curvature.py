@@ -18,7 +18,7 @@ from mle_regression.diagnostics import laplace
 from mle_regression.diagnostics.stationary import way_down
 from mle_regression.evidence import GROUPINGS, _Climb, parameter_groups
 from mle_regression.fitted_network import FittedNetwork
-from mle_regression.linalg.lanczos import extreme_eigenpairs, spectral_density, trace
+from mle_regression.linalg.lanczos import Density, extreme_eigenpairs, spectral_density, trace
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.network_diagnosis import NetworkDiagnosis
@@ -82,6 +82,24 @@ def test_extreme_eigenpairs_of_few_distinct_values(rng, diagonal):
     found = extreme_eigenpairs(lambda v: diagonal * v, len(diagonal), 1, 1, rng)
     assert found.values[0] == pytest.approx(diagonal.min(), abs=1e-12)
     assert found.values[-1] == pytest.approx(diagonal.max(), abs=1e-12)
+
+
+@pytest.mark.parametrize(("low", "high"), [(2, 2), (3, 3), (5, 1), (0, 2), (1, 0), (9, 9)])
+def test_more_eigenpairs_than_there_are(rng, low, high):
+    diagonal = np.array([-1.0, 2.0, 5.0])
+    found = extreme_eigenpairs(lambda v: diagonal * v, 3, low, high, rng)
+    exact = np.unique(np.r_[diagonal[:low], diagonal[len(diagonal) - min(high, 3) :]])
+    np.testing.assert_allclose(found.values, exact, atol=1e-12)
+    assert found.vectors.shape == (3, len(exact))
+
+
+def test_density_on_a_grid_is_the_mean_over_probes():
+    nodes, weights = np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[0.25, 0.75], [0.5, 0.5]])
+    density, grid = Density(nodes, weights, 10), np.linspace(-3.0, 6.0, 901)
+    found = density.at(grid, 0.3)
+    exact = 0.5 * sum(w * norm.pdf(grid, node, 0.3) for node, w in zip(nodes.ravel(), weights.ravel(), strict=True))
+    np.testing.assert_allclose(found, exact, rtol=1e-12)
+    assert found.sum() * 0.01 == pytest.approx(1.0, abs=1e-9)
 
 
 def test_trace_and_log_determinant_by_products(rng):

@@ -132,7 +132,6 @@ def extreme_eigenpairs(
     True
     """
     krylov = Krylov(product, rng.standard_normal(size), max_steps, rng)
-    n_low, n_high = min(n_low, size), min(n_high, max(0, size - n_low))
     while True:
         krylov.grow(max(_LOOK, int(_LOOK_SHARE * len(krylov.alpha))))
         values, vectors, residual = krylov.ritz()
