@@ -77,7 +77,9 @@ def training_data(
     plain = _is_plain(x) and x.ndim == 2
     if plain and more:
         plain = not hasattr(estimator, "feature_names_in_") and x.shape[1] == estimator.n_features_in_
-    if plain:
+    if more and not some and (x == [] if isinstance(x, list) else getattr(x, "shape", None) == (0,)):
+        x = np.empty((0, estimator.n_features_in_))  # no rows at all
+    elif plain:
         # No names and no dtype to look into: the rest of what validate_data does is to keep count.
         estimator.n_features_in_ = x.shape[1]
         estimator.__dict__.pop("feature_names_in_", None)

@@ -133,9 +133,9 @@ class IncrementalFit:
             elif "coef_" in self.__dict__:
                 sums = sums_of_fit(self.fit_numbers(), Totals(**self._state["totals"]))
                 single = self.coef_.ndim == 1
-            checks.check_same_outputs(m, data.single_output, sums.n_outputs, single)
             if data.empty and self.__sklearn_is_fitted__():
                 return self
+            checks.check_same_outputs(m, data.single_output, sums.n_outputs, single)
             try:
                 if len(data.y):
                     with one_blas_thread():

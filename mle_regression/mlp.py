@@ -302,7 +302,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         with checks.all_or_nothing(self):
             earlier = self.__dict__.get("_state")
             data = checks.training_data(self, X, y, sample_weight, more=earlier is not None, some=False)
-            if (data.weights is None and not len(data.y)) or (data.weights is not None and not data.weights.any()):
+            if data.empty:
                 return self
             seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
             rng = np.random.default_rng(seeds.spawn(1)[0])  # as the first start of fit

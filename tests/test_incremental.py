@@ -501,6 +501,7 @@ def test_frames_without_rows_and_other_columns(rng):
     y = pd.Series(rng.standard_normal(20))
     for model in (MLELinearRegressor(), MLPGradientRegressor((2,), random_state=0, solver="adam")):
         model.partial_fit(frame[:0], y[:0]).partial_fit(frame, y).partial_fit(frame[:0], y[:0])
+        model.partial_fit([], []).partial_fit(np.empty(0), np.empty(0))
         with pytest.raises(ValueError, match="feature"):
             model.partial_fit(frame[:0].assign(c=0.0), y[:0])
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
