@@ -10,15 +10,18 @@ import numpy as np
 from mle_regression.diagnostics.curvature import NOT_STATIONARY, verdict
 from mle_regression.diagnostics.likelihood import likelihood_at
 from mle_regression.diagnostics.noise_factor import (
+    LEFT_IN_SPAN,
     SINGULAR,
     NoiseFactor,
     ResidualRows,
     factor_of_cross,
     factor_of_sums,
+    mean_reach,
 )
 from mle_regression.diagnostics.ridge_evidence import RidgeEvidence, largest_evidence
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.exact import BITS, fixed
+from mle_regression.linalg.geometry import inverse_root
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.stored_geometry import state_of_geometry
@@ -34,6 +37,8 @@ from mle_regression.solvers.passes import sum_exact
 # the first cost twice as much. So do multiplications of digits, which are many where columns are: a tenth of a second.
 _REFINED_SIZE, _REFINED_WORK = 100_000, 3e8
 _LIMB_PAIRS, _EQUATION_PAIRS = 16, 100
+# How often what is left of residuals in the span of the columns is taken from them.
+_MAX_PROJECTIONS = 3
 
 
 def refinement_is_cheap(n: int, p: int, m: int) -> bool:
@@ -171,7 +176,20 @@ def _factor_from_sums(problem: LeastSquares, solution: Solution, coef: Array, in
     residual = fixed(scale(direction, (exponent - unit)[:, None]))
     squares = gram.to_float().diagonal()[-m:]
     size = scale(np.sqrt(np.maximum(squares, 0.0)), exponent[-m:] - solution.output_exponent)
-    return factor_of_sums(residual.times(gram.times(residual)), size)
+    allowed = 0.0 if geometry.alpha else LEFT_IN_SPAN * EPS * mean_reach(geometry, coef, intercept)
+    root, moved = inverse_root(geometry), np.zeros(m)
+    for _ in range(_MAX_PROJECTIONS):
+        # What the rounding of the coefficients has left in the span of the columns.
+        image = gram.times(residual)
+        part = root.T @ scale(image.to_float()[:-m], (exponent - unit)[:-m, None])
+        products, moved = residual.times(image), moved + np.linalg.norm(part, axis=0)
+        if not (moved <= allowed).all() or not part.any():
+            break
+        step = scale(root @ part, (exponent - unit)[:-m, None])
+        residual = (residual + fixed(np.vstack([-step, np.zeros((m, m))]))).carried()
+    # Of cross-products that were rounded the square of a noise is known to rounding, and not the noise.
+    rounded = problem.sums is not None and problem.sums.moments is not None
+    return factor_of_sums(products, size, np.sqrt(EPS) if rounded else EPS)
 
 
 def fitted_linear(

@@ -16,7 +16,7 @@ from scipy.linalg.lapack import dpotrf
 from mle_regression.diagnostics.covariance import whiten
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import Fixed, accurate_product_parts, fixed, two_sum
-from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.geometry import Geometry, inverse_root
 from mle_regression.linalg.precondition import triangular_preconditioner
 from mle_regression.linalg.qr import stack_factors, triangular_factor
 from mle_regression.linalg.rank import Relation
@@ -33,7 +33,9 @@ _NEGLIGIBLE = 1e-13
 # Multiplications up to which products in twice the precision are taken: about a second.
 _ACCURATE_WORK = 5e7
 # What rounded coefficients leave in the span of the columns, in units of rounding.
-_LEFT_IN_SPAN = 256.0
+LEFT_IN_SPAN = 256.0
+# Projections that this takes at most, and what one may take from the residuals, relative, to be the last.
+_MAX_PROJECTIONS, _SETTLED = 4, 1e-13
 # Terms of a relation below this part of the output are rounding.
 _NO_TERM = 1e-9
 _SHOWN_RELATIONS = 5
@@ -131,10 +133,12 @@ class ResidualRows:
         return triangle, np.sqrt(squares)
 
     def _residuals(self, block: Block) -> tuple[Array, Array]:
+        return self._less(block, self._in_span)
+
+    def _less(self, block: Block, part: Array) -> tuple[Array, Array]:
+        """Residuals (b, m) without their part (r, m) along the whitened columns, as a sum of two terms."""
         high, low = self._raw(block)
-        if self._in_span.size:
-            low = low - whiten(self.geometry, block.x) @ self._in_span
-        return high, low
+        return high, low - whiten(self.geometry, block.x) @ part if part.any() else low
 
     def _raw(self, block: Block) -> tuple[Array, Array]:
         """Residuals (b, m) of the coefficients as they are, as a sum of two terms."""
@@ -151,19 +155,32 @@ class ResidualRows:
     def _in_span(self) -> Array:
         """What rounding of the coefficients has left of the residuals in the span of the columns, whitened (r, m).
 
-        Empty where it is more than that: under a penalty, or before a solver has arrived.
+        Zero where it is more than that: under a penalty, or before a solver has arrived.
         """
+        part = np.zeros((inverse_root(self.geometry).shape[1], len(self.intercept)))
         if self.geometry.alpha:
-            return np.zeros((0, 0))
+            return part
+        allowed = LEFT_IN_SPAN * EPS * mean_reach(self.geometry, self.coef, self.intercept)
+        for _ in range(_MAX_PROJECTIONS):
+            more, length = self._span(part)
+            if not (np.linalg.norm(part + more, axis=0) <= allowed).all():
+                return np.zeros_like(part)
+            part = part + more
+            if (np.linalg.norm(more, axis=0) <= _SETTLED * length).all():
+                break
+        return part
+
+    def _span(self, part: Array) -> tuple[Array, Array]:
+        """Return what the residuals less ``part`` have left along the whitened columns (r, m), and their lengths (m,)."""
 
         def inside(block: Block) -> Array:
-            high, low = self._raw(block)
+            high, low = self._less(block, part)
             q, e = whiten(self.geometry, block.x), high + low
-            return np.asarray(q.T @ (e if block.weights is None else block.weights[:, None] * e))
+            weighted = e if block.weights is None else block.weights[:, None] * e
+            return np.vstack([q.T @ weighted, np.einsum("ij,ij->j", e, weighted)])
 
-        part = self.rows.reduce(inside, np.add, dense=True)
-        allowed = _LEFT_IN_SPAN * EPS * mean_reach(self.geometry, self.coef, self.intercept)
-        return part if (np.linalg.norm(part, axis=0) <= allowed).all() else np.zeros((0, 0))
+        found = self.rows.reduce(inside, np.add, dense=True)
+        return found[:-1], np.sqrt(found[-1])
 
 
 def mean_reach(geometry: Geometry, coef: Array, intercept: Array) -> Array:
@@ -181,9 +198,9 @@ def factor_of_array(residuals: Array, rounding: Array) -> NoiseFactor:
     return SINGULAR if len(triangle) < residuals.shape[1] else _nonsingular(triangle, rounding)
 
 
-def factor_of_sums(products: Fixed, size: Array) -> NoiseFactor:
-    """Factorise exact cross-products (m, m) of residuals, of outputs of lengths ``size`` (m,)."""
-    whitener, rounding = triangular_preconditioner(products), _ROUNDING * EPS * size
+def factor_of_sums(products: Fixed, size: Array, eps: float) -> NoiseFactor:
+    """Factorise cross-products (m, m) of residuals, known to ``eps`` times the lengths ``size`` (m,) of the outputs."""
+    whitener, rounding = triangular_preconditioner(products), _ROUNDING * eps * size
     if whitener is not None and (np.abs(whitener).T @ rounding < 1.0).all():
         basis = fixed(whitener)
         rest, info = dpotrf(basis.times(products.times(basis)).to_float(), clean=1)
