@@ -31,6 +31,9 @@ PACKAGE = ROOT / "mle_regression"
 # what only asks whether scripts run, or runs for minutes without looking at numbers
 LEFT_OUT = ("tests/test_benchmarks.py", "tests/peers")
 
+# arguments that change what a call costs and not what it returns
+UNSEEN = ("check_finite", "overwrite_a", "overwrite_b", "overwrite_x", "overwrite_c", "slots", "frozen")
+
 COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.Lt),
     ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,),
@@ -140,6 +143,8 @@ def _not_computed(node: ast.AST) -> list[ast.AST]:
         return [part for part in [*notes, *node.decorator_list] if part is not None]
     if isinstance(node, ast.AnnAssign):
         return [node.annotation]
+    if isinstance(node, ast.keyword) and node.arg in UNSEEN:
+        return [node]
     if isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert):
         return [node]
     return []
