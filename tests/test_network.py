@@ -242,3 +242,38 @@ def test_blocks_of_rows_stay_in_cache(monkeypatch, rng, hidden, width):
     rows = StandardRows(rng.standard_normal((9, 1)), np.zeros((9, 1)), None, *units, np.dtype(float))
     NetworkObjective(network, rows, 0.0, network.initial(rng)).value_and_gradient(network.initial(rng))
     assert seen == [width]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("hidden", "m"), SHAPES, ids=str)
+def test_sums_over_rows_are_the_same_in_one_piece_and_in_many(hidden, m, weighted, monkeypatch):
+    objective = objective_of(hidden, m, weighted=weighted, n=150)
+    theta = objective.start
+    whole = objective.value_and_gradient(theta), objective.hessian(theta), objective.gauss_newton(theta)
+    monkeypatch.setattr("mle_regression.objective.network.row_workers", lambda: 3)
+    monkeypatch.setattr("mle_regression.objective.network._THREADED_FROM", 1)
+    monkeypatch.setattr("mle_regression.objective.network._BLOCK_UNITS", 1)
+    monkeypatch.setattr("mle_regression.objective.network._BLOCK_ROWS", (7, 7))
+    monkeypatch.setattr("mle_regression.objective.network.block_rows", lambda network, size: 7)
+    parts = objective_of(hidden, m, weighted=weighted, n=150)
+    value, gradient = parts.value_and_gradient(theta)
+    assert value == pytest.approx(whole[0][0], rel=1e-13)
+    np.testing.assert_allclose(gradient, whole[0][1], rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(parts.hessian(theta), whole[1], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(parts.gauss_newton(theta), whole[2], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("inputs", [1, 2, 7])
+def test_start_has_the_spread_that_keeps_that_of_the_rows(activation, inputs):
+    """Weights of variance gain²/fan-in, biases uniform within the gain, outputs without a gain and from zero."""
+    network = Network((inputs, 3000, 2, 1000), find_activation(activation))
+    first, second, last = network.layers(network.initial(np.random.default_rng(0)))
+    gain = network.activation.gain
+    assert first[:, :-1].std() == pytest.approx(gain / np.sqrt(inputs), rel=0.05)
+    assert second[:, :-1].std() == pytest.approx(gain / np.sqrt(3000), rel=0.05)
+    assert last[:, :-1].std() == pytest.approx(1 / np.sqrt(2), rel=0.1)
+    assert not last[:, -1].any()
+    assert np.abs(first[:, -1]).max() == pytest.approx(gain, rel=0.01)
+    assert first[:, -1].std() == pytest.approx(gain / np.sqrt(3), rel=0.05)
+    assert (np.abs(second[:, -1]) <= gain).all()
