@@ -15,13 +15,14 @@ def labels_of(frame: Any) -> tuple[Any, ...] | None:
     >>> labels_of(pd.DataFrame({10: [1.0], ("a", 1): [2.0]})), labels_of(pd.DataFrame([[1.0, 2.0]]))
     ((10, ('a', 1)), None)
     """
-    columns = getattr(frame, "column_names", None)  # Arrow's
-    columns = getattr(frame, "columns", None) if columns is None else columns
+    columns = getattr(frame, "columns", None)
+    if isinstance(columns, list):
+        columns = getattr(frame, "column_names", columns)  # Arrow's
     if columns is None or callable(columns):
         return None
     if type(columns).__name__ == "RangeIndex" and (columns.start, columns.step) == (0, 1):
         return None
-    return tuple(_plain(label) for label in columns)
+    return tuple(label if type(label) is str else _plain(label) for label in columns)
 
 
 def _plain(label: Any) -> Any:
