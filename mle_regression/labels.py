@@ -15,7 +15,7 @@ def labels_of(frame: Any) -> tuple[Any, ...] | None:
     >>> labels_of(pd.DataFrame({10: [1.0], ("a", 1): [2.0]})), labels_of(pd.DataFrame([[1.0, 2.0]]))
     ((10, ('a', 1)), None)
     """
-    columns = getattr(frame, "columns", None)
+    columns: Any = getattr(frame, "columns", None)
     if isinstance(columns, list):
         columns = getattr(frame, "column_names", columns)  # Arrow's
     if columns is None or callable(columns):
