@@ -380,6 +380,11 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
             checks.check_positive_integer("max_iter", self.max_iter)
         if self.batch_size is not None:
             checks.check_positive_integer("batch_size", self.batch_size)
+            if not getattr(find_solver(self.solver, self.noise), "goes_on", False):
+                raise ValueError(
+                    f"batch_size={self.batch_size!r} has no effect: this solver takes all rows in each step. Leave "
+                    "batch_size=None, or take a solver that draws batches: 'sgd', 'adam', 'adamw'."
+                )
         if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
             checks.check_positive("learning_rate", self.learning_rate)
         find_noise(self.noise)

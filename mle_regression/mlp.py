@@ -13,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from mle_regression import checks, storage
 from mle_regression.base import LikelihoodRegressor
 from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
+from mle_regression.column_moments import ColumnMoments, unmeasured
 from mle_regression.linalg.arrays import AnyArray
 from mle_regression.models.activations import find_activation
 from mle_regression.network_inference import NetworkInference
@@ -25,7 +26,6 @@ from mle_regression.reports.exact_fits import describe_exact_network
 from mle_regression.rows.standard import Units
 from mle_regression.solvers.base import UNFINISHED, NonFiniteRowsError, Status
 from mle_regression.solvers.registry import find_network_solver
-from mle_regression.training import measured_units
 from mle_regression.warnings import NoiseFreeWarning, warn_user
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -261,7 +261,12 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
                 held_out = checks.more_data(self, data, X_val, y_val, sample_weight_val)
             network = options.network(data.x.shape[1], data.y.shape[1])
             earlier = self.__dict__.get("_state") if self.warm_start else None
-            if earlier is not None and earlier["sizes"] != network.sizes:
+            if earlier is not None and (earlier["sizes"], earlier["activation"]) != (network.sizes, self.activation):
+                warn_user(
+                    f"warm_start begins anew: the earlier network has layers {earlier['sizes']} and activation="
+                    f"{earlier['activation']!r}, this one {network.sizes} and {self.activation!r}. Set warm_start=False.",
+                    UserWarning,
+                )
                 earlier = None
             units = self._units(data) if earlier is None else _units_of(earlier)
 
@@ -285,7 +290,8 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Go once through some rows by batches, from the parameters and moments there are.
 
-        The units are those of the rows of the first call (or fit). Noise and likelihood are those of the rows of this call.
+        Units are those of fit or, without it, of the rows of the first calls, until these are a thousand; while the units
+        move, the parameters stay as they are in them. Noise and likelihood are those of the rows of this call.
         A call without rows, or with none of any weight, changes nothing.
 
         Parameters
@@ -307,11 +313,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
             rng = np.random.default_rng(seeds.spawn(1)[0])  # as the first start of fit
             network = options.network(data.x.shape[1], data.y.shape[1])
-            start, memory, units = (
-                None,
-                {},
-                self._units(data, in_pipeline=False) if earlier is None else _units_of(earlier),
-            )
+            start, memory = None, {}
             if earlier is not None:
                 checks.check_same_outputs(
                     data.y.shape[1], data.single_output, earlier["sizes"][-1], earlier["single_output"]
@@ -320,16 +322,41 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
                     raise ValueError(
                         f"The network has layers {earlier['sizes']}, and these rows call for {network.sizes}; fit() anew."
                     )
+                if earlier["activation"] != self.activation:
+                    raise ValueError(
+                        f"The network was begun with activation={earlier['activation']!r}, and {self.activation!r} makes "
+                        "another function of its parameters; fit() anew."
+                    )
                 start, memory = earlier["theta"], earlier["memory"]
                 rng = np.random.default_rng([int(rng.integers(2**31)), int(memory.get("passes", 0))])
+            units, seen = self._units_so_far(data, earlier)
             training = Training(options, data, None, units, network, checks.feature_names(self))
             start = training.alive(rng) if start is None else start
             self._assign(training.one_pass(start, rng, memory), data, options)
+            if seen is not None and not seen.settled:
+                self._state["memory"] |= seen.remembered()
         return self
 
-    def _units(self, data: checks.TrainingData, in_pipeline: bool = True) -> tuple[Units, Units]:
+    def _units(self, data: checks.TrainingData) -> tuple[Units, Units]:
+        measured, shape = self._moments(data), (data.x.shape[1], data.y.shape[1])
+        return measured.units(shape[0]) if self.standardize else unmeasured(*shape)
+
+    def _units_so_far(
+        self, data: checks.TrainingData, earlier: dict[str, Any] | None
+    ) -> tuple[tuple[Units, Units], ColumnMoments | None]:
+        """Return the units that a pass over more rows is measured in, and the moments of all rows if these decide."""
+        if earlier is None and not self.standardize:
+            return unmeasured(data.x.shape[1], data.y.shape[1]), None
+        seen = None if earlier is None else ColumnMoments.from_memory(earlier["memory"])
+        if earlier is not None and seen is None:
+            return _units_of(earlier), None
+        here = self._moments(data, in_pipeline=False)
+        seen = here if seen is None else seen + here
+        return seen.units(data.x.shape[1]), seen
+
+    def _moments(self, data: checks.TrainingData, in_pipeline: bool = True) -> ColumnMoments:
         try:
-            return measured_units(data, bool(self.standardize))
+            return ColumnMoments.of(data)
         except NonFiniteRowsError as error:
             raise ValueError(checks.non_finite_message(self, error.columns, data, in_pipeline)) from None
 

@@ -111,6 +111,13 @@ class NetworkOptions:
         """Whether the user has set what only solvers that draw batches have."""
         return not (_is_auto(self.learning_rate) and _is_auto(self.batch_size))
 
+    @property
+    def _draws_batches(self) -> bool:
+        """Whether the solver that there is, or would be chosen, takes some rows at a time."""
+        if _is_auto(self.solver):
+            return not self.by_evidence
+        return bool(find_network_solver(self.solver).draws_batches)
+
     def _hidden(self) -> list[Any]:
         sizes = self.hidden_layer_sizes
         if isinstance(sizes, (str, bytes)):
@@ -142,6 +149,11 @@ class NetworkOptions:
             endless = (name == "max_iter" and value is None) or (name == "n_iter_no_change" and value == np.inf)
             if not (_is_auto(value, name) or endless):
                 checks.check_positive_integer(name, value)
+        if not _is_auto(self.batch_size) and not self._draws_batches:
+            raise ValueError(
+                f"batch_size={self.batch_size!r} has no effect: this solver takes all rows in each step. Leave "
+                "batch_size='auto', or take a solver that draws batches: 'sgd', 'adam', 'adamw'."
+            )
         if not _is_auto(self.learning_rate, "learning_rate"):
             checks.check_positive("learning_rate", self.learning_rate)
         if self.ensemble and (self.n_init == 1 or self.warm_start):

@@ -12,53 +12,13 @@ from mle_regression.checks import TrainingData
 from mle_regression.diagnostics import criteria
 from mle_regression.diagnostics.noise_factor import SINGULAR, NoiseFactor, factor_of_array, factor_of_cross
 from mle_regression.linalg.arrays import AnyArray, Array, BoolArray
-from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.models.network import Network
 from mle_regression.noise.gaussian import Gaussian
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.reports.dependencies import describe_singular_noise
-from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
-from mle_regression.solvers.passes import magnitudes
 
-# Columns whose spread is this small beside their size are constant to rounding.
-_CONSTANT = 1e-14
 _ROUNDING = 64.0
-
-
-def measured_units(data: TrainingData, standardize: bool) -> tuple[Units, Units]:
-    """Return the units of X and of y in which weighted means are zero and variances one; raises on NaN and infinity.
-
-    A constant column keeps its spread. Sums are taken of columns divided by powers of two, so that none overflows.
-    """
-    p = data.x.shape[1]
-    rows = as_rows(data.x, data.y, data.weights)
-    exponent = exponents(magnitudes(rows))
-    if not standardize:
-        return tuple(Units(np.zeros(k), np.ones(k)) for k in (p, data.y.shape[1]))  # type: ignore[return-value]
-    total = float(len(data.y)) if data.weights is None else float(data.weights.sum())
-
-    def block_columns(block: Any) -> tuple[Array, Array]:
-        columns = scale(np.hstack([block.x, block.y]), -exponent)
-        return columns, np.ones(len(columns)) if block.weights is None else block.weights
-
-    def sums(block: Any) -> Array:
-        columns, w = block_columns(block)
-        return np.asarray(w @ columns)
-
-    mean = rows.reduce(sums, np.add, dense=True) / total
-
-    def squares(block: Any) -> Array:
-        columns, w = block_columns(block)
-        off = columns - mean
-        return np.array([w @ off, w @ off**2])
-
-    first, second = rows.reduce(squares, np.add, dense=True) / total
-    mean, spread = mean + first, np.sqrt(np.maximum(second - first**2, 0.0))
-    constant = spread <= _CONSTANT * np.abs(mean)
-    spread = np.where(constant, np.where(mean != 0, np.abs(mean), 1.0), spread)
-    center, width = scale(mean, exponent), scale(spread, exponent)
-    return Units(center[:p], width[:p]), Units(center[p:], width[p:])
 
 
 def standard_rows(data: TrainingData, units: tuple[Units, Units], dtype: str) -> StandardRows:
