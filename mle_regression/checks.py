@@ -170,7 +170,7 @@ def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False, name: 
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Real):
-        sample_weight = np.full(n_rows, float(sample_weight))
+        sample_weight = np.full(n_rows, _as_float(sample_weight))
     numbers = as_numbers(sample_weight, name)
     weights = check_array(
         numbers,
@@ -285,7 +285,7 @@ def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
 
 def check_non_negative(name: str, value: object) -> float:
     """Return ``value`` as a float; raise unless it is a finite number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < np.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= _as_float(value) < np.inf:
         raise ValueError(f"{name}={value!r} must be a finite number, zero or more.")
     return float(value)
 
@@ -353,7 +353,7 @@ def check_groups(groups: Any, labels: pd.Index, labelled: bool) -> IntArray:
 
 def check_positive(name: str, value: object) -> None:
     """Raise unless ``value`` is a finite number above zero."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < _as_float(value) < np.inf:
         raise ValueError(f"{name}={value!r} must be a finite number above zero.")
 
 
@@ -365,8 +365,16 @@ def check_positive_integer(name: str, value: object) -> None:
 
 def check_probability(name: str, value: object) -> None:
     """Raise unless ``value`` is a number strictly between 0 and 1."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < _as_float(value) < 1:
         raise ValueError(f"{name}={value!r} must lie strictly between 0 and 1.")
+
+
+def _as_float(value: Any) -> float:
+    """Return a number as a float; an integer or fraction beyond float64 is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float(np.inf) if value > 0 else float(-np.inf)
 
 
 def _is_plain(array: Any) -> bool:

@@ -64,15 +64,22 @@ def pose_problem(
 
     ``eps`` is the relative precision of the numbers in x; the other options are those of the estimator.
     """
-    k = 0
+    k, totals = 0, row_totals(y, weights)
     if weights is not None and not 1e-60 < weights.max() < 1e60:
-        # Whole limbs of exact sums, which scale without a change of digits.
+        # Whole limbs of exact sums, which scale without a change of digits. A weight that is lost by that adds nothing to
+        # any sum, but its row counts.
         k = BITS // 2 * (int(exponents(weights.max(keepdims=True))[0]) // BITS)
         weights = scale(weights, -2 * k)
+        totals = replace(
+            totals,
+            sum_weights=float(weights.sum()),
+            sum_log_weights=totals.sum_log_weights - totals.n_rows * 2 * k * float(np.log(2.0)),
+            max_weight=float(weights.max()),
+        )
     rows = as_rows(x, y, weights)
     problem = scaled_problem(
         rows,
-        row_totals(y, weights),
+        totals,
         k,
         eps=eps,
         fit_intercept=fit_intercept,

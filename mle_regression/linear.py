@@ -373,7 +373,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         checks.check_choice("refine", self.refine, ("auto", True, False))
         if not self._by_evidence:
             checks.check_penalty(self.alpha)
-        checks.check_non_negative("rank_tol", self.rank_tol or 0.0)
+        if self.rank_tol is not None:
+            checks.check_non_negative("rank_tol", self.rank_tol)
         checks.check_choice("warm_start", self.warm_start, (True, False))
         checks.check_tolerance(self.tol)
         if self.max_iter is not None:

@@ -247,3 +247,17 @@ def test_duplicate_outputs_have_no_joint_density(rng):
     with pytest.warns(NoiseFreeWarning, match=r"singular.*y\[:, 1\] = y\[:, 0\]"):
         model = MLELinearRegressor().fit(X, np.column_stack([y, y]))
     assert model.log_likelihood_ == np.inf
+
+
+@pytest.mark.parametrize("value", [[], np.array([1.0, 2.0]), "x", 10**400, float("inf"), float("nan"), -1.0, True, 1j])
+@pytest.mark.parametrize("name", ["alpha", "rank_tol", "tol", "learning_rate"])
+def test_numbers_that_are_none(name, value):
+    """Options say their name and what they take, whatever they are given."""
+    X = np.arange(12.0).reshape(6, 2) ** 2
+    model = MLELinearRegressor(solver="gd", **{name: value})
+    with pytest.raises(ValueError, match=rf"^{name}="):
+        model.fit(X, X[:, 0])
+    fitted = MLELinearRegressor().fit(X, X[:, 0] ** 2)
+    for call in (lambda: fitted.predict_interval(X, coverage=value), lambda: fitted.coefficients(confidence=value)):
+        with pytest.raises(ValueError, match="must lie strictly between 0 and 1"):
+            call()

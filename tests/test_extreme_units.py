@@ -48,3 +48,76 @@ def test_singular_values_of_columns_in_groups(rng):
     together = graded_singular_values(np.hstack([a, np.ldexp(b, -900)]))
     apart = np.r_[np.linalg.svd(a, compute_uv=False), np.ldexp(np.linalg.svd(b, compute_uv=False), -900)]
     np.testing.assert_allclose(together, apart, rtol=1e-13)
+
+
+POWERS = [-990, -530, -66, 66, 530, 990]
+
+
+@pytest.mark.parametrize("power", POWERS)
+@pytest.mark.parametrize(
+    "options", [{}, {"refine": False}, {"alpha": 1.0}, {"refine": False, "alpha": 1.0}, {"alpha": "evidence"}], ids=str
+)
+def test_outputs(options, power, rng):
+    """All that a fit tells of y times a power of two, each report among them, is that of y in other units."""
+    X = rng.standard_normal((60, 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.standard_normal(60)
+    plain, model = (MLELinearRegressor(**options).fit(X, target) for target in (y, np.ldexp(y, power)))
+    np.testing.assert_allclose(np.ldexp(model.coef_, -power), plain.coef_, rtol=1e-12)
+    np.testing.assert_allclose(np.ldexp(model.standard_errors_, -power), plain.standard_errors_, rtol=1e-12)
+    shift = 60 * power * np.log(2.0)
+    for value in (model.log_likelihood_, model.log_likelihood(X, np.ldexp(y, power))):
+        assert value == pytest.approx(plain.log_likelihood_ - shift, abs=1e-8)
+    assert model.r2_ == pytest.approx(plain.r2_, rel=1e-12)
+    lower, upper = model.predict_interval(X)
+    np.testing.assert_allclose(
+        np.ldexp(upper - lower, -power), np.subtract(*plain.predict_interval(X)[::-1]), rtol=1e-10
+    )
+    assert str(model.summary())
+    assert str(model.diagnose(X, np.ldexp(y, power)).report())
+
+
+@pytest.mark.parametrize("power", POWERS)
+@pytest.mark.parametrize("refine", [False, True])
+def test_columns(refine, power, rng):
+    X = rng.standard_normal((60, 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.standard_normal(60)
+    plain = MLELinearRegressor(refine=refine).fit(X, y)
+    model = MLELinearRegressor(refine=refine).fit(np.ldexp(X, power), y)
+    np.testing.assert_allclose(np.ldexp(model.coef_, power), plain.coef_, rtol=1e-13)
+    assert model.log_likelihood_ == pytest.approx(plain.log_likelihood_, rel=1e-12)
+    assert str(model.summary())
+    assert str(model.diagnose(np.ldexp(X, power), y).report())
+
+
+@pytest.mark.parametrize("light_heavy", [(1e-230, 1e120), (1e-300, 1.0), (1.0, 1e300), (1e-150, 1e150)], ids=str)
+@pytest.mark.parametrize("refine", [False, True])
+def test_weights(light_heavy, refine, rng):
+    """Rows that weigh next to nothing do not move the fit, and count all the same."""
+    X, y = rng.standard_normal((60, 3)), rng.standard_normal(60)
+    heavy = np.arange(60) % 2 == 1
+    weights = rng.uniform(0.5, 2.0, 60) * np.where(heavy, light_heavy[1], light_heavy[0])
+    model = MLELinearRegressor(refine=refine).fit(X, y, weights)
+    alone = MLELinearRegressor(refine=refine).fit(X[heavy], y[heavy], weights[heavy])
+    np.testing.assert_allclose(model.coef_, alone.coef_, rtol=1e-12)
+    assert model.residual_dof_ == 56
+    assert model.log_likelihood_ == pytest.approx(model.log_likelihood(X, y, weights), rel=1e-12)
+    assert model.noise_variance_ == pytest.approx(alone.noise_variance_ / 2, rel=1e-12)
+    assert str(model.diagnose(X, y, weights).report())
+
+
+@pytest.mark.parametrize("refine", [False, "auto"])
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-300, 1e-160, 1e-20])
+def test_columns_that_are_nothing_beside_their_penalty(size, refine, solver, rng):
+    """Their coefficient is x·e / α of the residuals without them, and the others' are those of the fit without."""
+    X = rng.standard_normal((60, 3))
+    y, column = X @ [1.0, 2.0, 3.0] + rng.standard_normal(60), size * rng.integers(-3, 4, 60)
+    options = {"alpha": 1.0, "refine": refine, "solver": solver}
+    without = MLELinearRegressor(**options).fit(X, y)
+    for extra in (column, np.full(60, size)):
+        model = MLELinearRegressor(**options).fit(np.c_[X, extra], y)
+        np.testing.assert_allclose(model.coef_[:3], without.coef_, rtol=1e-11)
+        reach = np.abs(extra) @ np.abs(y - without.predict(X))
+        slope = (extra - extra.mean()) @ (y - without.predict(X))
+        assert abs(model.coef_[3] - slope) <= 1e-9 * reach + 5e-324
+        assert np.isfinite(model.standard_errors_).all()
+        assert str(model.summary())

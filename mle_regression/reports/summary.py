@@ -109,22 +109,26 @@ def solver_line(optimum: Optimum) -> str:
 
 def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
     """Eigenvalues, conditions, verdict and the digits to expect."""
-    spectrum = hessian_spectrum(fit.geometry)
+    spectrum, condition = hessian_spectrum(fit.geometry), scaled_condition(fit.geometry)
     values = spectrum.eigenvalues
     if len(values) <= 2 * _SHOWN_EIGENVALUES:
         shown = "  ".join(f"{value:.3g}" for value in values)
     else:
         low, high = values[:_SHOWN_EIGENVALUES], values[-_SHOWN_EIGENVALUES:]
         shown = "  ".join([*(f"{v:.3g}" for v in low), "…", *(f"{v:.3g}" for v in high)])
-    digits = "0: not determined" if optimum.verdict != "unique minimum" else f"{_computed_digits(fit, optimum):.0f}"
+    digits = (
+        "0: not determined"
+        if optimum.verdict != "unique minimum"
+        else f"{_computed_digits(fit, optimum, condition):.0f}"
+    )
     steps = descent(values, fit.geometry.rank)
     return [
         ("verdict", optimum.verdict),
         ("eigenvalues of the Hessian", shown),
         ("condition number", f"{spectrum.condition:.3g}"),
-        ("condition of [1 X], columns of unit length", f"{scaled_condition(fit.geometry):.3g}"),
+        ("condition of [1 X], columns of unit length", f"{condition:.3g}"),
         ("correct digits expected", digits),
-        ("digits if X was rounded when stored", f"{_data_digits(fit):.0f}"),
+        ("digits if X was rounded when stored", f"{_data_digits(fit, condition):.0f}"),
         ("gradient descent, optimal step", f"{steps.iterations:.3g} iteration{'s' * (steps.iterations != 1)} to 1e-6"),
     ]
 
@@ -167,12 +171,12 @@ def near_dependency_notes(fit: FittedLinear) -> list[str]:
     ]
 
 
-def _computed_digits(fit: FittedLinear, optimum: Optimum) -> float:
-    return 15.0 if optimum.refined else expected_digits(scaled_condition(fit.geometry), _residual_ratio(fit))
+def _computed_digits(fit: FittedLinear, optimum: Optimum, condition: float) -> float:
+    return 15.0 if optimum.refined else expected_digits(condition, _residual_ratio(fit))
 
 
-def _data_digits(fit: FittedLinear) -> float:
-    return expected_digits(scaled_condition(fit.geometry), _residual_ratio(fit), fit.eps)
+def _data_digits(fit: FittedLinear, condition: float) -> float:
+    return expected_digits(condition, _residual_ratio(fit), fit.eps)
 
 
 def _residual_ratio(fit: FittedLinear) -> float:

@@ -86,9 +86,11 @@ def row_totals(y: Array, weights: Array | None) -> Totals:
     if weights is None:
         return Totals(len(y), float(len(y)), 0.0, level=_level(y))
     positive = weights[weights > 0]
+    with np.errstate(over="ignore"):
+        total = float(positive.sum())
     return Totals(
         positive.size,
-        float(positive.sum()),
+        total,
         float(np.log(positive).sum()),
         float(positive.max(initial=0.0)),
         True,

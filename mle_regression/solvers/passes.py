@@ -27,6 +27,8 @@ _LOWEST = -6
 UNDERFLOW = 1e-200
 # A mean of a hundred standard deviations costs the rank-one correction four of sixteen digits.
 _FAR_MEAN = 1e4
+# Powers of two by which a column may be smaller than the root of its penalty, and still be brought to about unit size.
+_BESIDE_PENALTY = 400
 
 
 def sum_moments(problem: LeastSquares) -> tuple[Moments, Frame]:
@@ -34,7 +36,8 @@ def sum_moments(problem: LeastSquares) -> tuple[Moments, Frame]:
 
     NaN and infinity need no pass of their own: they make the moments so.
     """
-    frame = choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred)
+    sample = choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred)
+    frame = _rescaled(sample, _within_penalty(problem, sample.exponent))
     for _ in range(4):
         moments = _moments(problem.rows, frame)
         better = _better_frame(problem, moments, frame)
@@ -46,9 +49,22 @@ def sum_moments(problem: LeastSquares) -> tuple[Moments, Frame]:
 
 def find_frame(problem: LeastSquares) -> Frame:
     """Coordinates for a solver that needs no moments: those the largest magnitudes and a sample of rows call for."""
-    exponent = safe_exponents(magnitudes(problem.rows))
-    frame = choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred)
+    exponent = _within_penalty(problem, safe_exponents(magnitudes(problem.rows)))
+    return _rescaled(choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred), exponent)
+
+
+def _rescaled(frame: Frame, exponent: IntArray) -> Frame:
+    """Return a frame of columns divided by other powers of two."""
     return Frame(exponent, scale(frame.shift, frame.exponent - exponent))
+
+
+def _within_penalty(problem: LeastSquares, exponent: IntArray) -> IntArray:
+    """Raise exponents of columns that are nothing beside their penalty, which would leave float64 in their units."""
+    if not problem.alpha:
+        return exponent
+    p = problem.rows.shape[1]
+    least = int(np.frexp(np.sqrt(problem.alpha))[1]) - _BESIDE_PENALTY
+    return np.concatenate([np.where(exponent[:p], np.maximum(exponent[:p], least), 0), exponent[p:]])
 
 
 def sum_factors(problem: LeastSquares, frame: Frame) -> Array:
@@ -209,7 +225,7 @@ def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Fram
     """Return the frame that these sums call for, None if theirs serves."""
     squares = np.diagonal(moments.gram)
     if not np.isfinite(moments.gram).all() or (squares < UNDERFLOW).any():
-        exponent = safe_exponents(magnitudes(problem.rows))
+        exponent = _within_penalty(problem, safe_exponents(magnitudes(problem.rows)))
         if not np.array_equal(exponent, frame.exponent):
             return Frame(exponent, np.zeros_like(frame.shift))
     if not problem.centred:
