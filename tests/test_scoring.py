@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -56,6 +57,17 @@ def test_pipelines_and_searches_are_looked_through(rows):
     assert np.isfinite(nested).all()
     with pytest.raises(TypeError, match="LinearRegression has no log_likelihood"):
         log_likelihood_scorer(make_pipeline(StandardScaler(), LinearRegression()).fit(X, y), X, y)
+
+
+def test_frozen_models_and_several_scorers(rows):
+    X, y = rows
+    model = MLELinearRegressor().fit(X, y)
+    assert log_likelihood_scorer(FrozenEstimator(model), X, y) == log_likelihood_scorer(model, X, y)
+    scoring = {"likelihood": log_likelihood_scorer, "r2": "r2"}
+    search = GridSearchCV(MLELinearRegressor(), {"alpha": [0.0, 1e6]}, scoring=scoring, refit="likelihood", cv=3).fit(
+        X, y
+    )
+    assert search.best_params_ == {"alpha": 0.0}
 
 
 def test_it_is_an_object_that_can_be_stored(rows):
