@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from mle_regression.labels import labels_of
 from mle_regression.linalg.arrays import AnyArray
@@ -71,7 +72,7 @@ def refuse(data: Any, name: str) -> None:
     kind = type(data).__name__
     if kind == "LazyFrame":
         raise TypeError(f"{name} is a LazyFrame; give {name}.collect().")
-    if isinstance(data, dict):
+    if isinstance(data, dict) and not sp.issparse(data):  # scipy's matrices by key are dicts too
         raise TypeError(f"{name} is a dict; give pandas.DataFrame({name}), or an array.")
     if isinstance(data, (set, frozenset, Iterator)):
         raise TypeError(f"{name} is a {kind}; give a list or an array of its rows.")
