@@ -187,6 +187,14 @@ class _Place:
         """Whether this is an optimum."""
         return self.status in _AT_REST or self.distance <= _NEAR
 
+    def surpasses(self, other: _Place) -> bool:
+        """Whether there is more evidence here than at another place, whatever is left of the way to either optimum.
+
+        At a distance d, in posterior standard deviations, the density is off by ½d², as of a Gaussian.
+        """
+        left = 0.0 if self.arrived else self.distance**2
+        return self.density - left > other.density or (not other.arrived and self.density > other.density)
+
 
 @dataclass(frozen=True, slots=True)
 class _Slope:
@@ -235,9 +243,9 @@ class _Climb:
             start = self._promising(self._alike(level), best)
             found = best if start is None else self._climbed(start)
             self._allow(rest)
-            if found.density > best.density and (found.arrived or not best.arrived):
+            if found.surpasses(best):
                 found = self._arrive(found)
-                best = found if found.density > best.density else best
+                best = found if found.surpasses(best) else best
         # Ended from outside, this is the best place so far, though not the last; out of steps, it may well be an optimum.
         return replace(best, status=self.ended) if self.ended in _FROM_OUTSIDE else best
 

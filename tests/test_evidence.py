@@ -66,6 +66,17 @@ def test_units_switched_off_by_a_strong_prior_come_back(seed):
 
 
 @QUIET
+@pytest.mark.parametrize(("activation", "seed"), [("softplus", 0), ("softplus", 1), ("silu", 0)])
+def test_a_straight_line_at_its_optimum_does_not_beat_a_better_place_near_one(activation, seed):
+    """With more units than the curve needs the last of the way is long; hundreds of nats do not wait for it."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(-3, 3, 120)[:, None]
+    y = np.sin(3 * x[:, 0]) + 0.05 * rng.standard_normal(120)
+    model = MLPGradientRegressor((10,), activation=activation, alpha="evidence", random_state=seed).fit(x, y)
+    assert model.score(x, y) > 0.99
+
+
+@QUIET
 @pytest.mark.parametrize("seed", range(3))
 def test_kinks_do_not_hold_the_penalties_where_they_begin(seed):
     x = np.linspace(-2, 2, 200)[:, None]
