@@ -24,14 +24,15 @@ _FIRST, _WEAKER = 1.0, (1e-2, 1e-4)
 # A climb from a weaker prior is given up where so many parameters a residual are determined; where its first optimum has so
 # many nats a residual less than the best place; and after so many steps.
 _BY_HEART, _BEHIND, _MOST_STEPS = 0.75, 1.0 / 3.0, 1000
-# Steps of the solver between looks, and how many looks the first optimum may take and each later one.
-_STRETCH, _LOOKS_FIRST, _LOOKS = 20, 20, 5
+# Steps of the solver between looks, and how many looks the first optimum may take, each later one,
+# and the last steps to the very optimum.
+_STRETCH, _LOOKS_FIRST, _LOOKS, _LOOKS_LAST = 20, 20, 5, 3
 # Gauss–Newton steps on residuals, of which no square is taken, where the solver's come no nearer to the optimum.
 _LAST_STEPS = 10
 # Numbers of a Jacobian up to which differences are taken of it, and not of its squares.
 _JACOBIAN_SIZE = 1 << 22
-# Posterior standard deviations from an optimum that are none.
-_NEAR = 0.03
+# Posterior standard deviations from an optimum that are none, and that are few enough to climb on from there.
+_NEAR, _NEAR_ENOUGH = 0.03, 0.1
 # The region in which the evidence is taken for a quadratic function of log α: first and largest radius, the share of it that
 # is left after a step too far, and the least.
 _RADIUS, _WIDEST, _NARROWER, _NARROWEST = 1.1, 2.3, 0.3, 0.1
@@ -184,8 +185,8 @@ class _Place:
 
     @property
     def arrived(self) -> bool:
-        """Whether this is an optimum."""
-        return self.status in _AT_REST or self.distance <= _NEAR
+        """Whether this is an optimum, or near enough."""
+        return self.status in _AT_REST or self.distance <= _NEAR_ENOUGH
 
     def surpasses(self, other: _Place) -> bool:
         """Whether there is more evidence here than at another place, whatever is left of the way to either optimum.
@@ -338,8 +339,8 @@ class _Climb:
     def _optimum(self, levels: Array, theta: Array, rival: _Place | None) -> _Place:
         """Train to the optimum; give up where a rival has more evidence."""
         for _ in range(_LOOKS_FIRST if rival is None else _LOOKS):
-            # In these units the curvature A is 1/n at least, so that the distance √(n/σ²)·½·√(gᵀA⁻¹g) is _NEAR at most.
-            tol = 0.0 if rival is None else 2.0 * _NEAR * rival.noise**0.5 / self.n
+            # In these units the curvature A is 1/n at least, so that the distance √(n/σ²)·½·√(gᵀA⁻¹g) is near enough.
+            tol = 0.0 if rival is None else 2.0 * _NEAR_ENOUGH * rival.noise**0.5 / self.n
             here = self._walk(levels, theta, _STRETCH, tol)
             if here.arrived or self.ended or (rival is not None and here.density < rival.density):
                 break
@@ -349,12 +350,14 @@ class _Climb:
     def _arrive(self, place: _Place) -> _Place:
         """Train to the very optimum under a place's penalties; a place near it will do where that is out of reach."""
         if not self.ended:
-            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS, 0.0)
+            here = self._walk(place.levels, place.theta, _STRETCH * _LOOKS_LAST, 0.0)
             if here.status in _AT_REST or here.distance <= place.distance:
                 place = here
         place = self._polished(place)
         # An optimum may be out of reach: a loss that is not smooth seldom has its minimum where it is.
-        return place if self.ended and not place.arrived else replace(place, status=Status.PLATEAU)
+        if self.ended and not place.arrived:
+            return place
+        return replace(place, status=Status.CONVERGED if place.distance <= _NEAR else Status.PLATEAU)
 
     def _polished(self, place: _Place) -> _Place:
         """Take Gauss–Newton steps of residuals: where hardly any noise is left, those of squares are all rounding."""
