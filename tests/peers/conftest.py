@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from peers.borrowed import meets_substitute
-from peers.exclusions import EXCLUSIONS, PENDING, SLOW
+from peers.exclusions import EXCLUSIONS, SLOW
 
 # scikit-learn's tests feed degenerate data and stop early on purpose, and its own estimators say nothing of it
 WARNINGS = (
@@ -47,14 +47,12 @@ def pytest_collection_modifyitems(items):
         for expected in WARNINGS:
             item.add_marker(pytest.mark.filterwarnings(expected))
         run = not any(matches(key, item.name) for key in SLOW)
-        for strict, reasons in ((True, EXCLUSIONS[table]), (False, PENDING.get(table, {}))):
-            for key in (key for key in reasons if matches(key, item.name)):
-                named.add((table, key))
-                item.add_marker(pytest.mark.xfail(reason=reasons[key], strict=strict, run=run))
+        for key in (key for key in EXCLUSIONS[table] if matches(key, item.name)):
+            named.add((table, key))
+            item.add_marker(pytest.mark.xfail(reason=EXCLUSIONS[table][key], strict=True, run=run))
     stale = [
         (table, key)
-        for entries in (EXCLUSIONS, PENDING)
-        for table, reasons in entries.items()
+        for table, reasons in EXCLUSIONS.items()
         for key in reasons
         if (table, key) not in named
         and any(table == here and matches(key.partition("[")[0], test) for here, test in present)

@@ -56,12 +56,5 @@ EXCLUSIONS: dict[str, dict[str, str]] = {
     },
 }
 
-# Faults that are known and about to be mended; an entry may pass already.
-PENDING: dict[str, dict[str, str]] = {
-    "test_sklearn_ridge": {
-        "test_regularization_limits_ridge[*-wide-*-lsqr-zero_alpha]": "lsmr misses the optimum of few rows and tiny alpha",
-    },
-}
-
 # Excluded cases that are not even run, since the processes that they start cost seconds each.
 SLOW = ("test_logged_values_meta_estimator*processes*", "test_scoring_monitor_no_callback_support*")
