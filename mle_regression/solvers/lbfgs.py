@@ -84,7 +84,9 @@ class LBFGS(Options):
                         "maxfun": 20 * left + 100,
                     },
                 )
-                ended = follower.path.n_iter == before or follower.path.status is not Status.MAX_ITER
+                ended = follower.path.status is not Status.MAX_ITER
+                if follower.path.n_iter == before:
+                    follower.path.status, ended = Status.STALLED, True
 
         path = walk(search, follower)
         if control.remember:
