@@ -111,15 +111,17 @@ def test_the_rows_of_a_fit_are_known_wherever_its_path_has_ended(iterative, max_
 @pytest.mark.parametrize("solver", QUICK)
 @pytest.mark.parametrize("degree", [6, 10])
 @pytest.mark.parametrize("tol", [1e-8, 0.0])
-def test_convergence_is_not_asked_for_below_rounding(solver, degree, tol, rng):
-    x = np.linspace(0, 1, 100)
+@pytest.mark.parametrize("ends", [(0, 1), (-1, 1), (0, 5)])
+def test_convergence_is_not_asked_for_below_rounding(solver, degree, tol, ends, rng):
+    x = np.linspace(*ends, 100)
     X = np.vander(x, degree + 1)[:, :-1]
     y = np.sin(3 * x) + 0.1 * rng.standard_normal(100)
     direct = MLELinearRegressor().fit(X, y)
     model = MLELinearRegressor(solver=solver, tol=tol).fit(X, y)
     assert model.verdict_ == "unique minimum"
     assert model.n_iter_ < 1000
-    np.testing.assert_allclose(model.predict(X), direct.predict(X), atol=1e-7)
+    # lsmr ends where rounding makes its basis lose its orthogonality.
+    np.testing.assert_allclose(model.predict(X), direct.predict(X), atol=1e-6 if solver == "lsmr" else 1e-7)
     # The condition of these columns, centred and of unit length, is up to 4e6: its square takes that many digits.
     np.testing.assert_allclose(model.coef_, direct.coef_, rtol=1e-5)
 

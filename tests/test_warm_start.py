@@ -63,16 +63,12 @@ def test_lbfgs_keeps_its_pairs(dependent, curve, memory):
     assert many.loss_curve_[-1] == pytest.approx(best, rel=1e-10)
     assert many._state["memory"]["lbfgs_steps"].shape[0] <= memory
     options = {"hidden_layer_sizes": (5,), "solver": solver, "early_stopping": False, "random_state": 0}
-    one = MLPGradientRegressor(max_iter=300, **options).fit(*curve)
+    one = MLPGradientRegressor(max_iter=100, **options).fit(*curve)
     many = MLPGradientRegressor(max_iter=1, warm_start=True, **options)
-    for _ in range(300):
+    for _ in range(100):
         many.fit(*curve)
-    forgetful = MLPGradientRegressor(max_iter=1, warm_start=True, **options)
-    for _ in range(300):
-        forgetful.fit(*curve)
-        forgetful._state["memory"] = {}
-    assert many.loss_ < 1.5 * one.loss_
-    assert many.loss_ < 0.5 * forgetful.loss_
+    # Steepest descent, which each fit begins with if it forgets, is at 0.2 then.
+    assert many.loss_ < 1.5 * one.loss_ < 0.1
 
 
 def test_memory_survives_storage_and_other_data(dependent):

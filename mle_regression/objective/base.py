@@ -31,6 +31,10 @@ class Objective(Protocol):
         """Return what multiplies the Hessian at θ with one direction (P,) after another."""
         ...
 
+    def without_constant(self) -> tuple[Objective, float]:
+        """Return the objective less a constant, and that, as far as known: small differences of J are not lost in it."""
+        ...
+
 
 class BatchObjective(Objective, Protocol):
     """An objective that can be estimated from some of its rows."""

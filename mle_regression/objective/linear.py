@@ -75,6 +75,10 @@ class QuadraticObjective:
         shape = -1, self.target.shape[1]
         return lambda v: np.asarray(2.0 * self.factor.T @ (self.factor @ v.reshape(shape))).ravel()
 
+    def without_constant(self) -> tuple[QuadraticObjective, float]:
+        """Return the objective less what no coefficients explain, and that."""
+        return replace(self, tail=np.zeros_like(self.tail)), float(self.tail.sum())
+
     def coefficients(self, theta: Array) -> Array:
         """Return the coefficients (p, m) in the units of the triangle."""
         return np.asarray(

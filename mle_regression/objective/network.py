@@ -120,6 +120,10 @@ class NetworkObjective:
             value = float(np.trace(self.cross) + self.penalty @ theta**2)
             return value, 2.0 / self.rows.total * found.gradient + 2.0 * self.penalty * theta
 
+    def without_constant(self) -> tuple[NetworkObjective, float]:
+        """Return the objective as it is: what no parameters lower is not known."""
+        return self, 0.0
+
     def hessian_products(self, theta: AnyArray, gauss_newton: bool = False) -> Product:
         """Return what multiplies the Hessian at θ, or its Gauss–Newton part and the penalty, with a direction (P,).
 

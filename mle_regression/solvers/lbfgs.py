@@ -50,22 +50,24 @@ class LBFGS(Options):
         seen: dict[bytes, tuple[float, Array]] = {}
         pairs = _Pairs(control, self.memory, len(objective.start))
 
+        bare, constant = objective.without_constant()
+
         def value(theta: Array) -> tuple[float, Array]:
-            found = objective.value_and_gradient(theta)
+            found = bare.value_and_gradient(theta)
             seen.clear()
             seen[theta.tobytes()] = found
             return found
 
         def told(theta: Array) -> None:
-            loss, gradient = seen.get(theta.tobytes()) or objective.value_and_gradient(theta)
+            loss, gradient = seen.get(theta.tobytes()) or bare.value_and_gradient(theta)
             pairs.note(theta, gradient)
-            if follower.note(theta.copy(), loss, float(np.linalg.norm(gradient))):
+            if follower.note(theta.copy(), loss + constant, float(np.linalg.norm(gradient))):
                 raise StopIteration
 
         def search(follower: Walk) -> None:
             loss, gradient = value(follower.path.theta)
             pairs.note(follower.path.theta, gradient)
-            ended = follower.note(follower.path.theta, loss, float(np.linalg.norm(gradient)))
+            ended = follower.note(follower.path.theta, loss + constant, float(np.linalg.norm(gradient)))
             if not ended and pairs.steps:
                 ended = _own_steps(value, told, pairs, follower.path, control.max_iter)
             while not ended and (left := control.max_iter - follower.path.n_iter) > 0:
