@@ -66,7 +66,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     solver : str or solver instance, default="auto"
         "lm" (Levenberg-Marquardt), "lbfgs", "newton", "gd", and by batches "sgd", "adam", "adamw"; an instance from
         `mle_regression.solvers` holds the options of one algorithm. "auto" takes lm where its step is cheap, parameters or
-        rows being few (7e7 multiplications: 600 parameters and 200 rows, 150 and 3,000, 30,000 and 150); lbfgs where rows
+        rows being few (8e7 multiplications: 600 parameters and 360 rows, 150 and 3,000, 30,000 and 150); lbfgs where rows
         are few enough for all of them in each step; else, or where ``learning_rate`` or ``batch_size`` is set, adam;
         `solver_` says why.
     alpha : float or "evidence", default=1e-4

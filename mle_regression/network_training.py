@@ -22,6 +22,7 @@ from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.predictive_noise import PredictiveNoise
 from mle_regression.rows.standard import Units
 from mle_regression.solvers.base import Status
+from mle_regression.solvers.levenberg_marquardt import LevenbergMarquardt
 from mle_regression.solvers.path import Control, Path
 from mle_regression.solvers.registry import find_network_solver
 from mle_regression.training import observations, relative_alpha, standard_rows
@@ -29,7 +30,11 @@ from mle_regression.warnings import warn_user
 
 # What "auto" may spend on one Gauss-Newton step, and on one gradient of all rows: multiplications. Beyond the first, lbfgs
 # gets to losses as low and to predictions as good in a fraction of the time.
-_LM_WORK, _GRADIENT_WORK = 7e7, 5e7
+_LM_WORK, _GRADIENT_WORK = 8e7, 5e7
+# Multiplications of a gradient, a row and parameter; and as how many of them a step of few rows may take at any size.
+_OF_A_GRADIENT, _GRADIENTS = 6.0, 2.5
+# What all steps together may take where no rows are held out to end them, and how many steps there are at any size.
+_ALL_WORK, _STEPS = 1e10, 100
 # Multiplications that the noise of new rows may always take, and which part of those of all gradients.
 _ALWAYS, _SHARE = 1e8, 0.1
 # Starts that are drawn for one that is alive, and that training is begun from anew where it ends in a constant.
@@ -174,7 +179,7 @@ class Training:
             self._minimise(objective, held_out, solver, self._control(objective, solver, rng, memory)), held_out
         )
         if held_out is None:
-            gradients = 6.0 * path.n_iter * objective.n_rows * self.network.n_parameters
+            gradients = _OF_A_GRADIENT * path.n_iter * objective.n_rows * self.network.n_parameters
             score, budget = -min(path.losses[-1], path.losses[0]), max(_ALWAYS, _SHARE * gradients)
             return Trained(path, objective, said, score, [], budget=budget)
         outside = held_out.noise(np.asarray(path.theta))
@@ -214,7 +219,8 @@ class Training:
             return find_network_solver("adam"), "adam (for the learning_rate or batch_size that is set)"
         size, residuals = self.network.n_parameters, objective.n_residuals
         said = f"{size:,} parameters, {objective.n_rows:,} rows"
-        if _step_work(self.network, residuals) <= _LM_WORK:
+        few = _GRADIENTS * _OF_A_GRADIENT * residuals * size if residuals < size else 0.0
+        if _step_work(self.network, residuals) <= max(_LM_WORK, few):
             return find_network_solver("lm"), f"lm ({said}: few enough for a Gauss-Newton matrix in each step)"
         if objective.n_rows * size <= _GRADIENT_WORK:
             return find_network_solver("lbfgs"), f"lbfgs ({said}: few enough for all rows in each step)"
@@ -290,13 +296,21 @@ class Training:
         return Control(
             learning_rate=options.learning_rate,
             batch_size=options.batch(n_rows),
-            max_iter=options.iterations(solver),
+            max_iter=self._iterations(objective, solver),
             tol=options.tolerance,
             rng=rng,
             patience=options.patience.least,
             memory=memory,
             remember=bool(options.warm_start),
         )
+
+    def _iterations(self, objective: NetworkObjective, solver: Any) -> int:
+        """Return how many iterations a solver has; where nobody has set any, as many as their cost allows."""
+        most = self.options.iterations(solver)
+        chosen = self.options.solver == "auto" and self.options.max_iter == "auto" and not self.options.by_evidence
+        if not (chosen and self.held_out is None and isinstance(solver, LevenbergMarquardt)):
+            return most
+        return min(most, max(_STEPS, int(_ALL_WORK / _step_work(self.network, objective.n_residuals))))
 
 
 def _step_work(network: Network, residuals: int) -> float:

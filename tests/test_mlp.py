@@ -334,6 +334,7 @@ def test_an_interrupt_before_the_first_step_keeps_the_earlier_fit(network_solver
     ("n", "hidden", "options", "chosen"),
     [
         (150, (5,), {}, "lm"),
+        (60, (256, 256), {}, "lm"),
         (3000, (60, 60), {}, "lbfgs"),
         (15_000, (60, 60), {}, "adam"),
         (150, (5,), {"batch_size": 30}, "adam"),
@@ -398,3 +399,11 @@ def test_units_whose_squares_overflow_are_told(network_solver, rng):
         MLPGradientRegressor((2,), solver=network_solver, standardize=False, random_state=0).fit(X, 1e300 * X[:, 0])
     model = MLPGradientRegressor((2,), solver=network_solver, max_iter=2, random_state=0).fit(X, 1e300 * X[:, 0])
     assert np.isfinite(model.predict(X)).all()
+
+
+def test_a_large_network_on_few_rows_takes_few_steps(rng):
+    X, y = rng.standard_normal((80, 10)), rng.standard_normal(80)
+    model = MLPGradientRegressor((256, 256), random_state=0).fit(X, y)
+    assert model.solver_.split()[0] == "lm"
+    assert model.n_iter_ < 250
+    assert model.loss_ < 1e-3
