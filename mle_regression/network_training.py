@@ -35,7 +35,7 @@ _LM_WORK, _GRADIENT_WORK = 8e7, 5e7
 _OF_A_GRADIENT, _GRADIENTS = 6.0, 2.5
 # What all steps together may take where no rows are held out to end them, and how many steps there are at any size.
 _ALL_WORK, _STEPS = 1e10, 100
-# Multiplications that the noise of new rows may always take, and which part of those of all gradients.
+# Multiplications that the noise of new rows may always take, and which part of those of all steps.
 _ALWAYS, _SHARE = 1e8, 0.1
 # Starts that are drawn for one that is alive, and that training is begun from anew where it ends in a constant.
 _DRAWS, _RESTARTS = 30, 5
@@ -179,8 +179,10 @@ class Training:
             self._minimise(objective, held_out, solver, self._control(objective, solver, rng, memory)), held_out
         )
         if held_out is None:
-            gradients = _OF_A_GRADIENT * path.n_iter * objective.n_rows * self.network.n_parameters
-            score, budget = -min(path.losses[-1], path.losses[0]), max(_ALWAYS, _SHARE * gradients)
+            step = _OF_A_GRADIENT * objective.n_rows * self.network.n_parameters
+            if isinstance(solver, LevenbergMarquardt):
+                step = _step_work(self.network, objective.n_residuals)
+            score, budget = -min(path.losses[-1], path.losses[0]), max(_ALWAYS, _SHARE * path.n_iter * step)
             return Trained(path, objective, said, score, [], budget=budget)
         outside = held_out.noise(np.asarray(path.theta))
         return Trained(path, objective, said, held_out.best, held_out.curve, held_out=outside)

@@ -63,7 +63,7 @@ def of_training(
     """Return what the training rows say of others.
 
     Where residuals are many beside the parameters, ``σ̂² n / (n − P/m)``. Else the mean square of leave-one-out residuals,
-    where they cost little beside the training, and no less than σ̂²; beyond, the former while P is no more than half of the
+    where they cost little beside the training, and no less than σ̂²; beyond, the former while parameters are fewer than
     residuals, and then σ̂² itself.
 
     Parameters
@@ -90,9 +90,7 @@ def of_training(
         if outside is not None:
             found = np.maximum((outside**2).sum(axis=0) * (total / n), variance)
             return PredictiveNoise(found, n, LEFT_OUT)
-    if counted is not None and 2 * size <= residuals:
-        return counted
-    return PredictiveNoise(variance, np.inf, TRAINING)
+    return PredictiveNoise(variance, np.inf, TRAINING) if counted is None else counted
 
 
 def leave_one_out(objective: NetworkObjective, theta: Array, copies: float | None = None) -> Array | None:

@@ -70,6 +70,16 @@ def test_parameters_are_counted_where_rows_are_many(rng):
     assert (found.dof, found.source) == (196, COUNTED)
 
 
+def test_leaving_rows_out_is_not_paid_beyond_the_budget(rng):
+    X, Y = rng.standard_normal((20, 12)), rng.standard_normal((20, 1))
+    objective = linear_objective(X, Y, None, alpha=0.1)
+    theta = ridge(X, Y, np.ones(20), 0.1).ravel()
+    objective.value_and_gradient(theta)
+    found = of_training(objective, theta, 20.0, 20.0, frequency=False, budget=0.0)
+    assert (found.dof, found.source) == (7, COUNTED)
+    assert of_training(objective, theta, 20.0, 20.0, frequency=False, budget=1e9).source == LEFT_OUT
+
+
 PROBLEMS = {
     "linear": lambda r, n: (r.normal(size=(n, 3)), lambda X: X @ [1.0, 2, 3], 1.0),
     "sine": lambda r, n: (r.uniform(-3, 3, (n, 1)), lambda X: np.sin(2 * X[:, 0]), 0.1),
