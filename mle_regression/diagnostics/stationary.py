@@ -254,9 +254,12 @@ def lower_nearby(objective: Curved, theta: Array, flat: Array, slack: float, rng
         direction = flat @ rng.standard_normal(flat.shape[1])
         start = theta + 0.5 * _BOX * direction / max(float(np.abs(direction).max()), 1e-300)
         options = {"maxiter": _SEARCH, "ftol": 0.0, "gtol": 0.0}
-        found = minimize(
-            objective.value_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
-        )
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # SciPy divides by losses, which may be near the end of the range
+            found = minimize(
+                objective.value_and_gradient, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+            )
         step, gain = float(np.linalg.norm(found.x - theta)), here - float(found.fun)
         sure = gain > _rounding(here) + 2.0 * norm * step + slack * step**2
         if sure and (best is None or gain > best.gain):
