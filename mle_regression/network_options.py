@@ -10,6 +10,7 @@ import numpy as np
 from mle_regression import checks
 from mle_regression.early_stopping import Patience
 from mle_regression.evidence import GROUPINGS
+from mle_regression.linalg.memory import require_memory
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.noise.registry import find_noise
@@ -23,6 +24,9 @@ _PATIENCE, _MORE_PATIENCE = 20, 0.5
 _FOR_EVER = 2**62
 # With fewer rows than this, "auto" holds none out: a tenth of them would tell little.
 _HELD_OUT_FROM = 100
+
+# Parameters, gradient, moments, best so far, and what is being worked out.
+_PARAMETER_COPIES = 12
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,16 @@ class NetworkOptions:
         return self.weight_type == "frequency"
 
     def network(self, n_features: int, n_outputs: int) -> Network:
-        """Return the network for data of so many columns."""
+        """Return the network for data of so many columns; raises where its parameters alone would not fit into memory."""
         hidden = (int(size) for size in self._hidden())
-        return Network((n_features, *hidden, n_outputs), find_activation(self.activation))
+        network = Network((n_features, *hidden, n_outputs), find_activation(self.activation))
+        require_memory(
+            8.0 * _PARAMETER_COPIES * network.n_parameters,
+            f"A network of {' x '.join(map(str, network.sizes))} units has {network.n_parameters:,} parameters, of which its "
+            f"solver keeps some {_PARAMETER_COPIES} copies",
+            "Take fewer hidden units, fewer columns, or MLELinearRegressor(solver='lsmr')",
+        )
+        return network
 
     def holds_out(self, n_rows: int) -> bool:
         """Whether some of so many rows are held out."""

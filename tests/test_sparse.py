@@ -3,13 +3,17 @@
 import itertools
 import pickle
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from designs import conditioned
+from sklearn.exceptions import ConvergenceWarning
 
-from mle_regression import MLELinearRegressor, RankDeficiencyWarning
+from mle_regression import MLELinearRegressor, MLPGradientRegressor, RankDeficiencyWarning
+from mle_regression.linalg import memory
+from mle_regression.linalg.memory import MemoryNeededError
 from mle_regression.solvers import sparse_normal
 
 
@@ -162,3 +166,21 @@ def test_sparse_columns_cost_what_their_nonzeros_cost(rng):
     assert model.rank_ == X.shape[1] + 1
     assert peak < 60e6  # 5,499² numbers are 242 megabytes
     np.testing.assert_allclose(X.T @ (y - model.predict(X)), 0.0, atol=1e-9)
+
+
+def test_a_network_reads_sparse_rows_a_few_at_a_time(monkeypatch, rng):
+    """Standardised rows are dense; the whole of them would be 320 megabytes."""
+    at = np.repeat(np.arange(1000), 10), rng.integers(0, 40_000, 10_000)
+    X, y = sp.csr_array((rng.standard_normal(10_000), at), shape=(1000, 40_000)), rng.standard_normal(1000)
+    tracemalloc.start()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            MLPGradientRegressor((2,), solver="adam", max_iter=1, batch_size=20, random_state=0).fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 160e6
+    monkeypatch.setattr(memory, "memory_bytes", lambda: 64.0 * 2**20)
+    with pytest.raises(MemoryNeededError, match=r"40000 x 50 x 1 units .* fewer hidden units"):
+        MLPGradientRegressor((50,)).fit(X, y)

@@ -8,7 +8,8 @@ from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.models.network import Workspace
 from mle_regression.objective.network import NetworkObjective
 
-_ROWS = 1024
+# Rows of a block, and about the numbers that it may have.
+_ROWS, _BLOCK_SIZE = 1024, 1 << 21
 # Outputs, in units of the spread of y, that differ by no more than this are one and the same.
 _SAME = 1e-7
 
@@ -23,8 +24,9 @@ def is_dead(objective: NetworkObjective, theta: Array) -> bool:
     layers = network.layers(np.asarray(theta, dtype=objective.dtype))
     if len(layers) == 1:
         return False
-    for lo in range(0, objective.n_rows, _ROWS):
-        block = objective.rows.block(slice(lo, min(lo + _ROWS, objective.n_rows)))
+    width = max(1, min(_ROWS, _BLOCK_SIZE // sum(network.sizes)))
+    for lo in range(0, objective.n_rows, width):
+        block = objective.rows.block(slice(lo, min(lo + width, objective.n_rows)))
         ws = Workspace(network, block.y.shape[1], objective.dtype)
         network.forward(layers, block.x, ws)
         gets_through = np.ones(ws.n_rows, dtype=bool)

@@ -24,6 +24,8 @@ T = TypeVar("T")
 # Outputs of the units of a block stay in cache between the products taken of them.
 _BLOCK_UNITS = 1 << 16
 _BLOCK_ROWS = (64, 4096)
+# Of very many columns a block is this many numbers, and fewer rows.
+_BLOCK_SIZE = 1 << 21
 # Second derivatives of a block: about this many numbers.
 _SECOND_ORDER_SIZE = 1 << 18
 # Multiplications (rows × parameters) below which handing rows to a second thread costs more than it saves.
@@ -351,7 +353,8 @@ class NetworkObjective:
     def _over_rows(self, of_rows: Callable[[Iterator[slice]], T], combine: Callable[[T, T], T], width: int = 0) -> T:
         """Go through all rows, in threads where they are many enough; the same parts in the same order each time."""
         units = sum(self.network.sizes)
-        width = width or min(max(_BLOCK_UNITS // units, _BLOCK_ROWS[0]), _BLOCK_ROWS[1])
+        least = max(1, min(_BLOCK_ROWS[0], _BLOCK_SIZE // units))
+        width = width or min(max(_BLOCK_UNITS // units, least), _BLOCK_ROWS[1])
         work = self.n_rows * self.network.n_parameters
         workers = row_workers() if work >= _THREADED_FROM else 1
         parts = spans(self.n_rows, width, workers)
