@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 
 from mle_regression.checks import TrainingData
-from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.rows.base import Block
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import Units
 from mle_regression.solvers.passes import magnitudes
@@ -52,22 +54,15 @@ class ColumnMoments:
         counted = len(data.y) if data.weights is None else int((data.weights > 0).sum())
         total = float(counted) if data.weights is None else float(data.weights.sum())
 
-        def block_columns(block: Any) -> tuple[Array, Array]:
-            columns = scale(np.hstack([block.x, block.y]), -exponent)
-            return columns, np.ones(len(columns)) if block.weights is None else block.weights
+        p = data.x.shape[1]
 
-        def sums(block: Any) -> Array:
-            columns, w = block_columns(block)
-            return np.asarray(w @ columns)
+        def about(block: Block, center: Array) -> Array:
+            w = np.ones(len(block.y)) if block.weights is None else block.weights
+            of_x = power_sums(block.x, w, exponent[:p], center[:p])
+            return np.hstack([of_x, power_sums(block.y, w, exponent[p:], center[p:])])
 
-        mean = rows.reduce(sums, np.add, dense=True) / total
-
-        def squares(block: Any) -> Array:
-            columns, w = block_columns(block)
-            off = columns - mean
-            return np.array([w @ off, w @ off**2])
-
-        first, second = rows.reduce(squares, np.add, dense=True) / total
+        mean = rows.reduce(lambda block: about(block, np.zeros(len(exponent))), np.add)[0] / total
+        first, second = rows.reduce(lambda block: about(block, mean), np.add) / total
         mean, spread = mean + first, np.sqrt(np.maximum(second - first**2, 0.0))
         spread = np.where(spread <= _CONSTANT * np.abs(mean), 0.0, spread)
         return cls(float(counted), total, scale(mean, exponent), scale(spread, exponent))
@@ -112,3 +107,24 @@ class ColumnMoments:
 def unmeasured(n_features: int, n_outputs: int) -> tuple[Units, Units]:
     """Return units in which columns are as they are."""
     return Units(np.zeros(n_features), np.ones(n_features)), Units(np.zeros(n_outputs), np.ones(n_outputs))
+
+
+def power_sums(x: Any, weights: Array, exponent: IntArray, center: Array) -> Array:
+    """Return ``Σ w d`` and ``Σ w d²`` (2, k) of ``d = x 2**-exponent − center`` for x (b, k), at the price of its nonzeros.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> x = np.array([[1.0, 0.0], [0.0, 4.0], [3.0, 0.0]])
+    >>> of = np.ones(3), np.array([0, 1]), np.array([1.0, 2.0])
+    >>> power_sums(x, *of).tolist(), power_sums(sp.csr_array(x), *of).tolist()
+    ([[1.0, -4.0], [5.0, 8.0]], [[1.0, -4.0], [5.0, 8.0]])
+    """
+    if not sp.issparse(x):
+        off = scale(x, -exponent) - center
+        return np.array([weights @ off, weights @ off**2])
+    by_entry, at = np.repeat(weights, np.diff(x.indptr)), x.indices
+    off = np.ldexp(x.data, -exponent[at]) - center[at]
+    zeros = weights.sum() - np.bincount(at, by_entry, len(center))
+    inside = [np.bincount(at, by_entry * off**k, len(center)) for k in (1, 2)]
+    return np.array([inside[0] - zeros * center, inside[1] + zeros * center**2])
