@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from mle_regression import checks
 from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.noise.registry import find_noise
 from mle_regression.storage import from_stored, to_stored
 from mle_regression.warnings import NoiseFreeWarning, warn_user
@@ -61,7 +61,8 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             parameters. For a linear model ``s · √(1/w + x(XᵀWX + αI₀)⁻¹x)`` with the unbiased s². For a network the latter is
             known after a fit with ``curvature=`` or ``alpha="evidence"`` that ended at an optimum, and refused where it did
             not. Without either the deviation is one for all rows: of rows held out, or else of training rows left out in
-            turn, by the network linearised, where that costs little beside the training; `summary` says which.
+            turn, by the network linearised, where that costs little beside the training; `summary` says which. Where
+            parameters are about as many as rows the latter may be far too low, and an InferenceWarning says so.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights w of the new observations, one each if None, of the fitted ``weight_type``: an observation of precision w
@@ -99,7 +100,9 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         rows = checks.new_rows(self, X, y, sample_weight, len(self._state["noise_covariance"]))
         mean = self._mean(rows.x)
-        return float(r2_score(rows.y.reshape(mean.shape), mean, sample_weight=rows.weights))
+        size = -exponents(np.abs(rows.y).max(axis=0, initial=0.0))  # in units of its own no square overflows
+        outputs, mean = scale(rows.y, size), scale(mean.reshape(rows.y.shape), size)
+        return float(r2_score(outputs, mean, sample_weight=rows.weights))
 
     def predict_interval(
         self,

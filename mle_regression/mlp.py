@@ -93,13 +93,14 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         Norm of the gradient (in standard units) at which the fit has converged, and part of the loss that counts as a gain.
         None for zero.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold out rows and keep the parameters at which their likelihood is best. "auto": with 100 rows or more.
+        Whether to hold out rows and keep the parameters at which their likelihood is best. "auto": with 100 rows or more,
+        and from 40 on where parameters are more than outputs times rows.
     validation_fraction : float, default=0.1
         Share of the rows held out.
     n_iter_no_change : int, inf or "auto", default="auto"
         Iterations without a better held-out likelihood, or without a lower loss, after which to stop. "auto": 20 and, for the
-        likelihood, half as many more as have led to the best; and up to 100 where the likelihood is about to be at its best
-        again, or has lost no more than chance may take while the training loss falls.
+        likelihood, a third as many more as have led to the best; and up to 100 where the likelihood is about to be at its
+        best again, or has lost no more than chance may take while the training loss falls.
     n_init : int, default=1
         Starts from different random parameters, of which the best is kept: by evidence where that is known, by held-out
         likelihood, else by loss.
@@ -256,11 +257,11 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             data = checks.training_data(self, X, y, sample_weight)
             seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
             rng = np.random.default_rng(seeds)
+            network = options.network(data.x.shape[1], data.y.shape[1])
             if X_val is None:
-                held_out, data = rows_to_watch(options, data, rng)
+                held_out, data = rows_to_watch(options, network, data, rng)
             else:
                 held_out = checks.more_data(self, data, X_val, y_val, sample_weight_val)
-            network = options.network(data.x.shape[1], data.y.shape[1])
             earlier = self.__dict__.get("_state") if self.warm_start else None
             if earlier is not None and (earlier["sizes"], earlier["activation"]) != (network.sizes, self.activation):
                 warn_user(

@@ -14,8 +14,10 @@ from mle_regression.fitted_network import FittedNetwork
 from mle_regression.labels import shown
 from mle_regression.linalg.arrays import Array
 from mle_regression.network_diagnosis import NetworkDiagnosis, diagnosis_of
-from mle_regression.reports.document import Document
+from mle_regression.predictive_noise import is_unsure
+from mle_regression.reports.document import Document, number
 from mle_regression.reports.network_summary import network_summary
+from mle_regression.warnings import InferenceWarning, warn_user
 
 
 class NetworkInference:
@@ -81,6 +83,7 @@ class NetworkInference:
         check_is_fitted(self)
         rows = checks.new_rows(self, X, y, sample_weight, len(self._state["noise_covariance"]))
         x, outputs, weights = rows.x, rows.y, rows.weights
+        self._warn_of_noise()
         share = self._noise_share(sample_weight, x.shape[0])
         each, unit = [], self._state["output_unit"]
         for network in self._networks:
@@ -146,10 +149,23 @@ class NetworkInference:
         return self._shaped(np.mean([network.mean(x) for network in self._networks], axis=0))
 
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
+        self._warn_of_noise()
         means, variances = zip(*(network.moments(x, noise_share) for network in self._networks), strict=True)
         unit = self._state["output_unit"]
         apart = np.var([mean / unit for mean in means], axis=0)
         return self._shaped(np.sqrt(np.mean(variances, axis=0) + apart) * unit)
+
+    def _warn_of_noise(self) -> None:
+        """Say so where the noise of new rows, which a fit without curvature has alone, is not known."""
+        state = self._state
+        if state["posterior"] is not None or not is_unsure(state.get("predictive_source", "")):
+            return
+        warn_user(
+            f"How far new rows lie from the mean is not known: {len(state['theta']):,} parameters were fitted to "
+            f"{number(state['n'])} observations, and the deviation told comes from them ({state['predictive_source']}). For "
+            "one to rely on, fit with early_stopping=True, give X_val and y_val, or let alpha='evidence' choose the penalty.",
+            InferenceWarning,
+        )
 
     def _shaped(self, outputs: Array) -> Array:
         return np.asarray(outputs[:, 0] if self._state["single_output"] else outputs)

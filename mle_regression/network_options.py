@@ -20,10 +20,11 @@ WEIGHT_TYPES = ("precision", "frequency")
 _BATCH = 200
 # Iterations under penalties by evidence, which go to several optima.
 _BY_EVIDENCE = 3000
-_PATIENCE, _MORE_PATIENCE = 20, 0.5
+_PATIENCE, _MORE_PATIENCE = 20, 1 / 3
 _FOR_EVER = 2**62
-# With fewer rows than this, "auto" holds none out: a tenth of them would tell little.
-_HELD_OUT_FROM = 100
+# With fewer rows than the first, "auto" holds none out: a tenth of them would tell too little. With fewer than the second it
+# does so only where parameters are more than residuals, which all of them together would not keep from learning the noise.
+_HELD_OUT_FROM, _ALWAYS_HELD_OUT_FROM = 40, 100
 
 # Parameters, gradient, moments, best so far, and what is being worked out.
 _PARAMETER_COPIES = 12
@@ -84,11 +85,12 @@ class NetworkOptions:
         )
         return network
 
-    def holds_out(self, n_rows: int) -> bool:
-        """Whether some of so many rows are held out."""
-        if _is_auto(self.early_stopping):
-            return not self.by_evidence and n_rows >= _HELD_OUT_FROM
-        return bool(self.early_stopping)
+    def holds_out(self, n_rows: int, network: Network) -> bool:
+        """Whether some of so many rows are held out from a network's training."""
+        if not _is_auto(self.early_stopping):
+            return bool(self.early_stopping)
+        many = network.n_parameters > n_rows * network.sizes[-1]
+        return not self.by_evidence and n_rows >= (_HELD_OUT_FROM if many else _ALWAYS_HELD_OUT_FROM)
 
     def batch(self, n_rows: int) -> int:
         """Return how many rows a batch has, of so many."""

@@ -10,6 +10,8 @@ import numpy as np
 from mle_regression.checks import TrainingData
 from mle_regression.evidence import Chosen
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
+from mle_regression.linalg.scaling import column_norms
+from mle_regression.models.network import Network
 from mle_regression.network_options import NetworkOptions
 from mle_regression.network_training import Trained
 from mle_regression.objective.network import NetworkObjective
@@ -26,11 +28,11 @@ _FEWEST = 2
 
 
 def rows_to_watch(
-    options: NetworkOptions, data: TrainingData, rng: np.random.Generator
+    options: NetworkOptions, network: Network, data: TrainingData, rng: np.random.Generator
 ) -> tuple[TrainingData | None, TrainingData]:
     """Return rows held out, if any, and those to train on; rows of weight zero are not drawn."""
     counted = np.arange(len(data.y)) if data.weights is None else np.flatnonzero(data.weights)
-    if not options.holds_out(len(counted)):
+    if not options.holds_out(len(counted), network):
         return None, data
     size = int(np.ceil(options.validation_fraction * len(counted)))
     if len(counted) - size < _FEWEST:
@@ -53,7 +55,7 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
     path, objective, theta, chosen = trained.path, trained.objective, trained.theta, trained.chosen
     of_y = objective.rows.of_y
     loss, gradient = objective.value_and_gradient(theta)
-    norm = float(np.linalg.norm(gradient))
+    norm = float(column_norms(gradient[:, None])[0])  # its squares may overflow where units are the user's
     eps = float(np.finfo(objective.dtype).eps)
     total = float(len(data.y)) if data.weights is None else float(data.weights.sum())
 
@@ -109,10 +111,12 @@ def fitted_attributes(trained: Trained, data: TrainingData, options: NetworkOpti
 def noise_of_new_rows(trained: Trained, total: float, n: float, options: NetworkOptions) -> PredictiveNoise:
     """Return how far new rows lie from the mean, after a look at the objective where training ended.
 
-    ``total`` is the sum of the weights as given, n the number of observations.
+    ``total`` is the sum of the weights as given, n the number of observations. Few rows held out may by chance lie near; no
+    rows lie nearer in the mean than those of the training.
     """
     if trained.held_out is not None:
-        return trained.held_out
+        of_training_rows = np.diagonal(trained.objective.cross) * (total / n)
+        return replace(trained.held_out, variance=np.maximum(trained.held_out.variance, of_training_rows))
     return of_training(trained.objective, trained.theta, total, n, options.frequency, trained.budget)
 
 

@@ -83,6 +83,19 @@ def test_a_slow_start_is_not_the_end(problem, seed):
     assert MLPGradientRegressor(random_state=seed).fit(x, y).score(x, y) > 0.98
 
 
+@pytest.mark.parametrize("hidden", [(50,), (100, 100)])
+@pytest.mark.parametrize("n", [40, 70, 99])
+def test_few_rows_are_held_out_where_parameters_are_more(n, hidden):
+    r = np.random.default_rng(n)
+    X = r.normal(size=(n + 1000, 3))
+    y = X @ [1.0, 2, 3] + r.normal(size=n + 1000)
+    model = MLPGradientRegressor(hidden, random_state=0).fit(X[:n], y[:n])
+    assert len(model.validation_curve_) > 1
+    assert model.score(X[n:], y[n:]) > 0.6
+    few = MLPGradientRegressor((7,), random_state=0).fit(X[:n], y[:n])
+    assert not few.validation_curve_
+
+
 def test_pure_noise_ends_soon(rng):
     X, y = rng.standard_normal((400, 10)), rng.standard_normal(400)
     model = MLPGradientRegressor(random_state=0).fit(X, y)

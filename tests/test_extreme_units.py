@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
-from mle_regression import MLELinearRegressor
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.diagnostics.curvature import graded_singular_values
 
 SCALES = [(1e-160, 1e160), (1e-200, 1.0), (1.0, 1e200), (1e-300, 1e300), (1e-150, 1e150)]
@@ -121,3 +122,25 @@ def test_columns_that_are_nothing_beside_their_penalty(size, refine, solver, rng
         assert abs(model.coef_[3] - slope) <= 1e-9 * reach + 5e-324
         assert np.isfinite(model.standard_errors_).all()
         assert str(model.summary())
+
+
+@pytest.mark.parametrize("factor", [2.0**1000, 2.0**600, 2.0**-600, 2.0**-1000])
+@pytest.mark.parametrize(
+    "model", [MLELinearRegressor(), MLPGradientRegressor((3,), max_iter=10, random_state=0)], ids=["linear", "network"]
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_score_at_extreme_sizes(rng, model, factor):
+    X = rng.standard_normal((40, 2))
+    Y = X + rng.standard_normal((40, 2))
+    w = rng.uniform(1, 2, 40)
+    fitted, outcome = model.fit(X, Y * [factor, 1.0], w), Y * [factor, 1.0]
+    expected = r2_score(Y, fitted.predict(X) / [factor, 1.0], sample_weight=w)
+    assert fitted.score(X, outcome, w) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_gradient_whose_squares_overflow(rng):
+    X = rng.standard_normal((60, 3))
+    y = X @ [1.0, 2, 3] + rng.standard_normal(60)
+    model = MLPGradientRegressor((3,), alpha="evidence", standardize=False, random_state=0).fit(X, 1e140 * y)
+    assert np.isfinite(model.gradient_norm_)

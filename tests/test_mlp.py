@@ -355,9 +355,12 @@ def test_patience_of_auto_grows_with_the_walk(curve, n_iter_no_change):
     model = MLPGradientRegressor((20,), solver="lbfgs", alpha=0.0, n_iter_no_change=n_iter_no_change, random_state=0)
     model.fit(X, y)
     best = int(np.argmax(model.validation_curve_)) + 1
-    patience = 7 if n_iter_no_change == 7 else 20 + best / 2
+    waited, patience = model.n_iter_ - best, int(np.ceil(20 + best / 3))
     assert model.n_iter_ < 2000
-    assert model.n_iter_ == best + int(np.ceil(patience))
+    if n_iter_no_change == 7:
+        assert waited == 7
+    else:  # for longer, up to a hundred, while there is hope
+        assert patience <= waited <= max(patience, 100)
 
 
 @pytest.mark.parametrize("curvature", [None, "full"])
@@ -403,7 +406,7 @@ def test_units_whose_squares_overflow_are_told(network_solver, rng):
 
 def test_a_large_network_on_few_rows_takes_few_steps(rng):
     X, y = rng.standard_normal((80, 10)), rng.standard_normal(80)
-    model = MLPGradientRegressor((256, 256), random_state=0).fit(X, y)
+    model = MLPGradientRegressor((256, 256), early_stopping=False, random_state=0).fit(X, y)
     assert model.solver_.split()[0] == "lm"
     assert model.n_iter_ < 250
     assert model.loss_ < 1e-3

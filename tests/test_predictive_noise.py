@@ -8,8 +8,17 @@ from mle_regression import MLPGradientRegressor
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
-from mle_regression.predictive_noise import COUNTED, HELD_OUT, LEFT_OUT, leave_one_out, of_held_out, of_training
+from mle_regression.predictive_noise import (
+    COUNTED,
+    HELD_OUT,
+    LEFT_OUT,
+    TOO_LOW,
+    leave_one_out,
+    of_held_out,
+    of_training,
+)
 from mle_regression.rows.standard import StandardRows, Units
+from mle_regression.warnings import InferenceWarning, NoiseFreeWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -42,7 +51,10 @@ def test_leaving_out_each_row_is_fitting_without_it(rng, shape, outputs, weight_
         without = w.copy()
         without[i] = w[i] - 1 if weight_type == "frequency" else 0
         expected[i] = np.append(X[i], 1) @ ridge(X, Y, without, 0.3) - Y[i]
-    np.testing.assert_allclose(found / np.sqrt(w / w.sum())[:, None], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.residuals / np.sqrt(w / w.sum())[:, None], expected, rtol=1e-4, atol=1e-5)
+    Z = np.sqrt(w)[:, None] * np.column_stack([X, np.ones(len(X))])
+    effective = np.trace(np.linalg.solve(Z.T @ Z + np.diag([0.3] * X.shape[1] + [0.0]), Z.T @ Z))
+    assert found.taken_up == pytest.approx(effective / len(X), rel=1e-5)
 
 
 def test_rows_held_out_say_their_mean_square(rng):
@@ -105,7 +117,7 @@ def test_intervals_of_default_fits_cover(problem, n):
 def test_interval_and_density_are_of_the_noise_of_new_rows(rng):
     X = rng.normal(size=(99, 10))
     y = X[:, 0] + 0.1 * rng.normal(size=99)
-    model = MLPGradientRegressor(random_state=0, max_iter=60).fit(X, y)
+    model = MLPGradientRegressor(random_state=0, early_stopping=False, max_iter=60).fit(X, y)
     _, deviation = model.predict(X, return_std=True)
     assert (deviation > 10 * np.sqrt(model.noise_variance_)).all()
     lower, upper = model.predict_interval(X, 0.9)
@@ -116,6 +128,44 @@ def test_interval_and_density_are_of_the_noise_of_new_rows(rng):
     new = rng.normal(size=(500, 10))
     outcome = new[:, 0] + 0.1 * rng.normal(size=500)
     assert model.log_predictive_density(new, outcome) > model.log_likelihood(new, outcome) + 1000
+
+
+@pytest.mark.parametrize("n", [250, 360, 400, 1000])
+def test_noise_that_parameters_hide_is_told_as_unknown(n):
+    r = np.random.default_rng(n)
+    X = r.normal(size=(n + 500, 5))
+    y = np.tanh(X[:, :3].sum(1)) + 0.1 * r.normal(size=n + 500)
+    model = MLPGradientRegressor(early_stopping=False, max_iter=300, random_state=0).fit(X[:n], y[:n])
+    with pytest.warns(InferenceWarning, match=f"351 parameters were fitted to {n} observations"):
+        model.predict(X, return_std=True)
+    model.predict(X)
+    assert TOO_LOW in str(model.summary())
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"early_stopping": False, "activation": "identity"}, {"curvature": "full", "alpha": 1.0}]
+)
+def test_noise_that_is_known_is_told_without_a_word(rng, options):
+    X = rng.normal(size=(120, 3))
+    y = X[:, 0] + rng.normal(size=120)
+    size = {"early_stopping": False} | options if options else {}
+    MLPGradientRegressor((30,), random_state=0, **size).fit(X, y).predict_interval(X)
+
+
+def test_of_one_row_no_noise_is_known():
+    with pytest.warns(NoiseFreeWarning, match="No residual degrees of freedom") as caught:
+        model = MLPGradientRegressor((3,), random_state=0).partial_fit([[1.0, 2.0, 3.0]], [4.0])
+    assert "outputs" not in str(caught[0].message)
+    with pytest.warns(InferenceWarning, match="not known"):
+        assert np.isnan(model.predict([[1.0, 2.0, 3.0]], return_std=True)[1]).all()
+
+
+def test_few_rows_held_out_are_not_nearer_than_those_of_the_training(rng):
+    X, y = rng.normal(size=(52, 2)), rng.normal(size=52)
+    model = MLPGradientRegressor((3,), max_iter=20, random_state=0)
+    near = model.fit(X[:50], y[:50]).predict(X[50:])
+    model.fit(X[:50], y[:50], X_val=X[50:], y_val=near)
+    assert model.predict(X, return_std=True)[1][0] >= np.sqrt(model.noise_variance_) * (1 - 1e-12)
 
 
 def test_rows_given_to_watch_are_the_rows_asked(rng):

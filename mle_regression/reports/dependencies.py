@@ -106,6 +106,11 @@ def describe_singular_noise(relations: Sequence[Relation], names: Sequence[str],
     'The noise covariance of the 3 outputs is singular'
     """
     m = len(names)
+    if m == 1:
+        return (
+            "No residual degrees of freedom are left to tell the noise from: the likelihood has no finite maximum, and "
+            "log_likelihood_ is infinite. Give more rows."
+        )
     if bearable < m:
         why = f"{bearable} residual degrees of freedom can bear {bearable} output{'s' * (bearable != 1)} at most"
         remedy = "Fit fewer outputs together, or give more rows"
