@@ -398,6 +398,7 @@ class _Climb:
             curvature, penalty, theta, squares, noise, self.n, outputs, self.log_weights
         )
         effective = float(laplace.effective_parameters(curvature, penalty).sum())
+        gradient = laplace.beyond_rounding(objective, theta, gradient, noise)
         away = laplace.distance(curvature, gradient, self.n, noise)
         return _Place(theta, levels, curvature, density, noise, effective, away, status)
 

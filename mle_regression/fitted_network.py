@@ -9,6 +9,7 @@ import numpy as np
 from mle_regression import checks
 from mle_regression.diagnostics import laplace
 from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
@@ -52,6 +53,7 @@ class FittedNetwork:
         """
         return self._variance(x) * self.of_y.spread**2
 
+    @one_blas_thread()
     def _variance(self, x: Any) -> Array:
         """Return the same in standard units."""
         objective, inverse = self.objective(x), laplace.Inverse(**self.state["posterior"]["covariance"])

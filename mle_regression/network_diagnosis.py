@@ -23,6 +23,7 @@ from mle_regression.diagnostics.stationary import (
 from mle_regression.diagnostics.units import flat_units
 from mle_regression.linalg.arrays import Array, Product
 from mle_regression.linalg.lanczos import Density, extreme_eigenpairs, spectral_density, trace
+from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.reports.dependencies import describe_dependent_column
 from mle_regression.reports.network_curvature import (
@@ -72,6 +73,7 @@ class NetworkDiagnosis:
         self._names = parameter_names(objective.network, features, outputs)
         self._edge = edge
 
+    @one_blas_thread()
     def curvature(
         self,
         k: int = 5,
@@ -142,12 +144,14 @@ class NetworkDiagnosis:
             smooth=objective.network.activation.smooth,
         )
 
+    @one_blas_thread()
     def sharpness(self, penalised: bool = True) -> float:
         """Return the largest eigenvalue of the Hessian, to 1e-4 of itself."""
         product = self._product(penalised)
         rng = np.random.default_rng(self._seed)
         return float(extreme_eigenpairs(product, len(self._theta), 0, 1, rng, 1e-4).values[-1])
 
+    @one_blas_thread()
     def trace(self, penalised: bool = True, n_products: int = 90) -> tuple[float, float]:
         """Return the sum of the eigenvalues, and its standard error: zero where it is exact, else by Hutch++."""
         if len(self._theta) <= DENSE_PARAMETERS:
@@ -155,6 +159,7 @@ class NetworkDiagnosis:
             return float(np.trace(objective.hessian(self._theta))), 0.0
         return trace(self._product(penalised), len(self._theta), np.random.default_rng(self._seed), n_products)
 
+    @one_blas_thread()
     def log_determinant(self, penalised: bool = True) -> tuple[float, float]:
         """Return the sum of the eigenvalues' logarithms, and its standard error: zero where it is exact.
 
@@ -171,6 +176,7 @@ class NetworkDiagnosis:
             return np.nan, np.nan
         return density.trace_of(np.log)
 
+    @one_blas_thread()
     def spectral_density(self, penalised: bool = True, probes: int = 10, steps: int = 80) -> Density:
         """Return the distribution of all eigenvalues, by stochastic Lanczos quadrature.
 
@@ -184,6 +190,7 @@ class NetworkDiagnosis:
         rng = np.random.default_rng(self._seed)
         return spectral_density(self._product(penalised), len(self._theta), rng, probes, steps)
 
+    @one_blas_thread()
     def edge_of_stability(self) -> tuple[float, float]:
         """Return the sharpness λmax, and the curvature above which the steps of gd or sgd grow: 2/η without momentum.
 

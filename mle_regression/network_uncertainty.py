@@ -11,6 +11,7 @@ from mle_regression.checks import TrainingData
 from mle_regression.fitted_network import FittedNetwork
 from mle_regression.labels import shown
 from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.network import Network
 from mle_regression.network_diagnosis import diagnosis_of
 from mle_regression.network_options import NetworkOptions
@@ -48,6 +49,7 @@ def looked_round(
     return found
 
 
+@one_blas_thread()
 def averaged(
     state: dict[str, Any], others: Iterable[Trained], data: TrainingData, options: NetworkOptions
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:

@@ -9,6 +9,7 @@ import numpy as np
 from mle_regression.diagnostics import laplace
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.nystrom import nystrom
+from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.sketches import gauss_newton_times, mixed_products
 
@@ -23,6 +24,7 @@ _ROUNDING = 64.0
 _NEAR = 0.3
 
 
+@one_blas_thread()
 def posterior_of(objective: NetworkObjective, theta: Array, n: float, by_evidence: bool = False) -> dict[str, Any]:
     """Return the Gaussian round the optimum, of all parameters.
 
@@ -45,7 +47,7 @@ def posterior_of(objective: NetworkObjective, theta: Array, n: float, by_evidenc
     noise = n * squares / left
     if by_evidence:
         noise = max(noise, laplace.likeliest_noise(value, objective.penalty, n, m))
-    away = laplace.distance(curvature, gradient, n, noise)
+    away = laplace.distance(curvature, laplace.beyond_rounding(objective, theta, gradient, noise), n, noise)
     inverse = curvature.inverse
     if m > 1:
         root = _root_by_outputs(objective, theta, inverse, m * n / left * objective.cross, noise)

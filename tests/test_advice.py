@@ -43,14 +43,15 @@ def test_a_fit_that_was_ended_goes_on_as_told(model, how, rows):
 
 def test_a_line_search_that_gives_up_is_not_told_to_go_on_longer(rows):
     X, y = rows
-    model = MLPGradientRegressor((3,), solver="lbfgs", tol=0.0, n_iter_no_change=10**6, max_iter=10**5, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"no step that it tries lowers the loss.*take solver='lm'") as caught:
+    options = {"tol": 0.0, "n_iter_no_change": 10**6, "max_iter": 10**5}
+    model = MLPGradientRegressor(
+        (3,), activation="relu", solver="lbfgs", dtype="float32", early_stopping=False, random_state=0, **options
+    )
+    with pytest.warns(ConvergenceWarning, match=r"no step that it tries lowers the loss") as caught:
         model.fit(X, y)
+    assert "take dtype='float64' and take a smooth activation" in str(caught[0].message)
     assert "max_iter" not in str(caught[0].message)
     assert model.n_iter_ < 10**5
-    model.set_params(activation="relu", dtype="float32")
-    with pytest.warns(ConvergenceWarning, match=r"take dtype='float64' and take a smooth activation"):
-        model.fit(X, y)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -92,7 +92,10 @@ def test_null_vectors_are_found_and_named(intercept, products, rng):
         truth = MLELinearRegressor(**options).fit(X, y)
     with pytest.warns(RankDeficiencyWarning) as caught:
         found = MLELinearRegressor(solver="lsmr", **options).fit(X, y)
-    assert str(caught[0].message) == str(told[0].message)
+    # The same relations; of the remedies lsmr does not name dropping columns, which it cannot.
+    relations, expected = (str(warning[0].message).split("Instead")[0] for warning in (caught, told))
+    assert relations == expected
+    assert "drop" not in str(caught[0].message)
     assert (found.rank_, found.verdict_) == (truth.rank_, "flat minimum")
     np.testing.assert_allclose(found.coef_, truth.coef_, rtol=1e-5, atol=1e-9)
     with pytest.raises(ValueError, match="cannot drop dependent columns"):

@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 from designs import conditioned
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, RankDeficiencyWarning
 from mle_regression.linalg import memory
@@ -174,7 +175,7 @@ def test_a_network_reads_sparse_rows_a_few_at_a_time(monkeypatch, rng):
     X, y = sp.csr_array((rng.standard_normal(10_000), at), shape=(1000, 40_000)), rng.standard_normal(1000)
     tracemalloc.start()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1):  # a thread holds a block of its own
             warnings.simplefilter("ignore", ConvergenceWarning)
             MLPGradientRegressor((2,), solver="adam", max_iter=1, batch_size=20, random_state=0).fit(X, y)
         peak = tracemalloc.get_traced_memory()[1]

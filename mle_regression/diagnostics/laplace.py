@@ -33,6 +33,8 @@ _IDLE = 1e-7
 _LEAST_NOISE = (64.0 * EPS) ** 2
 # Variance of the prior of a parameter in standard units, at least and at most.
 PRIOR_VARIANCE = 1e-10, 1e2
+# Noise variance, in units of that of y, below which the rounding of residuals shows in gradients; and units of it.
+_TOLD_FROM_ROUNDING, _ROUNDINGS = 1e-12, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,18 @@ def distance(curvature: Curvature, gradient: Array, n: float, noise: float) -> f
     """Return how many posterior standard deviations the optimum is away: √(δᵀ(n/σ²)Aδ), δ = −A⁻¹g/2 (Gauss–Newton)."""
     squares = float(curvature.inverse.quadratic(0.5 * gradient[None])[0])
     return float((n / max(noise, 1e-300)) ** 0.5 * squares**0.5)
+
+
+def beyond_rounding(objective: SumOfSquares, theta: Array, gradient: Array, noise: float) -> Array:
+    """Return the gradient of J (P,) less what rounding may have made of it, where there is hardly any noise.
+
+    Residuals are differences of numbers of about one, so that ``2 Jᵀr / n`` is off by some eps times the lengths of J's
+    columns; measured in so little noise, that is a long way.
+    """
+    if noise > _TOLD_FROM_ROUNDING:
+        return gradient
+    rounding = _ROUNDINGS * EPS * np.sqrt(np.diagonal(objective.gauss_newton(theta)))
+    return np.asarray(np.sign(gradient) * np.maximum(np.abs(gradient) - rounding, 0.0))
 
 
 def likeliest_noise(value: float, penalty: Array, n: float, outputs: int) -> float:
