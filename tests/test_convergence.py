@@ -1,10 +1,10 @@
-"""Where iterative solvers of the linear model end: likelihoods of what they have found, convergence that rounding allows."""
+"""Where iterative solvers end: likelihoods of what they have found, convergence that rounding allows, and that they do end."""
 
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from mle_regression import MLELinearRegressor
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.solvers.registry import SOLVERS
 from mle_regression.warnings import NoiseFreeWarning
 
@@ -132,3 +132,22 @@ def test_a_tolerance_of_zero_ends_where_rounding_does(solver, rng):
     model = MLELinearRegressor(solver=solver, tol=0.0, max_iter=5000).fit(X, y)
     assert model.converged_
     np.testing.assert_allclose(model.coef_, MLELinearRegressor().fit(X, y).coef_, rtol=1e-12)
+
+
+def test_lbfgs_ends_where_no_search_finds_a_lower_loss(rng):
+    X = rng.standard_normal((60, 3))
+    y = np.tanh(X @ [1.0, -1.0, 0.5]) + 0.1 * rng.standard_normal(60)
+    for seed in range(4):
+        model = MLPGradientRegressor(
+            (3,),
+            solver="lbfgs",
+            tol=0.0,
+            n_iter_no_change=np.inf,
+            max_iter=50_000,
+            early_stopping=False,
+            random_state=seed,
+        )
+        with pytest.warns(ConvergenceWarning, match="no step that it tries lowers the loss"):
+            model.fit(X, y)
+        assert model.n_iter_ < 5000
+        assert model.gradient_norm_ < 1e-7

@@ -18,6 +18,8 @@ from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
 # Of the decrease that the slope promises, and of the slope, a step leaves no less and no more (Wolfe's conditions).
 _DECREASE, _SLOPE = 1e-4, 0.9
 _TRIALS = 40
+# How much flatter it must be where a new search ends that has found no lower loss.
+_FLATTER = 0.5
 
 Value = Callable[[Array], tuple[float, Array]]
 
@@ -71,7 +73,8 @@ class LBFGS(Options):
             if not ended and pairs.steps:
                 ended = _own_steps(value, told, pairs, follower.path, control.max_iter)
             while not ended and (left := control.max_iter - follower.path.n_iter) > 0:
-                before = follower.path.n_iter
+                path = follower.path
+                before, least, flattest = path.n_iter, path.losses[-1], path.gradient_norms[-1]
                 minimize(
                     value,
                     follower.path.theta,
@@ -86,9 +89,11 @@ class LBFGS(Options):
                         "maxfun": 20 * left + 100,
                     },
                 )
-                ended = follower.path.status is not Status.MAX_ITER
-                if follower.path.n_iter == before:
-                    follower.path.status, ended = Status.STALLED, True
+                ended = path.status is not Status.MAX_ITER
+                # Within rounding of the least loss steps that leave it as it is are taken for ever.
+                lower = path.losses[-1] < least or path.gradient_norms[-1] < _FLATTER * flattest
+                if not ended and path.n_iter < control.max_iter and (path.n_iter == before or not lower):
+                    path.status, ended = Status.STALLED, True
 
         path = walk(search, follower)
         if control.remember:
