@@ -1,4 +1,4 @@
-"""Where iterative solvers end: likelihoods of what they have found, convergence that rounding allows, and that they do end."""
+"""Where iterative solvers end: likelihoods of what they have found, convergence that rounding allows, and that they end."""
 
 import numpy as np
 import pytest

@@ -40,7 +40,7 @@ def exact_log_evidence(mpmath, model, x, y):
 
 
 @pytest.mark.filterwarnings("ignore::mle_regression.NoiseFreeWarning")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 def test_data_without_noise_have_a_finite_evidence(seed):
     mpmath = pytest.importorskip("mpmath")
     x = np.linspace(-2, 2, 30)
