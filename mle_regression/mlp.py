@@ -94,7 +94,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         None for zero.
     early_stopping : bool or "auto", default="auto"
         Whether to hold out rows and keep the parameters at which their likelihood is best. "auto": with 100 rows or more,
-        and from 40 on where parameters are more than outputs times rows.
+        and from 40 on where parameters are more than outputs times rows (and the activation not identity).
     validation_fraction : float, default=0.1
         Share of the rows held out.
     n_iter_no_change : int, inf or "auto", default="auto"

@@ -89,7 +89,7 @@ class NetworkOptions:
         """Whether some of so many rows are held out from a network's training."""
         if not _is_auto(self.early_stopping):
             return bool(self.early_stopping)
-        many = network.n_parameters > n_rows * network.sizes[-1]
+        many = network.n_parameters > n_rows * network.sizes[-1] and not network.linear
         return not self.by_evidence and n_rows >= (_HELD_OUT_FROM if many else _ALWAYS_HELD_OUT_FROM)
 
     def batch(self, n_rows: int) -> int:

@@ -114,9 +114,8 @@ def of_training(
 def _said(source: str, objective: NetworkObjective, taken_up: float) -> str:
     """Return the source, and that it is not to be trusted where parameters take up so much of the residuals."""
     network, residuals = objective.network, objective.n_residuals
-    curved = len(network.sizes) > 2 and network.activation.name != "identity"
     between = taken_up > _TAKEN_UP and network.n_parameters <= _PLENTY * residuals and residuals >= _TELLING
-    return source + TOO_LOW if curved and between else source
+    return source + TOO_LOW if between and not network.linear else source
 
 
 @dataclass(frozen=True, slots=True)

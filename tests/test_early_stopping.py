@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from mle_regression import MLPGradientRegressor
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.diagnostics.likelihood import profile_log_likelihood
 from mle_regression.solvers.registry import NETWORK_SOLVERS
 
@@ -93,7 +93,12 @@ def test_few_rows_are_held_out_where_parameters_are_more(n, hidden):
     assert len(model.validation_curve_) > 1
     assert model.score(X[n:], y[n:]) > 0.6
     few = MLPGradientRegressor((7,), random_state=0).fit(X[:n], y[:n])
+    straight = MLPGradientRegressor(hidden, activation="identity", random_state=0).fit(X[:n], y[:n])
     assert not few.validation_curve_
+    assert not straight.validation_curve_
+    np.testing.assert_allclose(
+        straight.predict(X), MLELinearRegressor().fit(X[:n], y[:n]).predict(X), rtol=1e-3, atol=1e-3
+    )
 
 
 def test_pure_noise_ends_soon(rng):

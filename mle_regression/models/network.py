@@ -64,6 +64,11 @@ class Network:
         return tuple(np.cumsum([0, *(a * b for a, b in self.shapes)]).tolist())
 
     @property
+    def linear(self) -> bool:
+        """Whether its mean is a linear function of the inputs, whatever the parameters."""
+        return len(self.sizes) == 2 or self.activation.name == "identity"
+
+    @property
     def n_parameters(self) -> int:
         """Length P of the flat vector."""
         return self.edges[-1]
