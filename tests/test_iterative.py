@@ -66,6 +66,46 @@ def test_full_batch_solvers_reach_the_direct_solution(full_batch, name, options)
     assert found.loss_curve_[0] > found.loss_curve_[-1]
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("centre", [1e6, 1e9, 1e12])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_mean_far_beyond_the_spread_costs_no_digits(full_batch, centre, alpha, weighted, rng):
+    # Multiples of 1/64, which the shift leaves exact.
+    moving = np.round(rng.standard_normal((200, 4)) * 64) / 64
+    X = moving + [0, 0, centre, 0]
+    y = np.round((moving.sum(axis=1) + rng.standard_normal(200)) * 64) / 64
+    weights = rng.uniform(0.5, 2, 200) if weighted else None
+    truth = MLELinearRegressor(alpha=alpha).fit(moving, y, weights)
+    found = MLELinearRegressor(solver=full_batch, alpha=alpha).fit(X, y + centre, weights)
+    assert found.converged_
+    # Half of the digits, which tol leaves; with gradient steps an estimate of how many it does.
+    np.testing.assert_allclose(found.coef_, truth.coef_, rtol=2e-6)
+    assert found.noise_variance_ == pytest.approx(truth.noise_variance_, rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [1e10, 1e100, 1e160, 1e300])
+def test_a_constant_column_of_any_size_beside_a_penalty(full_batch, value, rng):
+    X = rng.standard_normal((200, 3))
+    y = X @ [1, 2, 3] + rng.standard_normal(200)
+    truth = MLELinearRegressor(alpha=1.0).fit(X, y)
+    found = MLELinearRegressor(solver=full_batch, alpha=1.0, on_rank_deficiency="min_norm")
+    found.fit(np.column_stack([X, np.full(200, value)]), y)
+    assert found.converged_
+    np.testing.assert_allclose(found.coef_[:3], truth.coef_, rtol=1e-6)
+    assert found.coef_[3] == 0
+
+
+@pytest.mark.parametrize("solver", BATCHES)
+@pytest.mark.parametrize("value", [1e12, 1e160, 1e300])
+def test_batches_of_a_constant_column_of_any_size(solver, value, rng):
+    X = rng.standard_normal((200, 3))
+    y = X @ [1, 2, 3] + rng.standard_normal(200)
+    model = MLELinearRegressor(solver=solver, alpha=1.0, random_state=0, tol=1e-2, on_rank_deficiency="min_norm")
+    model.fit(np.column_stack([X, np.full(200, value)]), y)
+    np.testing.assert_allclose(model.coef_[:3], MLELinearRegressor(alpha=1.0).fit(X, y).coef_, rtol=0.05)
+    assert model.coef_[3] == 0
+
+
 @pytest.mark.parametrize("how", ["min_norm", "drop"])
 def test_dependent_columns(full_batch, rng, how):
     if (full_batch, how) == ("lsmr", "drop"):
@@ -156,7 +196,7 @@ def test_batch_gradients_add_up_to_the_gradient(rng, weighted):
     frame = Frame(np.zeros(5, dtype=int), np.zeros(5))
     total = 60.0 if w is None else w.sum()
     triangle = triangle_of_factor(block_factor(X, y, w, frame, True), frame, 3, total, True, 0.7)
-    objective = linear_objective(triangle, as_rows(X, y, w), 0.7)
+    objective = linear_objective(triangle, frame, as_rows(X, y, w), 0.7)
     theta = rng.standard_normal(6)
     _, gradient = objective.value_and_gradient(theta)
     np.testing.assert_allclose(objective.batch_gradient(theta, slice(None))[1], gradient, rtol=1e-9)

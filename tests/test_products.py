@@ -47,6 +47,23 @@ def test_products_give_what_a_triangle_gives(options, as_sparse, products, rng):
     assert found.log_likelihood(X, y, weights) == pytest.approx(found.log_likelihood_, rel=1e-9)
 
 
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("centre", [1e6, 1e9, 1e12])
+def test_a_mean_far_beyond_the_spread_costs_no_digits(centre, alpha, as_sparse, products, rng):
+    moving = np.round(rng.standard_normal((200, 4)) * 64) / 64
+    X = moving + [0, 0, centre, 0]
+    y = np.round((moving.sum(axis=1) + rng.standard_normal(200)) * 64) / 64
+    truth = MLELinearRegressor(alpha=alpha).fit(moving, y)
+    found = MLELinearRegressor(solver="lsmr", alpha=alpha).fit(sp.csr_array(X) if as_sparse else X, y + centre)
+    assert (found.converged_, found.rank_) == (True, 5)
+    np.testing.assert_allclose(found.coef_, truth.coef_, rtol=1e-6)
+    assert found.noise_variance_ == pytest.approx(truth.noise_variance_, rel=1e-8)
+    # The intercept is the value at zero, some ``centre`` away from all rows.
+    assert found.intercept_ == pytest.approx(truth.intercept_ + centre - centre * truth.coef_[2], rel=1e-6)
+    np.testing.assert_allclose(found.predict(X) - centre, truth.predict(moving), atol=1e-6 + 1e-15 * centre)
+
+
 @pytest.mark.parametrize("alpha", [1e-3, 1.0, 100.0])
 def test_effective_parameters_are_estimated(alpha, products, rng):
     X = conditioned(900, 300, 30.0) * 10.0

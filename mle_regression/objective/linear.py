@@ -15,10 +15,15 @@ import numpy as np
 
 from mle_regression.linalg.arrays import Array, IntArray, Product
 from mle_regression.linalg.bidiagonal import Bidiagonalisation
+from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
-from mle_regression.objective.products import Products, weighted_squares
+from mle_regression.objective.products import Products, less_shift, weighted_squares
 from mle_regression.rows.base import Rows
+
+# Of columns and outputs whose mean is so many times their spread a copy is shifted: products with them as they are would
+# lose more than four digits.
+_SHIFT_BEYOND = 1e4
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,9 @@ class QuadraticObjective:
 
 @dataclass(frozen=True)
 class LinearObjective(QuadraticObjective):
-    """The same, with rows to draw batches from; their standardisation is folded into the parameters, and X never copied.
+    """The same, with rows to draw batches from; their standardisation is folded into the parameters.
+
+    X is copied only where the mean of a column is more than 10,000 times its spread.
 
     Attributes
     ----------
@@ -100,7 +107,7 @@ class LinearObjective(QuadraticObjective):
     exponent : IntArray of shape (p + m,)
         Columns of [X | y] are divided by ``2**exponent`` in the triangle.
     mean : Array of shape (p + m,)
-        Their means, so divided.
+        Their means, so divided, in x and y.
     total : float
         Sum of the weights.
     penalty : Array of shape (p,)
@@ -211,8 +218,8 @@ def quadratic_objective(triangle: Triangle, alike: bool = False) -> QuadraticObj
     )
 
 
-def linear_objective(triangle: Triangle, rows: Rows, alpha: float, outside: int = 0) -> LinearObjective:
-    """Return the objective of a triangle, with the rows that it was made of.
+def linear_objective(triangle: Triangle, frame: Frame, rows: Rows, alpha: float, outside: int = 0) -> LinearObjective:
+    """Return the objective of a triangle, with the rows that it was made of in a frame.
 
     With ``outside`` directions outside of the span of the rows, which only a penalty determines, all columns keep their
     proportions: the penalty then holds a path that starts inside of the span inside.
@@ -220,13 +227,16 @@ def linear_objective(triangle: Triangle, rows: Rows, alpha: float, outside: int 
     reduced = replace(quadratic_objective(triangle, alike=outside > 0), outside=outside)
     p = triangle.n_features
     length = np.where(reduced.column_length > 0, reduced.column_length, 1.0)
+    lengths = np.concatenate([length, reduced.output_length])
+    far = np.sqrt(triangle.total) * np.abs(triangle.mean) > _SHIFT_BEYOND * lengths
+    shift = np.where(far, scale(frame.shift, frame.exponent), 0.0)
     return LinearObjective(
         **{name: getattr(reduced, name) for name in QuadraticObjective.__dataclass_fields__},
-        x=rows.x,  # type: ignore[attr-defined]
-        y=rows.y,  # type: ignore[attr-defined]
+        x=less_shift(rows.x, shift[:p]),  # type: ignore[attr-defined]
+        y=less_shift(rows.y, shift[p:]),  # type: ignore[attr-defined]
         weights=rows.weights,  # type: ignore[attr-defined]
         exponent=triangle.exponent,
-        mean=triangle.mean,
+        mean=np.where(shift != 0, triangle.offset, triangle.mean),
         total=triangle.total,
         penalty=scale(np.full(p, alpha), -2 * triangle.exponent[:p]) / length**2,
     )

@@ -68,6 +68,24 @@ class Products:
         return np.concatenate([outputs.ravel(), np.zeros(theta.size)]) - self.image(theta)
 
 
+def less_shift(x: Any, shift: Array) -> Any:
+    """Return x (n, p) less ``shift`` (p,): itself where that is nothing, else a copy in float64.
+
+    A sum that takes the mean away afterwards has lost as many digits as the mean is larger than the spread.
+    """
+    far = np.flatnonzero(shift)
+    if not far.size:
+        return x
+    if not sp.issparse(x):
+        moved = np.array(x, dtype=np.float64)
+        moved[:, far] -= shift[far]
+        return moved
+    near = np.flatnonzero(shift == 0)
+    x = sp.csc_array(x, dtype=np.float64)
+    moved = sp.hstack([x[:, near], sp.csc_array(x[:, far].toarray() - shift[far])], format="csc")
+    return sp.csr_array(moved[:, np.argsort(np.concatenate([near, far]))])
+
+
 def weighted_squares(x: Any, weights: Array) -> Array:
     """Return ``Σⱼ weightsⱼ xᵢⱼ²`` (n,) of a dense or sparse x (n, p), which is not copied as a whole if dense."""
     if sp.issparse(x):

@@ -15,7 +15,7 @@ from mle_regression.linalg.nullspace import echelon_basis
 from mle_regression.linalg.product_geometry import ProductGeometry
 from mle_regression.linalg.rank import Relation
 from mle_regression.linalg.scaling import exponents, scale
-from mle_regression.objective.products import ProductObjective, Products, weighted_squares
+from mle_regression.objective.products import ProductObjective, Products, less_shift, weighted_squares
 from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.direct import noise_free
 from mle_regression.solvers.passes import magnitudes
@@ -29,8 +29,11 @@ _LEFT = 1e-3
 _NULL, _NOISE = 1e-9, 1e-7
 # Iterations between looks at the Ritz values, and at most.
 _LOOK, _MOST = 5, 500
-# A column whose centred square is this part of the square itself is a constant.
-_CONSTANT = 64.0 * EPS
+# A column whose centred square is this part of the square itself is a constant; one whose is the other part is shifted
+# first, which keeps the digits that its mean would take.
+_CONSTANT, _FAR = 64.0 * EPS, 1e-8
+# A column no further from its mean, by its largest value, does not vary but for rounding.
+_STILL = 4.0 * EPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,14 @@ class Columns:
     products : Products
     constant : BoolArray of shape (p,)
         Which columns do not vary (or are zero, without intercept): their coefficients are zero.
-    mean : Array of shape (p,)
-        In the units of x of the products.
+    mean, output_mean : Array of shape (p,) and (m,)
+        In the units of x and y of the products, which may be shifted: before that.
     """
 
     products: Products
     constant: BoolArray
     mean: Array
+    output_mean: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def solve_by_products(problem: LeastSquares, solver: Any, control: Control, star
     tell = control.tell
 
     def told(iteration: int, theta: Array, loss: float, norm: float) -> Status | None:
-        return tell(iteration, _params(products, theta, exponent), loss, norm) if tell is not None else None
+        return tell(iteration, _params(columns, theta, exponent), loss, norm) if tell is not None else None
 
     path = solver.minimise(objective, replace(control, tell=told if tell else None))
     theta = _smallest(products, shown.null, path.theta.reshape(-1, m))
@@ -137,10 +141,22 @@ def _columns(problem: LeastSquares) -> Columns:
     weights = np.ones(n) if rows.weights is None else rows.weights
     total = problem.totals.sum_weights
     sums, squares = np.asarray(x.T @ weights), weighted_squares(x.T, weights)
+    shift, output_shift = np.zeros(p), np.zeros(y.shape[1])
+    whole = squares
+    if problem.centred:
+        far = squares - sums**2 / total <= _FAR * squares
+        # Numbers as near to each other as those of such a column subtract without rounding.
+        shift[far] = _row(x, int(np.argmax(weights)))[far]
+        if shift.any():
+            x = less_shift(x, shift)
+            sums, squares = np.asarray(x.T @ weights), weighted_squares(x.T, weights)
+        far = np.ptp(y, axis=0) <= np.sqrt(_FAR) * np.abs(y).max(axis=0)
+        output_shift[far] = y[int(np.argmax(weights)), far]
+        y = less_shift(y, output_shift)
     mean = sums / total if problem.centred else np.zeros(p)
     output_mean = weights @ y / total if problem.centred else np.zeros(y.shape[1])
     centred = squares - mean * sums if problem.centred else squares
-    constant = centred <= _CONSTANT * squares
+    constant = (centred <= _CONSTANT * squares) | (centred <= _STILL**2 * whole)
     lengths = np.sqrt(np.where(constant, 1.0, np.maximum(centred, 0.0)))
     if problem.totals.n_rows <= p:
         # The path then stays in the span of the rows, where the smallest solution is, in the units of X.
@@ -152,7 +168,13 @@ def _columns(problem: LeastSquares) -> Columns:
     products = Products(
         x, y, rows.weights, by_column, by_output, mean * by_column, output_mean * by_output, np.asarray(penalty)
     )
-    return Columns(products, constant, mean)
+    return Columns(products, constant, mean + shift, output_mean + output_shift)
+
+
+def _row(x: Any, i: int) -> Array:
+    """Return row i (p,) of a dense or sparse x."""
+    row = x[[i]]
+    return np.asarray(row.toarray() if sp.issparse(row) else row, dtype=np.float64).ravel()
 
 
 def _curvature(problem: LeastSquares, columns: Columns) -> Curvature:
@@ -205,12 +227,12 @@ def _smallest(products: Products, null: Array, theta: Array) -> Array:
     return np.asarray(theta - null @ coordinates)
 
 
-def _params(products: Products, theta: Array, exponent: IntArray) -> Array:
+def _params(columns: Columns, theta: Array, exponent: IntArray) -> Array:
     """Intercept and coefficients (1 + p, m) in the units of X and y."""
+    products = columns.products
     p, m = len(products.by_column), len(products.by_output)
     coef = products.by_column[:, None] * theta.reshape(p, m) / products.by_output
-    by_column = np.where(products.by_column > 0, products.by_column, 1.0)
-    intercept = products.output_mean / products.by_output - products.column_mean / by_column @ coef
+    intercept = columns.output_mean - columns.mean @ coef
     return np.vstack([scale(intercept, exponent[p:]), scale(coef, exponent[p:] - exponent[:p, None])])
 
 
@@ -245,7 +267,7 @@ def _as_solution(
     lengths_of_y = np.sqrt(weights @ products.y**2)
     unit = exponents(lengths_of_y)
     by = scale(1.0 / products.by_output, -unit)
-    params = _params(products, theta, np.zeros_like(exponent))
+    params = _params(columns, theta, np.zeros_like(exponent))
     cross = (rows.T @ rows) * by * by[:, None]
     varies = products.by_column > 0
     lengths = np.where(varies, 1.0 / np.where(varies, products.by_column, 1.0), 0.0)
@@ -266,7 +288,7 @@ def _as_solution(
         centred=problem.centred,
         certain=shown.certain or rank < first + p,
     )
-    raw = _params(products, theta, exponent)
+    raw = _params(columns, theta, exponent)
     saturated = problem.totals.n_rows <= rank and not problem.alpha
     return Solution(
         coef=raw[1:],

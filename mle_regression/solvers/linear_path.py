@@ -83,7 +83,7 @@ def solve_by_path(
     if deficient and s is not None and problem.deficiency == "drop":
         kept = independent_columns(triangle, s, problem.tolerance)
         part = triangle.columns(kept)
-    objective = _objective(problem, batch or problem.rows, solver, part, kept, start)
+    objective = _objective(problem, batch or problem.rows, solver, part, frame, kept, start)
     tell = control.tell
 
     def told(iteration: int, theta: Array, loss: float, norm: float) -> Status | None:
@@ -147,7 +147,13 @@ def _reduce(problem: LeastSquares) -> tuple[Triangle, Frame]:
 
 
 def _objective(
-    problem: LeastSquares, rows: Rows, solver: Iterative, part: Triangle, kept: IntArray, start: Array | None
+    problem: LeastSquares,
+    rows: Rows,
+    solver: Iterative,
+    part: Triangle,
+    frame: Frame,
+    kept: IntArray,
+    start: Array | None,
 ) -> QuadraticObjective:
     if solver.draws_batches:
         if len(kept) < problem.rows.shape[1]:
@@ -156,7 +162,7 @@ def _objective(
             )
         outside = part.n_features + int(problem.centred) - problem.totals.n_rows
         held = solver.by_products and outside > 0 and problem.alpha > 0 and start is None
-        objective: QuadraticObjective = linear_objective(part, rows, problem.alpha, outside if held else 0)
+        objective: QuadraticObjective = linear_objective(part, frame, rows, problem.alpha, outside if held else 0)
     else:
         objective = quadratic_objective(part)
     if start is None:
