@@ -83,6 +83,22 @@ def test_a_mean_far_beyond_the_spread_costs_no_digits(full_batch, centre, alpha,
     assert found.noise_variance_ == pytest.approx(truth.noise_variance_, rel=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [1e-20, 1e-16, 1e-12, 1e-8, 1e-2])
+@pytest.mark.parametrize("shape", [(30, 60), (50, 100), (20, 21)])
+def test_converged_means_near_where_a_penalty_alone_determines_the_minimum(full_batch, shape, alpha, rng):
+    X, y = rng.standard_normal(shape), rng.standard_normal(shape[0])
+    X0, y0 = X - X.mean(axis=0), y - y.mean()
+    u, values, vt = np.linalg.svd(X0, full_matrices=False)
+    truth = vt[:-1].T @ (values[:-1] / (values[:-1] ** 2 + alpha) * (u.T @ y0)[:-1])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = MLELinearRegressor(solver=full_batch, alpha=alpha).fit(X, y)
+    assert any(issubclass(w.category, ConvergenceWarning) for w in caught) == (not model.converged_)
+    if model.converged_:
+        assert np.linalg.norm(model.coef_ - truth) < 1e-4 * np.linalg.norm(truth)
+    assert model.verdict_ == ("unique minimum" if model.converged_ else "not stationary")
+
+
 @pytest.mark.parametrize("value", [1e10, 1e100, 1e160, 1e300])
 def test_a_constant_column_of_any_size_beside_a_penalty(full_batch, value, rng):
     X = rng.standard_normal((200, 3))

@@ -139,7 +139,7 @@ class AdjustedGroups:
         """η of a hypothesis on orthonormal ``directions`` (r, q) of the whitened coefficients.
 
         ``q (q + 1) / Σ_st Var(D_st)`` with D the estimated covariance of the hypothesis in units of the true one, under the
-        working model: the approximation by Hotelling's T² of Pustejovsky and Tipton (2018), equation 15.
+        working model: the approximation by Hotelling's T² of Pustejovsky and Tipton (2018).
         """
         r, q = directions.shape
         inner, outer, alone = np.zeros((r * q, r * q)), np.zeros((q, q, r, r)), 0.0

@@ -17,8 +17,8 @@ from mle_regression.linalg.rank import (
     smallest_coefficients,
     surely_full_rank,
 )
-from mle_regression.linalg.scaling import scale
-from mle_regression.linalg.triangle import Triangle
+from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.triangle import Triangle, solve_triangle
 from mle_regression.objective.linear import QuadraticObjective, linear_objective, quadratic_objective
 from mle_regression.rows.base import Rows
 from mle_regression.solvers.base import LeastSquares, Solution, Status
@@ -32,6 +32,10 @@ from mle_regression.solvers.summed import reduce_sums
 
 # Up to so many columns a triangle is summed even where products alone would do: standard errors and verdict come of it.
 TRIANGLE_COLUMNS = 500
+
+# How much further than the tolerance from the minimum, and no nearer than what part of its parameters' length, a path that
+# has come to the end of its digits has not converged.
+_FURTHER, _WORTH_TELLING = 100.0, 1e-5
 
 
 @runtime_checkable
@@ -116,6 +120,8 @@ def solve_by_path(
     estimate = Estimate(coef, triangle.mean[p:] - triangle.mean[:p] @ coef, cross, geometry)
     if is_close_fit(triangle, cross):
         estimate = polished(problem, triangle, frame, estimate, None)
+    if path.status is Status.CONVERGED and not deficient and not _is_near(triangle, coef, control.tol):
+        path.status = Status.STALLED
     arrived = path.status is Status.CONVERGED
     solution = as_solution(problem, triangle, estimate, solver.name, arrived=arrived)
     solution = replace(
@@ -132,6 +138,17 @@ def solve_by_path(
         shown = relations(triangle, independent_columns(triangle, s, problem.tolerance))
         return replace(solution, relations=shown, status=Status.RANK_DEFICIENT if arrived else path.status)
     return solution
+
+
+def _is_near(triangle: Triangle, coef: Array, tol: float) -> bool:
+    """Whether what the triangle solves for is where a path has ended, in columns of unit length.
+
+    Where the smallest curvature is that of a small penalty alone, a gradient lost in rounding says nothing of it.
+    """
+    length = column_norms(triangle.r)[:, None]
+    step = solve_triangle(triangle.r, triangle.z) - coef
+    distance, size = np.linalg.norm(length * step), np.linalg.norm(length * coef)
+    return bool(distance <= max(_FURTHER * tol, _WORTH_TELLING) * size or not np.isfinite(distance))
 
 
 def _reduce(problem: LeastSquares) -> tuple[Triangle, Frame]:
