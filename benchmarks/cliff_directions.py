@@ -69,9 +69,7 @@ def one_hot(levels: int) -> Rows:
 def scattered(p: int) -> Rows:
     """Ten numbers a row wherever they fall, ten rows a column."""
     rng = np.random.default_rng(0)
-    x = sp.random_array(
-        (10 * p, p), density=min(1.0, 10.0 / p), rng=rng, format="csr", data_sampler=rng.standard_normal
-    )
+    x = sp.random(10 * p, p, density=min(1.0, 10.0 / p), random_state=rng, format="csr", data_rvs=rng.standard_normal)
     return Rows(x, x @ np.ones(p) + rng.standard_normal(10 * p))
 
 

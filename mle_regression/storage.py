@@ -143,7 +143,8 @@ def _with_posteriors(network: dict[str, Any]) -> dict[str, Any]:
         size, undetermined = len(old["root"]), old["undetermined"]
         free = np.abs(undetermined).max(axis=1, initial=0.0) > _ROUNDING
         seen = np.zeros((size, int(free.sum()) - undetermined.shape[1]))
-        seen[free] = null_space(undetermined[free].T)[:, : seen.shape[1]]
+        if seen.size:
+            seen[free] = null_space(undetermined[free].T)[:, : seen.shape[1]]
         nothing = {"prior": np.zeros(size), "basis": np.zeros((size, 0))}
         posterior["covariance"] = {"root": old["root"], "free": free, "seen": seen} | nothing
     elif not posterior["refusal"]:

@@ -14,10 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, eigh, qr, solve_triangular
+from scipy.linalg import LinAlgError, eigh
 from scipy.linalg.lapack import dpotrf, dtrtri
 
 from mle_regression.linalg.arrays import EPS, Array, BoolArray
+from mle_regression.linalg.triangle import solve_triangle
 from mle_regression.objective.base import SumOfSquares
 
 _ROUNDING = 16.0
@@ -169,11 +170,10 @@ def inverted_from_jacobian(jacobian: Array, penalty: Array) -> Curvature:
     prior = np.zeros(size)
     prior[held] = penalty[held] ** -0.5
     basis = np.zeros((size, min(len(jacobian), int(held.sum()))))
-    basis[held], triangle = qr((jacobian[:, held] * prior[held]).T, mode="economic", check_finite=False)
+    basis[held], triangle = np.linalg.qr((jacobian[:, held] * prior[held]).T)
     # [I; Rᵀ] = [T⁻¹; RᵀT⁻¹] T with orthonormal columns: TᵀT = I + RRᵀ, and no square is ever taken.
-    (inner,) = qr(np.vstack([np.eye(basis.shape[1]), triangle.T]), mode="r", check_finite=False)
-    inner = inner[: basis.shape[1]]
-    root = prior[:, None] * solve_triangular(inner, basis.T, trans=1, check_finite=False).T
+    inner = np.linalg.qr(np.vstack([np.eye(basis.shape[1]), triangle.T]), mode="r")
+    root = prior[:, None] * solve_triangle(inner, basis.T, transposed=True).T
     log_determinant = float(np.log(penalty[held]).sum() + 2.0 * np.log(np.abs(np.diagonal(inner))).sum())
     free, seen = np.zeros(size, dtype=bool), np.empty((size, 0))
     if not held.all():
@@ -198,12 +198,11 @@ def _complement(
     seen[~held] = vectors[keep].T
     of_free = jacobian[:, ~held] @ vectors[keep].T
     # The residual of a projection onto the columns [T⁻¹; RᵀT⁻¹] has (I + RᵀR)⁻¹ for its square.
-    follow = solve_triangular(inner, triangle @ of_free, trans=1, check_finite=False)
-    lower = of_free - triangle.T @ solve_triangular(inner, follow, check_finite=False)
-    follow = solve_triangular(inner, follow, check_finite=False)  # (I + RRᵀ)⁻¹ R J₀
-    (complement,) = qr(np.vstack([follow, lower]), mode="r", check_finite=False)
-    complement = complement[: seen.shape[1]]
-    columns = solve_triangular(complement, (seen - scaled_basis @ follow).T, trans=1, check_finite=False).T
+    follow = solve_triangle(inner, triangle @ of_free, transposed=True)
+    lower = of_free - triangle.T @ solve_triangle(inner, follow)
+    follow = solve_triangle(inner, follow)  # (I + RRᵀ)⁻¹ R J₀
+    complement = np.linalg.qr(np.vstack([follow, lower]), mode="r")
+    columns = solve_triangle(complement, (seen - scaled_basis @ follow).T, transposed=True).T
     whole = seen.shape[1] == (~held).sum()
     log_determinant = 2.0 * float(np.log(np.abs(np.diagonal(complement))).sum()) if whole else -np.inf
     return columns, seen, log_determinant

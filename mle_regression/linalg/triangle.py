@@ -183,11 +183,11 @@ def inverse_triangle(r: Array) -> Array:
     return np.triu(inverse)
 
 
-def solve_triangle(r: Array, rhs: Array) -> Array:
-    """Return ``r⁻¹ rhs`` for a nonsingular upper triangle (p, p)."""
-    if r.shape[1] == 0:
-        return np.zeros((0, rhs.shape[1]))
-    solution, _ = dtrtrs(r, rhs)
+def solve_triangle(r: Array, rhs: Array, *, transposed: bool = False) -> Array:
+    """Return ``r⁻¹ rhs``, or ``r⁻ᵀ rhs``, for a nonsingular upper triangle (p, p) and rhs (p, m); either may be empty."""
+    if rhs.size == 0:
+        return np.zeros((r.shape[1], rhs.shape[1]))
+    solution, _ = dtrtrs(r, rhs, trans=int(transposed))
     return np.asarray(solution)
 
 
