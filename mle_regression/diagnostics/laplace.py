@@ -18,6 +18,7 @@ from scipy.linalg import LinAlgError, eigh
 from scipy.linalg.lapack import dpotrf, dtrtri
 
 from mle_regression.linalg.arrays import EPS, Array, BoolArray
+from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.triangle import solve_triangle
 from mle_regression.objective.base import SumOfSquares
 
@@ -172,7 +173,7 @@ def inverted_from_jacobian(jacobian: Array, penalty: Array) -> Curvature:
     basis = np.zeros((size, min(len(jacobian), int(held.sum()))))
     basis[held], triangle = np.linalg.qr((jacobian[:, held] * prior[held]).T)
     # [I; Rᵀ] = [T⁻¹; RᵀT⁻¹] T with orthonormal columns: TᵀT = I + RRᵀ, and no square is ever taken.
-    inner = np.linalg.qr(np.vstack([np.eye(basis.shape[1]), triangle.T]), mode="r")
+    inner = triangular_factor(np.vstack([np.eye(basis.shape[1]), triangle.T]))
     root = prior[:, None] * solve_triangle(inner, basis.T, transposed=True).T
     log_determinant = float(np.log(penalty[held]).sum() + 2.0 * np.log(np.abs(np.diagonal(inner))).sum())
     free, seen = np.zeros(size, dtype=bool), np.empty((size, 0))
@@ -201,7 +202,7 @@ def _complement(
     follow = solve_triangle(inner, triangle @ of_free, transposed=True)
     lower = of_free - triangle.T @ solve_triangle(inner, follow)
     follow = solve_triangle(inner, follow)  # (I + RRᵀ)⁻¹ R J₀
-    complement = np.linalg.qr(np.vstack([follow, lower]), mode="r")
+    complement = triangular_factor(np.vstack([follow, lower]))
     columns = solve_triangle(complement, (seen - scaled_basis @ follow).T, transposed=True).T
     whole = seen.shape[1] == (~held).sum()
     log_determinant = 2.0 * float(np.log(np.abs(np.diagonal(complement))).sum()) if whole else -np.inf
