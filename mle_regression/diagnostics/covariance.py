@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.linalg.dual_geometry import DualGeometry
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root, parameter_exponents, scaled_factor
 from mle_regression.linalg.product_geometry import ProductGeometry
@@ -177,7 +178,7 @@ def leverage(geometry: Geometry, x: Any) -> Array:
 
     NaN where the rank is deficient and the data say nothing about the mean at x, which then lies outside the row space.
     """
-    if isinstance(geometry, SparseGeometry):
+    if isinstance(geometry, SparseGeometry | DualGeometry):
         return geometry.leverage(x)
     return leverage_of(geometry, x, whiten(geometry, x))
 

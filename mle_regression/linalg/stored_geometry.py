@@ -7,6 +7,7 @@ from typing import Any
 
 import scipy.sparse as sp
 
+from mle_regression.linalg.dual_geometry import DualGeometry
 from mle_regression.linalg.geometry import DenseGeometry, Geometry
 from mle_regression.linalg.product_geometry import ProductGeometry
 from mle_regression.linalg.sparse_geometry import SparseGeometry
@@ -18,14 +19,18 @@ def state_of_geometry(geometry: Geometry) -> dict[str, Any]:
         state = {field.name: getattr(geometry, field.name) for field in fields(geometry)}
         gram = state.pop("gram")
         return state | {"data": gram.data, "indices": gram.indices, "indptr": gram.indptr}
-    kind = ProductGeometry if isinstance(geometry, ProductGeometry) else DenseGeometry
-    return {field.name: getattr(geometry, field.name) for field in fields(kind)}
+    for kind in (ProductGeometry, DualGeometry):
+        if isinstance(geometry, kind):
+            return {field.name: getattr(geometry, field.name) for field in fields(kind)}
+    return {field.name: getattr(geometry, field.name) for field in fields(DenseGeometry)}
 
 
 def geometry_of_state(state: dict[str, Any]) -> Geometry:
     """Return the geometry that `state_of_geometry` has made plain."""
     if "explained" in state:
         return ProductGeometry(**state)
+    if "basis" in state:
+        return DualGeometry(**state)
     if "indptr" not in state:
         return DenseGeometry(**state)
     rest = dict(state)

@@ -12,6 +12,7 @@ from mle_regression.linalg.memory import fits_memory
 from mle_regression.solvers.base import LeastSquares, Options, Solution
 from mle_regression.solvers.by_products import solve_by_products
 from mle_regression.solvers.direct import conclude
+from mle_regression.solvers.dual import solve_dual
 from mle_regression.solvers.lsmr import LSMR
 from mle_regression.solvers.normal import NormalEquation, cholesky, is_wide, polish_for
 from mle_regression.solvers.passes import sum_moments, triangle_bytes
@@ -25,7 +26,8 @@ class Automatic(Options):
     """Choose by what the data turn out to be.
 
     The normal equation while the equilibrated columns have a condition below about 1e3; QR beyond, and where there are fewer
-    rows than parameters; the SVD where columns are numerically dependent. Where the triangle of p × p numbers that all of
+    rows than parameters; the SVD where columns are numerically dependent. Under a penalty, and with half as many rows as
+    columns, all is done in the space of the rows. Where the triangle of p × p numbers that all of
     these end in would not fit into memory, or with sparse columns take more than a gigabyte, LSMR by products alone.
     """
 
@@ -36,6 +38,9 @@ class Automatic(Options):
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
         solution = solve_sparse(problem)
+        if solution is not None:
+            return solution
+        solution = solve_dual(problem)
         if solution is not None:
             return solution
         if _too_large(problem):

@@ -24,6 +24,7 @@ from mle_regression.linalg.triangle import (
 )
 from mle_regression.solvers.base import LeastSquares, Options, Solution
 from mle_regression.solvers.direct import Polish, conclude, is_close_fit
+from mle_regression.solvers.dual import solve_dual
 from mle_regression.solvers.passes import require_triangle, sum_exact, sum_moments
 from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
 from mle_regression.solvers.sparse_normal import solve_sparse
@@ -53,6 +54,9 @@ class NormalEquation(Options):
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
         solution = solve_sparse(problem)
+        if solution is not None:
+            return solution
+        solution = solve_dual(problem)
         if solution is not None:
             return solution
         require_triangle(problem, self.name)
