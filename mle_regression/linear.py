@@ -299,8 +299,10 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         self, problem: LeastSquares, solver: Solver | Iterative, task: FitTask, k: int, single_output: bool
     ) -> Solution:
         """Let the solver minimise, and callbacks follow it."""
-        if not isinstance(solver, Iterative):
+        # What a solver offers, and not isinstance: of a protocol with many members that costs a small fit some percent.
+        if not hasattr(solver, "minimise"):
             return solver.solve(problem)
+        assert isinstance(solver, Iterative)
         n, p, m = problem.rows.shape
         batch_size = self.batch_size
         if batch_size is not None and batch_size > n:

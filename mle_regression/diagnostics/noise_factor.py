@@ -72,6 +72,8 @@ def factor_of_cross(cross: Array, condition: float = _WELL_CONDITIONED) -> Array
     length = np.sqrt(np.diagonal(cross))
     if not (length > 0).all():
         return None
+    if len(cross) == 1:
+        return length[None] if length[0] < np.inf else None
     root, info = dpotrf(cross / length / length[:, None], clean=1)
     if info != 0 or reciprocal_condition(root) * condition * np.sqrt(len(cross)) < 1:
         return None

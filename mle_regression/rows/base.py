@@ -118,6 +118,8 @@ def _level(y: Array) -> Array:
     if not len(y):
         return np.full(y.shape[1], np.nan)
     same = y[0] == y[-1]
+    if not same.any():
+        return np.full(y.shape[1], np.nan)
     same[same] = (y[:, same] == y[0, same]).all(axis=0)
     return np.where(same, y[0], np.nan)
 
