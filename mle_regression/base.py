@@ -36,6 +36,10 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _mean(self, x: Any) -> Array:
         raise AttributeError("a subclass predicts the mean")
 
+    def _terms(self, x: Any) -> Array | None:
+        """Return sums (n, m) of the sizes of the terms that means are made of; None where that is not known."""
+        return None
+
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         raise AttributeError("a subclass knows the uncertainty of its mean")
 
@@ -169,6 +173,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         m = len(state["noise_covariance"])
         rows = checks.new_rows(self, X, y, sample_weight, m)
         mean, outputs, weights = self._mean(rows.x), rows.y, rows.weights
+        terms = self._terms(rows.x) if np.any(state["noise_free"]) else None
         # The noise is kept in units of its own, where its squares neither overflow nor vanish.
         unit, exponent = state.get("output_unit", np.ones(m)), state.get("noise_exponent", np.zeros(m, dtype=np.int64))
         density = new_log_density(
@@ -180,6 +185,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             frequency=state["frequency"],
             noise_free=state["noise_free"],
             root=state.get("noise_root"),
+            terms=None if terms is None else scale(terms / unit, -exponent),
         )
         if state.get("singular"):
             warn_user(state["singular"], NoiseFreeWarning)

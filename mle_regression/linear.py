@@ -437,6 +437,10 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         coef = np.atleast_2d(self.coef_).T
         return linear_map(x, coef, np.asarray(self.intercept_)).reshape((-1, *self.coef_.shape[:-1]))
 
+    def _terms(self, x: Any) -> Array | None:
+        coef = np.abs(np.atleast_2d(self.coef_).T)
+        return linear_map(abs(x), coef, np.abs(np.asarray(self.intercept_))).reshape(-1, coef.shape[1])
+
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         geometry = self._geometry()
         rows = as_rows(x, np.zeros((x.shape[0], 0)))

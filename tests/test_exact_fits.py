@@ -1,5 +1,7 @@
 """Fits that leave nothing: too few rows, a y that does not vary, a y made from X; each is told for what it is."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,3 +80,18 @@ def test_networks_that_are_exact(rng):
         assert ("early_stopping" in said) == (not holds_out)
         assert "50 parameters for 20 rows" in said
     assert describe_exact_network(5, 20, [True], True, True, ["y"]).startswith("y does not vary")
+
+
+@pytest.mark.parametrize("solver", ["auto", "normal", "qr", "svd", "lsmr", "lbfgs"])
+@pytest.mark.parametrize("shape", [(10, 9), (20, 19), (60, 59), (20, 20), (20, 60)])
+def test_rows_that_a_fit_passes_through_are_certain_to_it(solver, shape):
+    # Large coefficients cancel where there are as many as rows: rounding is relative to them, and not to y.
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X, y = rng.random(shape), rng.random(shape[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = MLELinearRegressor(solver=solver, refine=False, max_iter=5000).fit(X, y)
+            if model.converged_:
+                assert model.log_likelihood(X, y) == model.log_likelihood_ == np.inf
+                assert model.log_likelihood(X, y + 1e-3) == -np.inf

@@ -99,6 +99,24 @@ def test_converged_means_near_where_a_penalty_alone_determines_the_minimum(full_
     assert model.verdict_ == ("unique minimum" if model.converged_ else "not stationary")
 
 
+@pytest.mark.parametrize("shape", [(5, 6, 2), (20, 20, 1), (20, 19, 1), (3, 40, 1)])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_a_fit_through_every_row_is_exact_there(full_batch, shape, intercept, rng):
+    n, p, m = shape
+    if n > p + intercept:
+        return
+    X, y = rng.random((n, p)), rng.random((n, m))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = MLELinearRegressor(solver=full_batch, fit_intercept=intercept, max_iter=100_000, tol=1e-6).fit(X, y)
+        again = model.log_likelihood(X, y)
+        direct = MLELinearRegressor(fit_intercept=intercept).fit(X, y)
+    assert model.log_likelihood_ == (np.inf if model.converged_ else pytest.approx(again))
+    assert again == model.log_likelihood_ or not model.converged_
+    if model.converged_:
+        np.testing.assert_allclose(model.coef_, direct.coef_, rtol=1e-7, atol=1e-9)
+
+
 @pytest.mark.parametrize("value", [1e10, 1e100, 1e160, 1e300])
 def test_a_constant_column_of_any_size_beside_a_penalty(full_batch, value, rng):
     X = rng.standard_normal((200, 3))

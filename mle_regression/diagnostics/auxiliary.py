@@ -14,7 +14,7 @@ from mle_regression.linalg.gram import Moments, block_moments
 from mle_regression.linalg.qr import block_factor, stack_factors
 from mle_regression.linalg.rank import default_tolerance, row_space, surely_full_rank
 from mle_regression.linalg.scaling import scale
-from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_factor, triangle_of_moments
+from mle_regression.linalg.triangle import Triangle, exceeds_condition, triangle_of_factor, triangle_of_moments
 from mle_regression.rows.base import Block, Rows
 
 # Beyond this condition, Cholesky of the cross-products loses more digits than tests may be off by.
@@ -86,7 +86,7 @@ def triangle_of(
     triangle = triangle_of_moments(
         rows.reduce(moments, Moments.add, dense=True), frame, n_columns, total, centred, alpha
     )
-    if triangle is not None and reciprocal_condition(triangle.r) * _WELL_CONDITIONED > 1.0:
+    if triangle is not None and not exceeds_condition(triangle.r, _WELL_CONDITIONED):
         return triangle
     upper = rows.reduce(factor, stack_factors, dense=True, tall=True)
     return triangle_of_factor(upper, frame, n_columns, total, centred, alpha)

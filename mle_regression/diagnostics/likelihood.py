@@ -136,17 +136,19 @@ def new_log_density(
     frequency: bool,
     noise_free: bool | BoolArray,
     root: Array | None = None,
+    terms: Array | None = None,
 ) -> Array:
     """Log density of each row of y (n, m) about its mean (n, m); rows of weight zero contribute nothing.
 
     ``root`` (m, m) is that of the covariance, if it is known; of an empty one, and of outputs without noise, the density is
-    infinite where y is its mean to rounding in all combinations of outputs that have no noise, and zero elsewhere.
+    infinite where y is its mean to rounding in all combinations of outputs that have no noise, and zero elsewhere. ``terms``
+    (n, m) are the sums of the sizes of the terms that the mean is made of, which its rounding is relative to.
     """
     residuals = y - mean
     if root is None:
         root = factor_of_cross(covariance, _CONDITION)
     if root is None or not root.size or np.any(noise_free):
-        density = _singular_density(y, mean, covariance, noise_free)
+        density = _singular_density(y, mean, covariance, noise_free, np.abs(mean) if terms is None else terms)
         return density if weights is None else np.where(weights > 0, density, 0.0)
     if weights is None:
         return noise.log_density(residuals, root)
@@ -160,11 +162,11 @@ def new_log_density(
     return density
 
 
-def _singular_density(y: Array, mean: Array, covariance: Array, noise_free: bool | BoolArray) -> Array:
+def _singular_density(y: Array, mean: Array, covariance: Array, noise_free: bool | BoolArray, terms: Array) -> Array:
     """Log density (n,) of noise that lies in a subspace: infinite there, minus infinite outside."""
     residuals = y - mean
-    # Rounding in a sum is relative to its terms, of which the largest outputs give an idea.
-    rounding = _ROUNDING * EPS * (np.abs(mean) + np.abs(y).max(axis=0, initial=0.0))
+    # Of terms that are not known the largest outputs give an idea.
+    rounding = _ROUNDING * EPS * (terms + np.abs(y).max(axis=0, initial=0.0))
     spread = np.sqrt(np.diagonal(covariance))
     silent = np.broadcast_to(noise_free, len(spread)) | (spread <= 0)
     inside = (np.abs(residuals[:, silent]) <= rounding[:, silent]).all(axis=1)

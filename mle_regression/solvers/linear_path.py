@@ -12,6 +12,7 @@ from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.geometry import deficient_geometry, dropped_geometry, geometry_of
 from mle_regression.linalg.rank import (
     independent_columns,
+    minimum_norm,
     relations,
     row_space,
     smallest_coefficients,
@@ -113,16 +114,22 @@ def solve_by_path(
             geometry = dropped_geometry(geometry_of(part, problem.centred, problem.alpha), kept, geometry)
         else:
             coef = smallest_coefficients(triangle, s, coef)
+    if path.status is Status.CONVERGED and not deficient and not _is_near(triangle, coef, control.tol):
+        path.status = Status.STALLED
+    arrived = path.status is Status.CONVERGED
+    # What the tolerance leaves of a fit through every row is no noise: the last step goes all the way.
+    whole = arrived and problem.totals.n_rows <= geometry.rank and not problem.alpha
+    if whole and not deficient:
+        coef = solve_triangle(triangle.r, triangle.z)
+    elif whole and s is not None and problem.deficiency != "drop":
+        coef = minimum_norm(triangle, s)
     left = triangle.z - triangle.r @ coef
     penalty = coef * scale(np.full(len(coef), problem.alpha), -2 * triangle.exponent[: len(coef)])[:, None]
     cross = triangle.tail + left.T @ left - coef.T @ penalty
     p = triangle.n_features
     estimate = Estimate(coef, triangle.mean[p:] - triangle.mean[:p] @ coef, cross, geometry)
     if is_close_fit(triangle, cross):
-        estimate = polished(problem, triangle, frame, estimate, None)
-    if path.status is Status.CONVERGED and not deficient and not _is_near(triangle, coef, control.tol):
-        path.status = Status.STALLED
-    arrived = path.status is Status.CONVERGED
+        estimate = polished(problem, triangle, frame, estimate, triangle.r if whole and not deficient else None)
     solution = as_solution(problem, triangle, estimate, solver.name, arrived=arrived)
     solution = replace(
         solution,
