@@ -172,3 +172,21 @@ def test_condition_of_dummies_is_that_of_the_two_norm(rng):
     assert exceeds_condition(upper, 0.95 * levels**0.5)
     assert exceeds_condition(np.diag([1.0, 0.0]), 1e6)
     assert exceeds_condition(np.ones((1, 2)), 1e6)
+
+
+@pytest.mark.parametrize("condition", [5.0, 25.0, 100.0])
+def test_singular_values_of_many_columns_by_cross_products(condition, rng):
+    from mle_regression.linalg.singular import of_easy_columns, values_of_easy_columns
+
+    a = np.linalg.qr(rng.standard_normal((450, 420)))[0] * np.geomspace(1.0, condition, 420)
+    a = a @ np.linalg.qr(rng.standard_normal((420, 420)))[0]
+    truth = np.geomspace(condition, 1.0, 420)
+    found, values = of_easy_columns(a), values_of_easy_columns(a)
+    if condition > 30:
+        assert found is None
+        assert values is None
+        return
+    np.testing.assert_allclose(values, truth, rtol=1e-12)
+    np.testing.assert_allclose(found[0], truth, rtol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(a @ found[1].T, axis=0), truth, rtol=1e-11)
+    assert of_easy_columns(a[:, :50]) is None

@@ -9,6 +9,7 @@ import numpy as np
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.geometry import Geometry, inverse_root, scaled_factor
 from mle_regression.linalg.scaling import column_norms
+from mle_regression.linalg.singular import of_easy_columns, values_of_easy_columns
 
 
 def variance_inflation(geometry: Geometry) -> Array:
@@ -45,7 +46,7 @@ def decompose_variances(geometry: Geometry) -> Decomposition:
     """Decompose the variance of each coefficient over the singular values of [1 | X]."""
     factor = _unit_columns(geometry)
     k = factor.shape[1]
-    _, values, right_t = np.linalg.svd(factor, full_matrices=True)
+    values, right_t = of_easy_columns(factor) or np.linalg.svd(factor, full_matrices=True)[1:]
     values = np.concatenate([values, np.zeros(k - len(values))]) if len(values) < k else values
     values[geometry.rank :] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -63,7 +64,9 @@ def scaled_condition(geometry: Geometry) -> float:
     """Condition number of [1 | X] with columns of unit length, the largest condition index; ``inf`` if dependent."""
     if geometry.rank < geometry.size:
         return float(np.inf)
-    values = np.linalg.svd(_unit_columns(geometry), compute_uv=False)
+    factor = _unit_columns(geometry)
+    easy = values_of_easy_columns(factor)
+    values = np.linalg.svd(factor, compute_uv=False) if easy is None else easy
     return float(values[0] / values[-1]) if values.size else 1.0
 
 

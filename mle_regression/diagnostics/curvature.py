@@ -13,6 +13,7 @@ from mle_regression.linalg.geometry import Geometry, full_factor, parameter_expo
 from mle_regression.linalg.product_geometry import ProductGeometry
 from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.linalg.singular import of_easy_columns, values_of_easy_columns
 
 # One-sided Jacobi costs some tens of times an ordinary SVD; beyond this size it is used only where it is needed.
 _JACOBI_SIZE = 300
@@ -82,8 +83,9 @@ def hessian_eigenvectors(geometry: Geometry) -> Array:
     The largest component of each is positive.
     """
     factor, _ = full_factor(geometry)
-    vectors = None
-    if geometry.rank == geometry.size and len(factor) >= factor.shape[1] > 0:
+    easy = of_easy_columns(factor)
+    vectors = None if easy is None else easy[1][::-1].T
+    if vectors is None and geometry.rank == geometry.size and len(factor) >= factor.shape[1] > 0:
         # Jacobi rotations keep small components of vectors right as they do small values, whatever the units.
         values, _, right, _, _, info = dgejsv(factor, joba=0, jobu=3, jobv=0)
         vectors = right[:, np.argsort(values, kind="stable")] if info == 0 else None
@@ -199,6 +201,9 @@ def _graded(a: Array, exponent: IntArray) -> tuple[Array, IntArray]:
 
 def _of_one_range(tall: Array) -> Array:
     """Singular values of a (n, k), n ≥ k, whose squares stay in float64; by Jacobi where it is small or ill-conditioned."""
+    easy = values_of_easy_columns(tall)
+    if easy is not None:
+        return easy
     if tall.shape[1] > _JACOBI_SIZE:
         values = np.asarray(np.linalg.svd(tall, compute_uv=False))
         if values[-1] * _EASY_CONDITION > values[0]:
