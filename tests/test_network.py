@@ -204,6 +204,21 @@ def test_adam_lowers_the_loss_and_goes_on_from_its_memory(dtype):
     assert int(second.memory["count"]) == 60
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("hidden", "m"), SHAPES, ids=str)
+def test_residuals_and_their_jacobian_make_up_the_loss(hidden, m, weighted):
+    objective = objective_of(hidden, m, weighted=weighted)
+    theta = objective.start
+    residual, jacobian = objective.residual_jacobian(theta)
+    loss, gradient = objective.value_and_gradient(theta)
+    assert residual @ residual + objective.penalty @ theta**2 == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(2 * jacobian.T @ residual + 2 * objective.penalty * theta, gradient, atol=1e-12)
+    np.testing.assert_allclose(jacobian.T @ jacobian, objective.gauss_newton(theta), atol=1e-12)
+    np.testing.assert_allclose(
+        np.sort(objective.weighted_residuals(theta).ravel() ** 2), np.sort(residual**2), atol=1e-14
+    )
+
+
 def test_patience_ends_a_path_that_stands_still():
     objective = objective_of((2,), 1, n=60)
     options = control(rng=np.random.default_rng(0), tol=1e-3, patience=3, batch_size=60, learning_rate=1e-9)
