@@ -17,20 +17,20 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing as take_rows
 
-from mle_regression import checks
-from mle_regression.containers import as_numbers
 from mle_regression.diagnostics import criteria
-from mle_regression.diagnostics.fitted import INTERCEPT, FittedLinear
 from mle_regression.diagnostics.likelihood import new_log_density
-from mle_regression.diagnostics.nesting import total_squares, total_weight, unmatched_columns
 from mle_regression.diagnostics.noise_factor import factor_of_array
-from mle_regression.inference import LinearInference
+from mle_regression.fitted.linear import INTERCEPT, FittedLinear
+from mle_regression.fitted.nesting import total_squares, total_weight, unmatched_columns
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.memory import MemoryNeededError
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.gaussian import Gaussian
-from mle_regression.reports.hypotheses import HypothesisTest
+from mle_regression.reports.linear.hypotheses import HypothesisTest
+from mle_regression.reports.linear.inference import LinearInference
 from mle_regression.scoring import log_likelihood_scorer, n_observations, unwrapped
+from mle_regression.validation import checks
+from mle_regression.validation.containers import as_numbers
 from mle_regression.warnings import InferenceWarning, warn_user
 
 # Sums over the same rows, taken in different orders and columns, agree to this.

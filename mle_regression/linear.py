@@ -9,13 +9,14 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from mle_regression import checks, storage
-from mle_regression.base import LikelihoodRegressor
-from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
 from mle_regression.diagnostics import covariance
 from mle_regression.diagnostics.hypotheses import explained_squares
-from mle_regression.diagnostics.ridge_evidence import RidgeEvidence
-from mle_regression.fitting import (
+from mle_regression.diagnostics.noise_factor import SingularNoise
+from mle_regression.estimator import storage
+from mle_regression.estimator.base import LikelihoodRegressor
+from mle_regression.estimator.callbacks import CallbackSupport, FitTask, with_callbacks
+from mle_regression.estimator.incremental import IncrementalFit
+from mle_regression.fit.linear import (
     at_level,
     attributes_on_the_way,
     bearable_outputs,
@@ -24,24 +25,26 @@ from mle_regression.fitting import (
     noise_factor,
     pose_problem,
 )
-from mle_regression.incremental import IncrementalFit
-from mle_regression.inference import LinearInference
+from mle_regression.fit.penalty.ridge_evidence import RidgeEvidence
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import suitable_threads
 from mle_regression.models.linear import linear_map
 from mle_regression.noise.registry import find_noise
-from mle_regression.reports.dependencies import (
+from mle_regression.reports.linear.dependencies import (
     describe_deficiency,
     describe_singular_noise,
     remedy_of_deficiency,
 )
-from mle_regression.reports.exact_fits import describe_exact_fit
+from mle_regression.reports.linear.exact_fits import describe_exact_fit
+from mle_regression.reports.linear.inference import LinearInference
 from mle_regression.rows.registry import as_rows
+from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import UNFINISHED, LeastSquares, NonFiniteRowsError, Solution, Solver, Status
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
 from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import find_solver
+from mle_regression.validation import checks
 from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning, warn_user
 
 _MAX_ITER = 1000
@@ -263,7 +266,7 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         """Whether the data choose the penalty."""
         return isinstance(self.alpha, str) and self.alpha == "evidence"
 
-    def _pose(self, data: checks.TrainingData, alpha: float) -> tuple[LeastSquares, int]:
+    def _pose(self, data: TrainingData, alpha: float) -> tuple[LeastSquares, int]:
         return pose_problem(
             data.x,
             data.y,
@@ -344,11 +347,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         factor = noise_factor(problem, solution)
         singular = ""
         if factor.singular and not solution.noise_free.any():
-            singular = describe_singular_noise(
-                factor.relations,
-                checks.output_names(self, len(solution.noise_free)),
-                bearable_outputs(problem, solution),
-            )
+            dependent = SingularNoise(factor.relations, bearable_outputs(problem, solution))
+            singular = describe_singular_noise(dependent, checks.output_names(self, len(solution.noise_free)))
         notes = self._report(problem, solution)
         if singular:
             notes = (*notes, singular)

@@ -10,22 +10,28 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from mle_regression import checks, storage
-from mle_regression.base import LikelihoodRegressor
-from mle_regression.callbacks import CallbackSupport, FitTask, with_callbacks
-from mle_regression.column_moments import ColumnMoments, unmeasured
+from mle_regression.diagnostics.noise_factor import SingularNoise
+from mle_regression.estimator import storage
+from mle_regression.estimator.base import LikelihoodRegressor
+from mle_regression.estimator.callbacks import CallbackSupport, FitTask, with_callbacks
+from mle_regression.estimator.network_options import network_options
+from mle_regression.fit.column_moments import ColumnMoments, unmeasured
+from mle_regression.fit.network import Trained, Training, Watch
+from mle_regression.fit.network_attributes import OPTIONAL, attributes_on_the_way, fitted_attributes, rows_to_watch
+from mle_regression.fit.network_options import NetworkOptions
+from mle_regression.fit.network_uncertainty import add_curvature, averaged
 from mle_regression.linalg.arrays import AnyArray
 from mle_regression.models.activations import find_activation
-from mle_regression.network_inference import NetworkInference
-from mle_regression.network_options import NetworkOptions
-from mle_regression.network_state import OPTIONAL, attributes_on_the_way, fitted_attributes, rows_to_watch
-from mle_regression.network_training import Trained, Training, Watch
-from mle_regression.network_uncertainty import averaged, looked_round
 from mle_regression.objective.network import NetworkObjective
-from mle_regression.reports.exact_fits import describe_exact_network
+from mle_regression.reports.linear.dependencies import describe_singular_noise
+from mle_regression.reports.linear.exact_fits import describe_exact_network
+from mle_regression.reports.network.curvature import kept_curvature
+from mle_regression.reports.network.inference import NetworkInference
 from mle_regression.rows.standard import Units
+from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import UNFINISHED, NonFiniteRowsError, Status
 from mle_regression.solvers.registry import find_network_solver
+from mle_regression.validation import checks
 from mle_regression.warnings import NoiseFreeWarning, warn_user
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -246,7 +252,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         ValueError
             NaN or infinity (the message names the columns), lengths that differ, invalid options, a fit that diverges.
         """
-        options = NetworkOptions.of(self)
+        options = network_options(self)
         if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
             raise ValueError("X_val and y_val (and weights for them) go together; pass both or none.")
         # Penalties by evidence are found in several walks, whose iterations have no common end.
@@ -282,7 +288,10 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             else:
                 trained, others = training.followed(earlier["theta"], rng, earlier["memory"])[0], []
             self._assign(trained, data, options)
-            self._state |= looked_round(self._state, data, options, training.features, trained.path.status)
+            added, curvature = add_curvature(self._state, data, options, trained.path.status)
+            self._state |= added
+            if curvature is not None:
+                self._state["curvature"] = kept_curvature(curvature, training.features)
             if options.ensemble and others:
                 self._average(others, data, options)
         task.end(lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_state": self._state})
@@ -306,7 +315,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         -------
         self : MLPGradientRegressor
         """
-        options = NetworkOptions.of(self)
+        options = network_options(self)
         with checks.all_or_nothing(self):
             earlier = self.__dict__.get("_state")
             data = checks.training_data(self, X, y, sample_weight, more=earlier is not None, some=False)
@@ -339,12 +348,12 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
                 self._state["memory"] |= seen.remembered()
         return self
 
-    def _units(self, data: checks.TrainingData) -> tuple[Units, Units]:
+    def _units(self, data: TrainingData) -> tuple[Units, Units]:
         measured, shape = self._moments(data), (data.x.shape[1], data.y.shape[1])
         return measured.units(shape[0]) if self.standardize else unmeasured(*shape)
 
     def _units_so_far(
-        self, data: checks.TrainingData, earlier: dict[str, Any] | None
+        self, data: TrainingData, earlier: dict[str, Any] | None
     ) -> tuple[tuple[Units, Units], ColumnMoments | None]:
         """Return the units that a pass over more rows is measured in, and the moments of all rows if these decide."""
         if earlier is None and not self.standardize:
@@ -356,13 +365,13 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         seen = here if seen is None else seen + here
         return seen.units(data.x.shape[1]), seen
 
-    def _moments(self, data: checks.TrainingData, in_pipeline: bool = True) -> ColumnMoments:
+    def _moments(self, data: TrainingData, in_pipeline: bool = True) -> ColumnMoments:
         try:
             return ColumnMoments.of(data)
         except NonFiniteRowsError as error:
             raise ValueError(checks.non_finite_message(self, error.columns, data, in_pipeline)) from None
 
-    def _assign(self, trained: Trained, data: checks.TrainingData, options: NetworkOptions) -> None:
+    def _assign(self, trained: Trained, data: TrainingData, options: NetworkOptions) -> None:
         """Take the fitted attributes from where training ended, and warn of what is amiss there."""
         fitted = fitted_attributes(trained, data, options)
         path, chosen = trained.path, trained.chosen
@@ -387,6 +396,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
                 f"standard units. Where a true minimum matters, {' and '.join(ways)}.",
                 ConvergenceWarning,
             )
+        fitted["_state"]["singular"] = self._singular(fitted["_state"]["singular"], data)
         if fitted["_state"]["singular"]:
             warn_user(fitted["_state"]["singular"], NoiseFreeWarning)
         if fitted["_state"]["noise_free"].any():
@@ -427,7 +437,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             [] if find_activation(self.activation).smooth else ["take a smooth activation, 'tanh' or 'softplus'"]
         )
 
-    def _average(self, others: list[Trained], data: checks.TrainingData, options: NetworkOptions) -> None:
+    def _average(self, others: list[Trained], data: TrainingData, options: NetworkOptions) -> None:
         """Let predictions be the mean over all networks, and noise and likelihood those of their mean."""
         attributes, state, left_out = averaged(self._state, others, data, options)
         if left_out:
@@ -436,7 +446,11 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
                 ConvergenceWarning,
             )
         self.__dict__.update(attributes)
-        self._state |= state
+        self._state |= state | {"singular": self._singular(state["singular"], data)}
+
+    def _singular(self, found: SingularNoise | None, data: TrainingData) -> str:
+        """Say why the likelihood of all outputs together has no finite maximum."""
+        return "" if found is None else describe_singular_noise(found, checks.output_names(self, data.y.shape[1]))
 
 
 def _units_of(state: dict[str, Any]) -> tuple[Units, Units]:

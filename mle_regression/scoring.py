@@ -10,8 +10,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _num_samples as n_rows_of
 
-from mle_regression import checks
 from mle_regression.linalg.arrays import Array
+from mle_regression.validation import checks
 
 
 def unwrapped(estimator: Any, X: Any = None) -> tuple[Any, Any]:

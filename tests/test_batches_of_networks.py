@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
-from mle_regression.checks import TrainingData
-from mle_regression.column_moments import ColumnMoments
+from mle_regression.fit.column_moments import ColumnMoments
+from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.registry import NETWORK_SOLVERS
 
 pytestmark = [

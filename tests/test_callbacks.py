@@ -5,7 +5,7 @@ import pytest
 from watching import Watcher, needs_callbacks
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, log_likelihood_scorer
-from mle_regression.callbacks import SharpnessMonitor
+from mle_regression.estimator.callbacks import SharpnessMonitor
 
 pytestmark = [needs_callbacks, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 

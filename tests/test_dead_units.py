@@ -87,7 +87,7 @@ def test_death_on_the_way_begins_anew(monkeypatch):
 
     monkeypatch.setattr(Network, "initial", counted)
     constant = iter([True, True, False])
-    monkeypatch.setattr("mle_regression.network_training.is_constant", lambda *_: next(constant))
+    monkeypatch.setattr("mle_regression.fit.network.is_constant", lambda *_: next(constant))
     MLPGradientRegressor((3,), alpha=1.0, random_state=0, early_stopping=False).fit(X, Y)
     assert len(starts) == 3
 

@@ -24,7 +24,7 @@ from mle_regression import (
     likelihood_ratio_test,
 )
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
-from mle_regression.reports.hypotheses import parse_hypotheses
+from mle_regression.reports.linear.hypotheses import parse_hypotheses
 
 ROW_COLUMNS = (
     "fitted", "residual", "leverage", "standardized", "studentized_internal", "studentized_external", "cooks_distance",

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mle_regression import MLELinearRegressor
-from mle_regression.reports.equations import quoted
-from mle_regression.reports.hypotheses import describe_hypotheses, parse_hypotheses
+from mle_regression.reports.linear.equations import quoted
+from mle_regression.reports.linear.hypotheses import describe_hypotheses, parse_hypotheses
 
 AWKWARD = st.text(st.sampled_from("abxQ01 .#=*-+/(),`'\"\\^[:]éα\n\tif"), max_size=6)
 COLUMNS = st.lists(AWKWARD | st.text(max_size=4), min_size=2, max_size=6, unique=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
-from mle_regression.fitted_network import FittedNetwork
+from mle_regression.fitted.network import FittedNetwork
 
 QUIET = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::mle_regression.NoiseFreeWarning"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning
-from mle_regression.reports.exact_fits import describe_exact_network
+from mle_regression.reports.linear.exact_fits import describe_exact_network
 
 
 def messages(call):

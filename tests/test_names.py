@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning, RankDeficiencyWarning
-from mle_regression.evidence import parameter_groups
+from mle_regression.fit.penalty.evidence import parameter_groups
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
-from mle_regression.reports.network_curvature import parameter_names
+from mle_regression.reports.network.curvature import parameter_names
 
 
 @pytest.fixture

@@ -13,16 +13,17 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning
-from mle_regression.callbacks import SharpnessMonitor
 from mle_regression.diagnostics import laplace
 from mle_regression.diagnostics.stationary import way_down
-from mle_regression.evidence import GROUPINGS, _Climb, parameter_groups
-from mle_regression.fitted_network import FittedNetwork
+from mle_regression.estimator.callbacks import SharpnessMonitor
+from mle_regression.fit.penalty.evidence import GROUPINGS, _Climb, parameter_groups
+from mle_regression.fitted.network import FittedNetwork
+from mle_regression.fitted.network_on_rows import NetworkOnRows
 from mle_regression.linalg.lanczos import Density, extreme_eigenpairs, spectral_density, trace
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
-from mle_regression.network_diagnosis import NetworkDiagnosis
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.reports.network.diagnosis import NetworkDiagnosis
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import LevenbergMarquardt, NewtonCG
 from mle_regression.solvers.gradient_descent import stable_curvature
@@ -58,7 +59,7 @@ def diagnosed(objective, theta=None):
     if theta is not None:
         objective.start = theta
     d = objective.network.sizes[0]
-    return NetworkDiagnosis(objective, float(objective.rows.y.var()), [f"x{j}" for j in range(d)], ["y"])
+    return NetworkDiagnosis(NetworkOnRows(objective, float(objective.rows.y.var())), [f"x{j}" for j in range(d)], ["y"])
 
 
 # -- eigenvalues from products ---------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.diagnostics import laplace
-from mle_regression.fitted_network import FittedNetwork
+from mle_regression.fitted.network import FittedNetwork
+from mle_regression.fitted.posterior import posterior_of, refusal
 from mle_regression.linalg.nystrom import nystrom
 from mle_regression.objective.sketches import gauss_newton_times, mixed_products
-from mle_regression.posterior import posterior_of, refusal
 
 
 def dense_inverse(jacobian, penalty):

@@ -5,10 +5,7 @@ import pytest
 from scipy.stats import t as student_t
 
 from mle_regression import MLPGradientRegressor
-from mle_regression.models.activations import find_activation
-from mle_regression.models.network import Network
-from mle_regression.objective.network import NetworkObjective
-from mle_regression.predictive_noise import (
+from mle_regression.fit.predictive_noise import (
     COUNTED,
     HELD_OUT,
     LEFT_OUT,
@@ -17,6 +14,9 @@ from mle_regression.predictive_noise import (
     of_held_out,
     of_training,
 )
+from mle_regression.models.activations import find_activation
+from mle_regression.models.network import Network
+from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.warnings import InferenceWarning, NoiseFreeWarning
 

@@ -12,9 +12,10 @@ import pytest
 from scipy.linalg import null_space
 from sklearn.base import clone
 
-from mle_regression import MLELinearRegressor, MLPGradientRegressor, storage
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression._version import __version__
 from mle_regression.diagnostics import laplace
+from mle_regression.estimator import storage
 
 # Written before files had a format: {"linear", "batches", "network"}: fits to the "rows" (X, y).
 STORED = Path(__file__).parent / "data" / "fits_without_a_format"
@@ -151,7 +152,8 @@ def test_fits_keep_what_the_list_of_a_format_says(stored):
 @pytest.mark.parametrize("save", [pickled, joblibbed, skopsed])
 def test_a_later_format_is_refused(save, stored, monkeypatch):
     monkeypatch.setattr(
-        "mle_regression.base.to_stored", lambda state: storage.to_stored(state) | {"_format": 99, "_version": "9.9"}
+        "mle_regression.estimator.base.to_stored",
+        lambda state: storage.to_stored(state) | {"_format": 99, "_version": "9.9"},
     )
     for model in models(stored):
         name = type(model).__name__
@@ -167,7 +169,7 @@ def test_a_format_that_lacks_something_is_refused(save, stored, monkeypatch):
             file[name] = {key: value for key, value in file[name].items() if key not in ("eps", "theta")}
         return file
 
-    monkeypatch.setattr("mle_regression.base.to_stored", earlier)
+    monkeypatch.setattr("mle_regression.estimator.base.to_stored", earlier)
     for model in models(stored):
         said = (
             rf"stored by mle_regression 0\.1, in a format that version {__version__} does not read.* (eps|theta)\. Load"

@@ -5,11 +5,12 @@ import pytest
 
 from mle_regression import MLPGradientRegressor
 from mle_regression.diagnostics.stationary import Spectrum, judged, lower_nearby, settled, way_down
+from mle_regression.fitted.network_on_rows import Flatness, NetworkCurvature, NetworkOnRows
 from mle_regression.models.activations import ACTIVATIONS, find_activation
 from mle_regression.models.network import Network
-from mle_regression.network_diagnosis import NetworkDiagnosis
 from mle_regression.objective.network import NetworkObjective
-from mle_regression.reports.network_curvature import Flatness, reason
+from mle_regression.reports.network.curvature import reason
+from mle_regression.reports.network.diagnosis import NetworkDiagnosis
 from mle_regression.rows.standard import StandardRows, Units
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -23,6 +24,11 @@ class Function:
 
     def value_and_gradient(self, theta):
         return float(self.value(theta)), np.asarray(self.gradient(theta), dtype=float)
+
+
+def said_of(spectrum, judgement):
+    nothing, flat = np.zeros(0), Flatness([], (), 0)
+    return reason(NetworkCurvature(spectrum, judgement, 0.0, 0.0, nothing, nothing, flat, True, True), [])
 
 
 def quartic(sign):
@@ -77,7 +83,7 @@ def test_a_singular_hessian_is_no_minimum_by_itself(function, verdict, rng):
     if verdict == "saddle point":
         here = found.escape.direction * found.escape.step
         assert function.value(here) == pytest.approx(1.0 - found.escape.gain, abs=1e-15)
-        assert "degenerate" in reason(found, 0.0, Flatness([], (), 0), True)
+        assert "degenerate" in said_of(found.spectrum, found)
 
 
 @pytest.mark.parametrize("activation", sorted(name for name, entry in ACTIVATIONS.items() if entry.smooth))
@@ -88,7 +94,7 @@ def test_xor_at_the_network_of_zeros(activation):
     units = [Units(Z.mean(axis=0), Z.std(axis=0)) for Z in (X, y[:, None])]
     rows = StandardRows(X, y[:, None], None, *units, np.dtype(float))
     objective = NetworkObjective(network, rows, 0.0, np.zeros(network.n_parameters))
-    report = NetworkDiagnosis(objective, 1.0, ["a", "b"], ["y"]).curvature()
+    report = NetworkDiagnosis(NetworkOnRows(objective, 1.0), ["a", "b"], ["y"]).curvature()
     if activation == "identity":  # no linear function is nearer than the mean
         assert report.verdict == "flat minimum"
         return
@@ -144,7 +150,7 @@ def test_the_surest_eigenvalue_is_shown(rng):
     found = judged(saddle, np.zeros(2), spectrum, 0.0, rng)
     assert found.verdict == "saddle point"
     assert np.abs(found.escape.direction).tolist() == [0.0, 1.0]
-    assert "-0.002 ± 1e-06" in reason(found, 0.0, Flatness([], (), 0), True)
+    assert "-0.002 ± 1e-06" in said_of(spectrum, found)
 
 
 def test_the_way_down_begins_below_rounding():

@@ -67,6 +67,22 @@ class NoiseFactor:
 SINGULAR = NoiseFactor(np.zeros((0, 0)))
 
 
+@dataclass(frozen=True, slots=True)
+class SingularNoise:
+    """Why the likelihood of all outputs together has no finite maximum.
+
+    Attributes
+    ----------
+    relations : tuple of Relation
+        Outputs that follow from others, in their own units.
+    bearable : int
+        How many outputs the rows can bear.
+    """
+
+    relations: tuple[Relation, ...]
+    bearable: int
+
+
 def factor_of_cross(cross: Array, condition: float = _WELL_CONDITIONED) -> Array | None:
     """Return the root of cross-products (m, m) by Cholesky; None where it is of a larger condition than this."""
     length = np.sqrt(np.diagonal(cross))

@@ -14,6 +14,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.rows.base import as_dense, evenly
+from mle_regression.rows.training_data import TrainingData
 
 # A standardised copy of up to this many numbers is kept; more rows are standardised anew each time.
 _KEPT_SIZE = 1 << 22
@@ -141,3 +142,16 @@ class StandardRows:
         self.of_x.standardised(as_dense(self.x, rows), x[:-1])
         self.of_y.standardised(y, outputs)
         return StandardBlock(x, outputs, None if self.weights is None else self.weights[rows].astype(self.dtype))
+
+
+def standard_rows(data: TrainingData, units: tuple[Units, Units], dtype: str) -> StandardRows:
+    """Return checked rows, those of weight zero left out, as a network reads them; weights are at most one."""
+    x, y, weights = data.x, data.y, data.weights
+    if not isinstance(x, np.ndarray):
+        x = x.tocsr()
+    if weights is not None:
+        if not weights.all():
+            keep = weights > 0
+            x, y, weights = x[keep], y[keep], weights[keep]
+        weights = weights / weights.max()
+    return StandardRows(x, y, weights, *units, np.dtype(dtype))

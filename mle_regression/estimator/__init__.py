@@ -1,0 +1,1 @@
+"""What is owed to scikit-learn: the interface that both estimators share."""

@@ -1,0 +1,103 @@
+"""The parameters of a network's estimator, checked."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from mle_regression.fit.network_options import NetworkOptions, is_auto
+from mle_regression.fit.penalty.evidence import GROUPINGS
+from mle_regression.models.activations import find_activation
+from mle_regression.noise.registry import find_noise
+from mle_regression.solvers.registry import find_network_solver
+from mle_regression.validation import checks
+
+WEIGHT_TYPES = ("precision", "frequency")
+
+
+def network_options(estimator: Any) -> NetworkOptions:
+    """Read the options of an estimator; raises ValueError on one that makes no sense."""
+    given = {field.name: getattr(estimator, field.name) for field in fields(NetworkOptions)}
+    hidden = _hidden_layers(estimator.hidden_layer_sizes)
+    options = NetworkOptions(
+        **given
+        | {
+            "hidden_layer_sizes": hidden,
+            "tol": checks.check_tolerance(estimator.tol),
+            "alpha": _penalty(estimator.alpha),
+        }
+    )
+    _check(estimator, options)
+    return options
+
+
+def _hidden_layers(sizes: Any) -> tuple[int, ...]:
+    if isinstance(sizes, (str, bytes)):
+        raise ValueError(f"hidden_layer_sizes={sizes!r} is text; give whole numbers, as 10 or (10, 5).")
+    each = list(sizes) if np.iterable(sizes) else [sizes]
+    for size in each:
+        checks.check_positive_integer("hidden_layer_sizes", size)
+    return tuple(int(size) for size in each)
+
+
+def _penalty(alpha: Any) -> float | str:
+    if not isinstance(alpha, str):
+        return checks.check_penalty(alpha)
+    if alpha != "evidence":
+        raise ValueError(f"alpha={alpha!r} is neither a number, zero or more, nor 'evidence'.")
+    return alpha
+
+
+def _check(estimator: Any, options: NetworkOptions) -> None:
+    find_activation(estimator.activation)
+    find_noise(estimator.noise)
+    if not is_auto(estimator.solver):
+        find_network_solver(estimator.solver)
+    checks.check_choice("weight_type", estimator.weight_type, WEIGHT_TYPES)
+    checks.check_choice("early_stopping", estimator.early_stopping, ("auto", True, False))
+    checks.check_choice("dtype", estimator.dtype, ("float64", "float32"))
+    for name in ("standardize", "warm_start", "ensemble"):
+        checks.check_choice(name, getattr(estimator, name), (True, False))
+    checks.check_choice("curvature", estimator.curvature, (None, "extremes", "full"))
+    checks.check_choice("evidence", estimator.evidence, GROUPINGS)
+    checks.check_probability("validation_fraction", estimator.validation_fraction)
+    checks.check_positive_integer("n_init", estimator.n_init)
+    for name in ("max_iter", "n_iter_no_change", "batch_size"):
+        value = getattr(estimator, name)
+        endless = (name == "max_iter" and value is None) or (name == "n_iter_no_change" and value == np.inf)
+        if not (_is_auto(value, name) or endless):
+            checks.check_positive_integer(name, value)
+    if not is_auto(estimator.batch_size) and not options.draws_batches:
+        raise ValueError(
+            f"batch_size={estimator.batch_size!r} has no effect: this solver takes all rows in each step. Leave "
+            "batch_size='auto', or take a solver that draws batches: 'sgd', 'adam', 'adamw'."
+        )
+    if not _is_auto(estimator.learning_rate, "learning_rate"):
+        checks.check_positive("learning_rate", estimator.learning_rate)
+    if estimator.ensemble and (estimator.n_init == 1 or estimator.warm_start):
+        raise ValueError("ensemble=True averages several networks: set n_init to 2 or more, and warm_start=False.")
+    if options.by_evidence:
+        _check_evidence(estimator)
+
+
+def _check_evidence(estimator: Any) -> None:
+    if not is_auto(estimator.solver) and find_network_solver(estimator.solver).name != "lm":
+        raise ValueError(
+            "alpha='evidence' is estimated while lm trains; set solver='lm' or 'auto', or a number as alpha."
+        )
+    if estimator.early_stopping is True:
+        raise ValueError(
+            "alpha='evidence' needs the optimum under its penalties, and no rows held out; set early_stopping='auto' or "
+            "False."
+        )
+    if estimator.noise != "gaussian":
+        raise ValueError("alpha='evidence' is defined for noise='gaussian' only; set a number as alpha.")
+
+
+def _is_auto(value: Any, name: str) -> bool:
+    """Whether an option is "auto"; raise for any other string."""
+    if isinstance(value, str) and value != "auto":
+        raise ValueError(f"{name}={value!r} is neither a number nor 'auto'.")
+    return is_auto(value)

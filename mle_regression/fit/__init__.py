@@ -1,0 +1,1 @@
+"""How data become a fit: a problem is posed, solved and concluded."""

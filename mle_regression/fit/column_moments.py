@@ -1,0 +1,130 @@
+"""In what units a network measures its columns: weighted means and spreads of the rows that it has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from mle_regression.linalg.arrays import AnyArray, Array, IntArray
+from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.rows.base import Block
+from mle_regression.rows.registry import as_rows
+from mle_regression.rows.standard import Units
+from mle_regression.rows.training_data import TrainingData
+from mle_regression.solvers.passes import magnitudes
+
+# Columns whose spread is this small beside their size are constant to rounding.
+_CONSTANT = 1e-14
+# Rows from which on units are settled: a mean is known to a thirtieth of a spread, a spread to a fortieth of itself.
+_SETTLED = 1000
+_PREFIX = "columns_"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMoments:
+    """Weighted means and spreads of the columns of [X | y].
+
+    Attributes
+    ----------
+    rows : float
+        That count.
+    total : float
+        Sum of their weights.
+    center, spread : Array of shape (p + m,)
+        The spread of a constant column is zero.
+    """
+
+    rows: float
+    total: float
+    center: Array
+    spread: Array
+
+    @classmethod
+    def of(cls, data: TrainingData) -> Self:
+        """Measure some rows; raises on NaN and infinity.
+
+        Sums are taken of columns divided by powers of two, so that none overflows.
+        """
+        rows = as_rows(data.x, data.y, data.weights)
+        exponent = exponents(magnitudes(rows))
+        counted = len(data.y) if data.weights is None else int((data.weights > 0).sum())
+        total = float(counted) if data.weights is None else float(data.weights.sum())
+
+        p = data.x.shape[1]
+
+        def about(block: Block, center: Array) -> Array:
+            w = np.ones(len(block.y)) if block.weights is None else block.weights
+            of_x = power_sums(block.x, w, exponent[:p], center[:p])
+            return np.hstack([of_x, power_sums(block.y, w, exponent[p:], center[p:])])
+
+        mean = rows.reduce(lambda block: about(block, np.zeros(len(exponent))), np.add)[0] / total
+        first, second = rows.reduce(lambda block: about(block, mean), np.add) / total
+        mean, spread = mean + first, np.sqrt(np.maximum(second - first**2, 0.0))
+        spread = np.where(spread <= _CONSTANT * np.abs(mean), 0.0, spread)
+        return cls(float(counted), total, scale(mean, exponent), scale(spread, exponent))
+
+    @property
+    def settled(self) -> bool:
+        """Whether other rows would change little."""
+        return self.rows >= _SETTLED
+
+    def __add__(self, other: ColumnMoments) -> ColumnMoments:
+        """Moments of both sets of rows together (Chan, Golub and LeVeque, 1983)."""
+        total = self.total + other.total
+        mine, theirs = self.total / total, other.total / total
+        size = np.maximum.reduce([np.abs(self.center), np.abs(other.center), self.spread, other.spread])
+        size = np.where(size > 0, size, 1.0)
+        gap = other.center / size - self.center / size
+        variance = mine * (self.spread / size) ** 2 + theirs * (other.spread / size) ** 2 + mine * theirs * gap**2
+        spread = size * np.sqrt(variance)
+        center = mine * self.center + theirs * other.center
+        spread = np.where(spread <= _CONSTANT * np.abs(center), 0.0, spread)
+        return ColumnMoments(self.rows + other.rows, total, center, spread)
+
+    def units(self, n_features: int) -> tuple[Units, Units]:
+        """Return the units of X and of y; a constant column is measured by its size."""
+        known = np.where(self.center != 0, np.abs(self.center), 1.0)
+        width, p = np.where(self.spread > 0, self.spread, known), n_features
+        return Units(self.center[:p], width[:p]), Units(self.center[p:], width[p:])
+
+    def remembered(self) -> dict[str, AnyArray]:
+        """Return the moments by names, to keep beside what a solver remembers."""
+        return {f"{_PREFIX}{name}": np.array(getattr(self, name)) for name in ("rows", "total", "center", "spread")}
+
+    @classmethod
+    def from_memory(cls, memory: Mapping[str, AnyArray]) -> Self | None:
+        """Return what `remembered` has put there; None if units are settled, or were never measured batch by batch."""
+        if f"{_PREFIX}rows" not in memory:
+            return None
+        rows, total, center, spread = (memory[f"{_PREFIX}{name}"] for name in ("rows", "total", "center", "spread"))
+        return cls(float(rows), float(total), np.asarray(center), np.asarray(spread))
+
+
+def unmeasured(n_features: int, n_outputs: int) -> tuple[Units, Units]:
+    """Return units in which columns are as they are."""
+    return Units(np.zeros(n_features), np.ones(n_features)), Units(np.zeros(n_outputs), np.ones(n_outputs))
+
+
+def power_sums(x: Any, weights: Array, exponent: IntArray, center: Array) -> Array:
+    """Return ``Σ w d`` and ``Σ w d²`` (2, k) of ``d = x 2**-exponent − center`` for x (b, k), at the price of its nonzeros.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> x = np.array([[1.0, 0.0], [0.0, 4.0], [3.0, 0.0]])
+    >>> of = np.ones(3), np.array([0, 1]), np.array([1.0, 2.0])
+    >>> power_sums(x, *of).tolist(), power_sums(sp.csr_array(x), *of).tolist()
+    ([[1.0, -4.0], [5.0, 8.0]], [[1.0, -4.0], [5.0, 8.0]])
+    """
+    if not sp.issparse(x):
+        off = scale(x, -exponent) - center
+        return np.array([weights @ off, weights @ off**2])
+    by_entry, at = np.repeat(weights, np.diff(x.indptr)), x.indices
+    off = np.ldexp(x.data, -exponent[at]) - center[at]
+    zeros = weights.sum() - np.bincount(at, by_entry, len(center))
+    inside = [np.bincount(at, by_entry * off**k, len(center)) for k in (1, 2)]
+    return np.array([inside[0] - zeros * center, inside[1] + zeros * center**2])

@@ -1,0 +1,372 @@
+"""Sums over the rows of a linear problem that grow, are merged, and are solved when someone asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mle_regression.diagnostics.noise_factor import factor_of_cross
+from mle_regression.fit.linear import refinement_is_cheap, scaled_problem
+from mle_regression.fitted.linear import FittedLinear
+from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.exact import BITS, Fixed
+from mle_regression.linalg.frame import Frame, choose_frame
+from mle_regression.linalg.gram import Moments, block_moments, moved
+from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.sums import ExactSums, KeptSums, exact_sums, no_sums
+from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_moments
+from mle_regression.rows.base import Block, Rows, Totals, as_dense, joined, row_totals
+from mle_regression.rows.registry import as_rows
+from mle_regression.solvers.base import LeastSquares
+from mle_regression.solvers.passes import UNDERFLOW, magnitudes
+
+# Rounded sums of [X | y] up to this condition leave coefficients and sums of squares 13 digits. If some batches have it,
+# all rows together have one larger by the root of the number of batches at most: none can depend where a part does not.
+_WELL_CONDITIONED = 30.0
+# So do they, where y is no closer to the columns than this leaves of its sum of squares.
+_CLOSE_FIT = 1e3
+_SAMPLE_ROWS = 256
+_SPECTRUM_COLUMNS = 500
+# More columns and outputs than these make exact sums slow: a batch of one row takes as long as one of a thousand in float64.
+_BROAD = 80
+# A column that is this much penalty has lost half of its digits to it.
+_SWAMPED = 1.0 - 1e-8
+# So many rows for each column tell how dependent the columns are; fewer are summed exactly.
+_TELLING = 4
+_FAR_MEAN = 1e4
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSums:
+    """Sums over the rows seen so far.
+
+    Attributes
+    ----------
+    n_features, n_outputs : int
+    totals : Totals
+    eps : float
+        Relative precision of the coarsest numbers in X so far.
+    exact : ExactSums of [1 | X | y]
+    rounded : Moments of [X | y] in ``frame``, or None
+        What was summed in float64: where the columns are far from dependent nothing is lost by that.
+    frame : Frame
+    rounded_weight : float
+        Sum of the weights of the rows in ``rounded``.
+    n_rounded : int
+        Their number.
+    checked : int
+        Their number when the condition was last looked at.
+    dependent : bool
+        Whether the columns were found ill-conditioned, and rows are summed exactly since.
+    constant : bool
+        Whether the sums of the columns themselves are known.
+    as_given : bool
+        Whether all rows were summed without rounding.
+    """
+
+    n_features: int
+    n_outputs: int
+    totals: Totals
+    eps: float
+    exact: ExactSums
+    rounded: Moments | None
+    frame: Frame
+    rounded_weight: float = 0.0
+    n_rounded: int = 0
+    checked: int = 0
+    dependent: bool = False
+    constant: bool = True
+    as_given: bool = True
+
+
+def no_rows(n_features: int, n_outputs: int) -> RunningSums:
+    """Return the sums over no rows."""
+    q = 1 + n_features + n_outputs
+    return RunningSums(
+        n_features=n_features,
+        n_outputs=n_outputs,
+        totals=Totals(0, 0.0, 0.0, 0.0),
+        eps=0.0,
+        exact=no_sums(q),
+        rounded=None,
+        frame=Frame(np.zeros(q - 1, dtype=np.int64), np.zeros(q - 1)),
+    )
+
+
+def sums_of_fit(fit: FittedLinear, totals: Totals) -> RunningSums:
+    """Return the sums over the rows of a fit, from its triangular factor: as right as a QR decomposition is.
+
+    Parameters
+    ----------
+    fit : FittedLinear
+        Without intercept the sums of the columns are not known, and left zero.
+    totals : Totals
+        With weights divided by ``4**fit.weight_exponent``, as the fit's.
+    """
+    geometry, k = fit.geometry, fit.weight_exponent
+    p, m = fit.coef.shape
+    slopes = scale(fit.scaled_coef, geometry.exponent[:, None])
+    mean_of_y = scale(fit.intercept, -fit.output_exponent) + geometry.mean @ slopes
+    first = np.sqrt(geometry.total) * np.concatenate([np.ones(1), geometry.mean, mean_of_y])
+    if not fit.centred:
+        first[1:] = 0.0
+    left = fit.noise_root * np.sqrt(fit.n)
+    if not left.size:
+        rest = scale(fit.noise_covariance * fit.n, -(fit.output_exponent[:, None] + fit.output_exponent))
+        values, vectors = np.linalg.eigh(scale(rest, -2 * k))
+        left = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    inner = np.hstack([geometry.factor, geometry.factor @ slopes])
+    upper = np.vstack(
+        [
+            first,
+            np.hstack([np.zeros((len(inner), 1)), inner]),
+            np.hstack([np.zeros((m, 1 + p)), left]),
+        ]
+    )
+    unit = np.concatenate([np.zeros(1, dtype=np.int64), geometry.exponent, fit.output_exponent])
+    gram = exact_sums(scale(upper, unit), None)
+    if geometry.alpha:
+        whole_squares = np.sum(geometry.factor**2, axis=0)
+        if (scale(geometry.alpha, -2 * geometry.exponent) > _SWAMPED * whole_squares).any():
+            raise ValueError(
+                "The fit is all penalty: its factor has kept too little of the data to go on from. Call partial_fit() from "
+                "the first rows on."
+            )
+        # RᵀR is XᵀX + αI, RᵀRβ is Xᵀy, and ‖Rβ‖² + RSS falls short of yᵀy by α‖β‖².
+        of_x, of_y = np.zeros((p, 1 + p + m)), np.zeros((p, 1 + p + m))
+        of_x[:, 1 : 1 + p] = np.sqrt(geometry.alpha) * np.eye(p)
+        of_y[:, 1 + p :] = np.sqrt(geometry.alpha) * fit.coef
+        taken = exact_sums(of_x, None)
+        gram = gram + ExactSums(taken.gram.negated(), taken.limbs) + exact_sums(of_y, None)
+    whole = replace(
+        totals,
+        sum_weights=float(np.ldexp(totals.sum_weights, 2 * k)),
+        sum_log_weights=totals.sum_log_weights + totals.n_rows * 2 * k * float(np.log(2.0)),
+        max_weight=float(np.ldexp(totals.max_weight, 2 * k)),
+    )
+    return replace(
+        no_rows(p, m), totals=whole, eps=fit.eps, exact=gram.scaled(2 * k // BITS), constant=fit.centred, as_given=False
+    )
+
+
+def with_rows(
+    sums: RunningSums, x: Any, y: Array, weights: Array | None, eps: float, refine: bool | str
+) -> RunningSums:
+    """Add rows: exactly while they are few or the columns nearly dependent (or if asked), else in float64."""
+    rows = as_rows(x, y, weights)
+    totals = joined(sums.totals, row_totals(y, weights))
+    sums = replace(sums, totals=totals, eps=max(sums.eps, eps))
+    few = refinement_is_cheap(totals.n_rows, sums.n_features, sums.n_outputs)
+    if refine is True or (refine == "auto" and not _is_broad(sums) and (few or sums.dependent)):
+        return _with_exact(sums, rows)
+    return _with_rounded(sums, rows, weights, refine)
+
+
+def merged(one: RunningSums, other: RunningSums) -> RunningSums:
+    """Return the sums over the rows of both."""
+    rounded, frame = one.rounded, one.frame
+    if rounded is None:
+        rounded, frame = other.rounded, other.frame
+    elif other.rounded is not None:
+        rounded = moved(other.rounded, other.frame, frame, other.rounded_weight).add(rounded)
+    return replace(
+        no_rows(one.n_features, one.n_outputs),
+        totals=joined(one.totals, other.totals),
+        eps=max(one.eps, other.eps),
+        exact=one.exact + other.exact,
+        rounded=rounded,
+        frame=frame,
+        rounded_weight=one.rounded_weight + other.rounded_weight,
+        n_rounded=one.n_rounded + other.n_rounded,
+        # The worse of two well-conditioned batches bounds both together.
+        checked=min((s.checked for s in (one, other) if s.rounded is not None), default=0),
+        dependent=one.dependent or other.dependent,
+        constant=one.constant and other.constant,
+        as_given=one.as_given and other.as_given,
+    )
+
+
+def pose_from_sums(
+    sums: RunningSums, *, fit_intercept: bool, alpha: float, rank_tol: float | None, deficiency: str
+) -> tuple[LeastSquares, int]:
+    """Return the least-squares problem of the rows seen, its weights divided by ``4**k``, and k."""
+    if not sums.totals.n_rows:
+        raise ValueError("All sample weights so far are zero: there is no row to fit. Give rows of positive weight.")
+    if fit_intercept and not sums.constant:
+        raise ValueError(
+            "fit() without intercept has not kept the means of the columns; an intercept cannot be added now: "
+            "fit again, or set fit_intercept=False."
+        )
+    k = 0
+    if not 1e-60 < sums.totals.max_weight < 1e60:
+        # Whole limbs, which moving the radix point of the sums does without a change of digits.
+        k = BITS // 2 * (int(np.frexp(sums.totals.max_weight)[1]) // BITS)
+    penalty = np.zeros(1 + sums.n_features + sums.n_outputs)
+    penalty[1 : 1 + sums.n_features] = np.ldexp(alpha, -2 * k)
+    kept = KeptSums(
+        exact=sums.exact.scaled(-2 * k // BITS),
+        moments=None if sums.rounded is None else sums.rounded.scaled(-2 * k),
+        frame=sums.frame,
+        weight=float(np.ldexp(sums.rounded_weight, -2 * k)),
+        penalty=penalty,
+        as_given=sums.as_given,
+        well_conditioned=sums.checked > 0,
+    )
+    return scaled_problem(
+        GoneRows((sums.totals.n_rows, sums.n_features, sums.n_outputs)),
+        replace(
+            sums.totals,
+            sum_weights=float(np.ldexp(sums.totals.sum_weights, -2 * k)),
+            sum_log_weights=sums.totals.sum_log_weights - sums.totals.n_rows * 2 * k * float(np.log(2.0)),
+            max_weight=float(np.ldexp(sums.totals.max_weight, -2 * k)),
+        ),
+        k,
+        eps=sums.eps,
+        fit_intercept=fit_intercept,
+        alpha=alpha,
+        rank_tol=rank_tol,
+        deficiency=deficiency,
+        refine=True,
+        sums=kept,
+    ), k
+
+
+@dataclass(frozen=True, slots=True)
+class GoneRows:
+    """Rows of which only sums are left: a shape."""
+
+    shape: tuple[int, int, int]
+
+    def reduce(self, *_: Any, **__: Any) -> Any:
+        """Refuse: there are no rows to sum over."""
+        raise NotImplementedError("The rows have gone by; only their sums are left.")
+
+    map = sample = reduce
+
+
+def _with_exact(sums: RunningSums, rows: Rows) -> RunningSums:
+    magnitudes(rows)  # raises where there is NaN or infinity
+
+    def block_sums(block: Block) -> ExactSums:
+        return exact_sums(np.hstack([np.ones((len(block.y), 1)), block.x, block.y]), block.weights)
+
+    return replace(sums, exact=sums.exact + rows.reduce(block_sums, ExactSums.__add__, dense=True))
+
+
+def _is_broad(sums: RunningSums) -> bool:
+    """Whether there are so many columns and outputs that exact sums are left to who asks for them."""
+    return sums.n_features + sums.n_outputs > _BROAD
+
+
+def _with_rounded(sums: RunningSums, rows: Rows, weights: Array | None, refine: bool | str) -> RunningSums:
+    """Add rows in float64, unless they are too few to tell how dependent the columns are, or these turn out to be so."""
+    n, careful = rows.shape[0], refine == "auto" and not _is_broad(sums)
+    exact_if_few = careful and sums.rounded is None and n < _TELLING * (sums.n_features + 1)
+    frame = choose_frame(rows.sample(_SAMPLE_ROWS), shifted=True) if sums.rounded is None else sums.frame
+
+    def moments(block: Block) -> Moments:
+        return block_moments(block.x, block.y, block.weights, frame)
+
+    batch = rows.reduce(moments, Moments.add)
+    total = float(n) if weights is None else float(weights.sum())
+    if exact_if_few or not _in_range(batch, rows, frame) or (careful and _is_far(batch, total)):
+        return _with_exact(sums, rows)
+    if sums.rounded is not None:
+        # A new pair of arrays: copies of the estimator may share the old one.
+        batch.add(sums.rounded)
+    more = replace(
+        sums,
+        rounded=batch,
+        frame=frame,
+        rounded_weight=sums.rounded_weight + total,
+        n_rounded=sums.n_rounded + n,
+        as_given=False,
+    )
+    if not careful or more.n_rounded < 2 * sums.checked:
+        return more
+    if _well_conditioned(more):
+        return replace(more, checked=more.n_rounded)
+    return _with_exact(replace(sums, dependent=True), rows)
+
+
+def _in_range(batch: Moments, rows: Rows, frame: Frame) -> bool:
+    """Whether the squares of a batch have left float64 neither above nor below."""
+    squares = np.diagonal(batch.gram)
+    if not np.isfinite(batch.gram).all():
+        return False
+    small = squares < UNDERFLOW
+    if not small.any():
+        return True
+
+    def largest(block: Block) -> Array:
+        x = as_dense(block.x, slice(None))
+        return np.asarray(np.abs(frame.apply(x, block.y, None)[:, small]).max(axis=0, initial=0.0))
+
+    return not rows.reduce(largest, np.maximum).any()
+
+
+def _is_far(batch: Moments, total: float) -> bool:
+    """Whether the mean of a batch is so far from the shift of its frame that it swamps what varies."""
+    of_mean = batch.sums**2 / total
+    return bool((of_mean > _FAR_MEAN * (np.diagonal(batch.gram) - of_mean)).any())
+
+
+def _well_conditioned(sums: RunningSums) -> bool:
+    """Whether what was summed in float64 shows columns far from dependent, and outputs not too close to them or others."""
+    if sums.rounded is None:
+        return True
+    triangle = triangle_of_moments(sums.rounded, sums.frame, sums.n_features, sums.rounded_weight, True, 0.0)
+    if triangle is None or not _condition(triangle) < _WELL_CONDITIONED:
+        return False
+    far = bool((np.sum(triangle.z**2, axis=0) < _CLOSE_FIT * np.diagonal(triangle.tail)).all())
+    # More outputs than the rows can bear are dependent whatever the digits.
+    bearable = sums.totals.n_rows > sums.n_features + sums.n_outputs
+    return far and (not bearable or factor_of_cross(triangle.tail) is not None)
+
+
+def _condition(triangle: Triangle) -> float:
+    """Condition of the columns: the ratio of singular values while they cost little, an estimate of more than that else."""
+    if triangle.n_features > _SPECTRUM_COLUMNS:
+        return 1.0 / max(reciprocal_condition(triangle.r), np.finfo(np.float64).tiny)
+    values = np.linalg.svd(triangle.r, compute_uv=False)
+    return float(values[0] / max(values[-1], np.finfo(np.float64).tiny)) if values.size else 1.0
+
+
+def to_state(sums: RunningSums) -> dict[str, Any]:
+    """Write the sums as a dict of arrays and numbers, which pickle, joblib and skops take."""
+    rounded = sums.rounded
+    return {
+        "shape": (sums.n_features, sums.n_outputs),
+        "totals": {name: getattr(sums.totals, name) for name in Totals.__dataclass_fields__},
+        "eps": sums.eps,
+        "digits": sums.exact.gram.digits,
+        "top": sums.exact.gram.top,
+        "limbs": sums.exact.limbs,
+        "rounded": () if rounded is None else (rounded.sums, rounded.gram),
+        "frame": (sums.frame.exponent, sums.frame.shift),
+        "counts": (sums.rounded_weight, sums.n_rounded, sums.checked, sums.dependent, sums.constant, sums.as_given),
+    }
+
+
+def from_state(state: dict[str, Any]) -> RunningSums:
+    """Read what `to_state` wrote."""
+    # Of earlier versions, none tells whether the sums were exact but that nothing was rounded.
+    weight, n, checked, dependent, constant, *given = state["counts"]
+    n_features, n_outputs = state["shape"]
+    return RunningSums(
+        n_features=n_features,
+        n_outputs=n_outputs,
+        totals=Totals(**state["totals"]),
+        eps=state["eps"],
+        exact=ExactSums(Fixed(state["digits"], state["top"]), state["limbs"]),
+        rounded=Moments(*state["rounded"]) if state["rounded"] else None,
+        frame=Frame(*state["frame"]),
+        rounded_weight=weight,
+        n_rounded=n,
+        checked=checked,
+        dependent=dependent,
+        constant=constant,
+        as_given=bool(given[0]) if given else not state["rounded"],
+    )

@@ -1,0 +1,124 @@
+"""How a network is to be fitted: options that have been checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mle_regression.fit.early_stopping import Patience
+from mle_regression.linalg.memory import require_memory
+from mle_regression.models.activations import find_activation
+from mle_regression.models.network import Network
+from mle_regression.solvers.registry import find_network_solver
+
+_BATCH = 200
+# Iterations under penalties by evidence, which go to several optima.
+_BY_EVIDENCE = 3000
+_PATIENCE, _MORE_PATIENCE = 20, 1 / 3
+_FOR_EVER = 2**62
+# With fewer rows than the first, "auto" holds none out: a tenth of them would tell too little. With fewer than the second it
+# does so only where parameters are more than residuals, which all of them together would not keep from learning the noise.
+_HELD_OUT_FROM, _ALWAYS_HELD_OUT_FROM = 40, 100
+
+# Parameters, gradient, moments, best so far, and what is being worked out.
+_PARAMETER_COPIES = 12
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The parameters of `MLPGradientRegressor` that say how to fit, by their names there.
+
+    Read by ``estimator.network_options``: ``hidden_layer_sizes`` is a tuple, ``tol`` a number and ``alpha`` a number or
+    "evidence".
+    """
+
+    hidden_layer_sizes: tuple[int, ...]
+    activation: str
+    solver: Any
+    alpha: float | str
+    evidence: str
+    noise: str
+    weight_type: str
+    standardize: bool
+    learning_rate: Any
+    batch_size: Any
+    max_iter: Any
+    tol: float
+    early_stopping: Any
+    validation_fraction: float
+    n_iter_no_change: Any
+    n_init: int
+    ensemble: bool
+    curvature: Literal["extremes", "full"] | None
+    dtype: str
+    warm_start: bool
+    verbose: bool
+
+    @property
+    def by_evidence(self) -> bool:
+        """Whether the data choose the penalty."""
+        return isinstance(self.alpha, str) and self.alpha == "evidence"
+
+    @property
+    def frequency(self) -> bool:
+        """Whether a weight says how often a row is there."""
+        return self.weight_type == "frequency"
+
+    def network(self, n_features: int, n_outputs: int) -> Network:
+        """Return the network for data of so many columns; raises where its parameters alone would not fit into memory."""
+        network = Network((n_features, *self.hidden_layer_sizes, n_outputs), find_activation(self.activation))
+        require_memory(
+            8.0 * _PARAMETER_COPIES * network.n_parameters,
+            f"A network of {' x '.join(map(str, network.sizes))} units has {network.n_parameters:,} parameters, of which its "
+            f"solver keeps some {_PARAMETER_COPIES} copies",
+            "Take fewer hidden units, fewer columns, or MLELinearRegressor(solver='lsmr')",
+        )
+        return network
+
+    def holds_out(self, n_rows: int, network: Network) -> bool:
+        """Whether some of so many rows are held out from a network's training."""
+        if not is_auto(self.early_stopping):
+            return bool(self.early_stopping)
+        many = network.n_parameters > n_rows * network.sizes[-1] and not network.linear
+        return not self.by_evidence and n_rows >= (_HELD_OUT_FROM if many else _ALWAYS_HELD_OUT_FROM)
+
+    def batch(self, n_rows: int) -> int:
+        """Return how many rows a batch has, of so many."""
+        return min(_BATCH if is_auto(self.batch_size) else int(self.batch_size), n_rows)
+
+    def iterations(self, solver: Any) -> int:
+        """Return how many iterations a solver has."""
+        if not (self.max_iter is None or is_auto(self.max_iter)):
+            return int(self.max_iter)
+        return _BY_EVIDENCE if self.by_evidence else int(solver.iterations)
+
+    @property
+    def penalty(self) -> float:
+        """The penalty, where the data do not choose it."""
+        return float(self.alpha)
+
+    @property
+    def patience(self) -> Patience:
+        """How long to go on without a gain."""
+        if is_auto(self.n_iter_no_change):
+            return Patience(_PATIENCE, _MORE_PATIENCE, hopes=True)
+        return Patience(_FOR_EVER if self.n_iter_no_change == np.inf else int(self.n_iter_no_change))
+
+    @property
+    def calls_for_batches(self) -> bool:
+        """Whether the user has set what only solvers that draw batches have."""
+        return not (is_auto(self.learning_rate) and is_auto(self.batch_size))
+
+    @property
+    def draws_batches(self) -> bool:
+        """Whether the solver that there is, or would be chosen, takes some rows at a time."""
+        if is_auto(self.solver):
+            return not self.by_evidence
+        return bool(find_network_solver(self.solver).draws_batches)
+
+
+def is_auto(value: Any) -> bool:
+    """Whether an option is "auto"."""
+    return isinstance(value, str) and value == "auto"

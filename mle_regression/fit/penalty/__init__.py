@@ -1,0 +1,1 @@
+"""How strong is the penalty? By evidence."""

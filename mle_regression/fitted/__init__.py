@@ -1,0 +1,1 @@
+"""What a fit knows, with its rows or without."""

@@ -1,0 +1,260 @@
+"""A fitted linear model as plain numbers: what reports and diagnoses are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mle_regression.diagnostics.covariance import standard_errors, unscaled_covariance
+from mle_regression.diagnostics.hypotheses import (
+    FTest,
+    adjusted_r_squared,
+    explained_squares,
+    f_test,
+    independent_restrictions,
+    outside_row_space,
+    r_squared,
+    row_space,
+    wald_squares,
+    wald_squares_of_difference,
+)
+from mle_regression.diagnostics.noise_factor import mean_reach
+from mle_regression.diagnostics.robust import Sandwich
+from mle_regression.linalg.arrays import Array, BoolArray, IntArray
+from mle_regression.linalg.exact import accurate_product
+from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.stored_geometry import geometry_of_state
+from mle_regression.rows.labels import unlike
+
+INTERCEPT = "intercept"
+
+
+@dataclass(frozen=True, slots=True)
+class FittedLinear:
+    """What a linear fit with c intercepts (0 or 1), p columns and m outputs knows of itself.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Names of the columns.
+    coef : Array of shape (p, m)
+    intercept : Array of shape (m,)
+    geometry : Geometry
+        With weights divided by ``4**weight_exponent``.
+    residual_squares : Array of shape (m,)
+        Weighted sums of squares of outputs divided by ``2**output_exponent``, with the same weights.
+    residual_scale : Array of shape (m,)
+        s, so divided.
+    residual_dof, effective_dof, n : float
+    output_exponent : IntArray of shape (m,)
+    weight_exponent : int
+    noise_covariance : Array of shape (m, m)
+        Σ̂, in the units of y.
+    noise_root : Array of shape (m, m) or (0, 0)
+        Triangular root of Σ̂, of outputs divided by ``2**(output_exponent + weight_exponent)``; empty where Σ̂ is singular.
+    frequency, single_output : bool
+    noise_free : BoolArray of shape (m,)
+        Of which outputs the fit is exact.
+    eps : float
+        Relative precision of the numbers in X.
+    notes : tuple of str
+    rates : tuple of float
+        By how much an iteration of the solver shrank the error: according to theory and as observed; NaN of direct ones.
+    gradient : Array of shape (p, m) or (0, 0)
+        What an iterative solver has left of ``XᵀW(y − Xβ − b) − αβ``, in scaled columns.
+    outputs : tuple of str
+        Names of the columns of y; empty if they have none.
+    """
+
+    features: tuple[str, ...]
+    coef: Array
+    intercept: Array
+    geometry: Geometry
+    residual_squares: Array
+    residual_scale: Array
+    residual_dof: float
+    effective_dof: float
+    n: float
+    output_exponent: IntArray
+    weight_exponent: int
+    noise_covariance: Array
+    noise_root: Array
+    frequency: bool
+    noise_free: BoolArray
+    single_output: bool
+    eps: float
+    notes: tuple[str, ...]
+    rates: tuple[float, float]
+    gradient: Array
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def centred(self) -> bool:
+        """Whether there is an intercept."""
+        return self.geometry.centred
+
+    @property
+    def penalised(self) -> bool:
+        """Whether there is a penalty."""
+        return self.geometry.alpha > 0
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the parameters (c + p)."""
+        return [unlike(INTERCEPT, self.features), *self.features] if self.centred else list(self.features)
+
+    @property
+    def params(self) -> Array:
+        """Parameters (c + p, m), the intercept first."""
+        return np.vstack([self.intercept, self.coef]) if self.centred else self.coef
+
+    @property
+    def errors(self) -> Array:
+        """Standard errors (c + p, m), NaN where the data do not determine a parameter."""
+        return standard_errors(self.geometry, self.residual_scale, self.output_exponent)
+
+    @property
+    def scaled_coef(self) -> Array:
+        """Coefficients (p, m) of outputs divided by ``2**output_exponent``."""
+        return scale(self.coef, -self.output_exponent)
+
+    @property
+    def explained(self) -> Array:
+        """TSS − RSS (m,), of outputs divided by ``2**output_exponent``."""
+        explained = explained_squares(self.geometry, self.scaled_coef)
+        # Of the penalised factor: βᵀ(X̃ᵀWX̃ + αI)β, and TSS = RSS + that + α‖β‖² by the normal equation.
+        if not self.penalised:
+            return explained
+        terms = scale(self.scaled_coef, self.geometry.exponent[:, None]) ** 2
+        penalty: Array = np.sum(scale(self.geometry.alpha * terms, -2 * self.geometry.exponent[:, None]), axis=0)
+        return explained + penalty
+
+    @property
+    def score(self) -> Array:
+        """XᵀW(y − Xβ − b) over (intercept, coef), (c + p, m), in scaled columns: αβ and what the solver has left."""
+        terms = scale(self.geometry.alpha * self.scaled_coef, -self.geometry.exponent[:, None])
+        if self.gradient.size:
+            terms = terms + self.gradient
+        return np.vstack([np.zeros((1, terms.shape[1])), terms]) if self.centred else terms
+
+    @property
+    def reach(self) -> Array:
+        """Σ ‖xⱼ‖|βⱼ| and the intercept's part (m,): what sums of so large terms round by, times eps, moves a residual."""
+        terms = scale(self.scaled_coef, self.geometry.exponent[:, None])
+        return mean_reach(self.geometry, terms, scale(self.intercept, -self.output_exponent))
+
+    @property
+    def r2(self) -> Array:
+        """R² (m,)."""
+        return r_squared(self.explained, self.residual_squares)
+
+    @property
+    def adjusted_r2(self) -> Array:
+        """R² (m,) adjusted for the degrees of freedom."""
+        return adjusted_r_squared(self.r2, self.n, self.centred, self.residual_dof)
+
+    @property
+    def residual_variance(self) -> Array:
+        """Unbiased s² (m,) in the units of y² (of an observation of weight one)."""
+        return scale(self.residual_scale**2, 2 * self.output_exponent + 2 * self.weight_exponent)
+
+    @property
+    def noise(self) -> Array:
+        """Noise variance s² (m,) of outputs divided by ``2**output_exponent``; NaN where the fit is exact."""
+        return np.where(self.noise_free, np.nan, self.residual_scale**2)
+
+    def overall_f_test(self) -> FTest:
+        """F test that all coefficients but the intercept are zero."""
+        df = self.geometry.rank - int(self.centred)
+        return f_test(self.explained / self.noise, df, self.residual_dof)
+
+    def wald_test(self, restriction: Array, value: Array, covariance: Sandwich | None = None) -> FTest:
+        """F test of ``restriction @ params = value``.
+
+        Parameters
+        ----------
+        restriction : Array of shape (q, c + p)
+        value : Array of shape (q, 1) or (q, m)
+        covariance : Sandwich, default=None
+            Of the parameters; the fit's own if None.
+        """
+        dof = self.residual_dof if covariance is None else float(np.min(covariance.dof))
+        exponent = np.r_[np.zeros(int(self.centred), dtype=np.int64), self.geometry.exponent]
+        scaled = scale(restriction, -exponent)
+        gap = scale(restriction @ self.params - value, -self.output_exponent)
+        nothing = np.full(gap.shape[1], np.nan)
+        if outside_row_space(self.geometry, restriction).any():
+            return FTest(nothing, len(restriction), dof, nothing, "the data do not determine it")
+        if covariance is not None and covariance.sees_undefined(scaled).any():
+            reason = "a row, or group, has a coefficient in it that it alone determines"
+            return FTest(nothing, len(restriction), dof, nothing, reason)
+        own = inverse_root(self.geometry)
+        rank = independent_restrictions(own, scaled, gap)
+        squares, repaired = nothing, False
+        for k in np.flatnonzero(~self.noise_free):
+            if covariance is None:
+                squares[k] = wald_squares(own * self.residual_scale[k], scaled, gap[:, k], rank)
+            else:
+                root, negative = covariance.root[:, :, k], covariance.negative[:, :, k]
+                squares[k], cut = wald_squares_of_difference(root, negative, scaled, gap[:, k], rank)
+                repaired |= cut
+        if covariance is not None and covariance.wald_dof is not None and rank:
+            eta = covariance.wald_dof(row_space(scaled @ covariance.inverse, rank))
+            dof = eta - rank + 1.0
+            squares = squares * (dof / eta)
+        reason = "there are too few groups for so many equations" if dof <= 0 < self.residual_dof else ""
+        if np.isnan(squares[~self.noise_free]).any() and dof > 0:
+            reason = "the covariance of the coefficients is not defined, or of lower rank than the hypothesis"
+        note = "the covariance is not positive here; its positive part is taken" if repaired else ""
+        return f_test(squares, rank, dof, reason, note)
+
+    def covariance(self, k: int) -> Array:
+        """Covariance matrix (c + p, c + p) of the parameters of output k."""
+        unscaled = unscaled_covariance(self.geometry)
+        return scale(unscaled * self.residual_scale[k] ** 2, 2 * int(self.output_exponent[k]))
+
+    def of_output(self, values: Array) -> Any:
+        """Return one number per output as the user gave y: a float, or an array (m,)."""
+        return float(values[0]) if self.single_output else values
+
+
+def accurate_residuals(x: Array, y: Array, fit: FittedLinear) -> Array:
+    """Return y − Xβ − b (b, m), in twice the precision, of outputs divided by ``2**output_exponent``."""
+    columns = scale(x, -fit.geometry.exponent)
+    terms = scale(fit.scaled_coef, fit.geometry.exponent[:, None])
+    constant = scale(fit.intercept, -fit.output_exponent)
+    outputs = scale(y, -fit.output_exponent)
+    a = np.hstack([outputs, np.ones((len(y), 1)), columns])
+    return accurate_product(a, np.vstack([np.eye(y.shape[1]), -constant, -terms]))
+
+
+def snapshot(
+    state: dict[str, Any], coef: Array, intercept: Any, features: tuple[str, ...], outputs: tuple[str, ...] = ()
+) -> FittedLinear:
+    """Gather the fitted numbers of an estimator."""
+    return FittedLinear(
+        features=features,
+        coef=np.atleast_2d(coef).T,
+        intercept=np.broadcast_to(np.asarray(intercept, dtype=np.float64), (np.atleast_2d(coef).shape[0],)),
+        geometry=geometry_of_state(state["geometry"]),
+        residual_squares=state["residual_squares"],
+        residual_scale=state["residual_scale"],
+        residual_dof=state["residual_dof"],
+        effective_dof=state["effective_dof"],
+        n=state["n"],
+        output_exponent=state["output_exponent"],
+        weight_exponent=state["weight_exponent"],
+        noise_covariance=state["noise_covariance"],
+        noise_root=state["noise_root"],
+        frequency=state["frequency"],
+        noise_free=state["noise_free"],
+        single_output=coef.ndim == 1,
+        eps=state["eps"],
+        notes=state["notes"],
+        rates=state["rates"],
+        gradient=state.get("gradient", np.zeros((0, 0))),
+        outputs=outputs,
+    )

@@ -1,0 +1,228 @@
+"""A network and rows to judge it by: the curvature of its objective there, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import eigh
+
+from mle_regression.diagnostics.curvature import FLAT_MINIMUM
+from mle_regression.diagnostics.inputs import input_relations, null_inputs, without_inputs
+from mle_regression.diagnostics.stationary import (
+    Judgement,
+    Spectrum,
+    extreme_spectrum,
+    full_spectrum,
+    gauss_newton_product,
+    judged,
+    steepness,
+)
+from mle_regression.diagnostics.units import FlatUnit, flat_units
+from mle_regression.linalg.arrays import Array, Product
+from mle_regression.linalg.lanczos import Density, extreme_eigenpairs, spectral_density, trace
+from mle_regression.linalg.rank import Relation
+from mle_regression.linalg.threads import one_blas_thread
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.training_data import TrainingData
+
+# Up to so many parameters the Hessian is made as a matrix, 70 MB of it.
+DENSE_PARAMETERS = 3000
+_LARGEST_DENSE = 20_000
+# Up to so many "extremes" too are taken from the matrix: quicker than products, and to the last digit.
+_SOON_DENSE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Flatness:
+    """What flat directions are of.
+
+    Attributes
+    ----------
+    units : list of FlatUnit
+        Hidden units that have a part in them.
+    columns : tuple of Relation
+        Columns of X whose weights they are: those that do not vary or follow from others.
+    of_columns : int
+        How many of the directions are those.
+    """
+
+    units: list[FlatUnit]
+    columns: tuple[Relation, ...]
+    of_columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCurvature:
+    """Curvature of a network's objective J at its parameters.
+
+    Attributes
+    ----------
+    spectrum : Spectrum
+        Of the Hessian: all eigenvalues, or as many at each end as were asked for.
+    judgement : Judgement
+        Verdict, and the spectrum that it rests on.
+    steepness, gradient_norm : float
+    gauss_newton, rest : Array of shape (k,)
+        Eigenvalues of the Gauss–Newton part and of what is left of the Hessian, without penalty.
+    flat : Flatness
+    penalised, smooth : bool
+        Whether J includes the penalty; whether the activation is smooth.
+    """
+
+    spectrum: Spectrum
+    judgement: Judgement
+    steepness: float
+    gradient_norm: float
+    gauss_newton: Array
+    rest: Array
+    flat: Flatness
+    penalised: bool
+    smooth: bool
+
+    @property
+    def effective_condition_number(self) -> float:
+        """λmax over the smallest eigenvalue that is surely positive."""
+        values = self.judgement.spectrum.values
+        positive = values[values > self.judgement.spectrum.slack]
+        return float(values[-1]) / float(positive.min()) if positive.size else np.nan
+
+    @property
+    def condition_number(self) -> float:
+        """λmax/λmin; infinite where λmin is zero to its bound, NaN where it is negative."""
+        values, slack = self.judgement.spectrum.values, self.judgement.spectrum.slack
+        if values[0] < -slack[0]:
+            return np.nan
+        return self.effective_condition_number if values[0] > slack[0] else np.inf
+
+
+@dataclass(frozen=True)
+class NetworkOnRows:
+    """A network, and rows to judge it by.
+
+    Attributes
+    ----------
+    objective : NetworkObjective
+        Of the rows, starting at the fitted parameters.
+    variance : float
+        J of the best constant prediction.
+    seed : int
+        Of the random vectors.
+    """
+
+    objective: NetworkObjective
+    variance: float
+    seed: int = 0
+
+    @property
+    def theta(self) -> Array:
+        """Fitted parameters (P,)."""
+        return self.objective.start
+
+    @one_blas_thread()
+    def curvature(
+        self, k: int, full: bool, penalised: bool = True, tol: float = 1e-8, max_products: int = 1000
+    ) -> NetworkCurvature:
+        """Judge the place by all eigenvalues of the Hessian, or ``k`` at each end."""
+        size = len(self.theta)
+        if full and size > _LARGEST_DENSE:
+            raise ValueError(
+                f"The Hessian of {size:,} parameters as a matrix takes {8e-9 * size**2:.3g} GB, and its eigenvalues hours; "
+                "take spectrum='extremes', and trace(), log_determinant() and spectral_density() for all of them."
+            )
+        objective = self.objective if penalised else self._without_penalty()
+        rng = np.random.default_rng(self.seed)
+        if full or size <= _SOON_DENSE:
+            found = full_spectrum(objective, self.theta)
+        else:
+            found = extreme_spectrum(objective, self.theta, k, rng, tol, max_products)
+        _, gradient = objective.value_and_gradient(self.theta)
+        norm = float(np.linalg.norm(gradient))
+        steep = steepness(norm, found.largest, self.variance)
+        said = judged(objective, self.theta, found, steep, rng)
+        flat = self._flatness(said.spectrum) if said.verdict == FLAT_MINIMUM else Flatness([], (), 0)
+        if not full:  # of few parameters all are known, and as many shown as were asked for
+            found, said = found.ends(k), replace(said, spectrum=said.spectrum.ends(k))
+        parts = self._parts(full, k, tol, max_products)
+        return NetworkCurvature(
+            found, said, steep, norm, *parts, flat, penalised=penalised, smooth=objective.network.activation.smooth
+        )
+
+    @one_blas_thread()
+    def sharpness(self, penalised: bool = True) -> float:
+        """Return the largest eigenvalue of the Hessian, to 1e-4 of itself."""
+        rng = np.random.default_rng(self.seed)
+        return float(extreme_eigenpairs(self._product(penalised), len(self.theta), 0, 1, rng, 1e-4).values[-1])
+
+    @one_blas_thread()
+    def trace(self, penalised: bool = True, n_products: int = 90) -> tuple[float, float]:
+        """Return the sum of the eigenvalues, and its standard error: zero where it is exact, else by Hutch++."""
+        if len(self.theta) <= DENSE_PARAMETERS:
+            objective = self.objective if penalised else self._without_penalty()
+            return float(np.trace(objective.hessian(self.theta))), 0.0
+        return trace(self._product(penalised), len(self.theta), np.random.default_rng(self.seed), n_products)
+
+    @one_blas_thread()
+    def log_determinant(self, penalised: bool = True) -> tuple[float, float]:
+        """Return the sum of the eigenvalues' logarithms, and its standard error: zero where it is exact."""
+        if len(self.theta) <= DENSE_PARAMETERS:
+            objective = self.objective if penalised else self._without_penalty()
+            values = eigh(objective.hessian(self.theta), eigvals_only=True, check_finite=False)
+            return _log_sum(values), 0.0
+        density = self.spectral_density(penalised)
+        if density.nodes.min() < 0:
+            return np.nan, np.nan
+        return density.trace_of(np.log)
+
+    @one_blas_thread()
+    def spectral_density(self, penalised: bool = True, probes: int = 10, steps: int = 80) -> Density:
+        """Return the distribution of all eigenvalues, by stochastic Lanczos quadrature."""
+        rng = np.random.default_rng(self.seed)
+        return spectral_density(self._product(penalised), len(self.theta), rng, probes, steps)
+
+    def _without_penalty(self) -> NetworkObjective:
+        return NetworkObjective(self.objective.network, self.objective.rows, 0.0, self.theta)
+
+    def _product(self, penalised: bool) -> Product:
+        objective = self.objective if penalised else self._without_penalty()
+        return objective.hessian_products(self.theta)
+
+    def _parts(self, full: bool, k: int, tol: float, max_products: int) -> tuple[Array, Array]:
+        """Eigenvalues of the Gauss–Newton part and of the rest, without penalty."""
+        if full:
+            half = self.objective.gauss_newton(self.theta)
+            bare = self._without_penalty().hessian(self.theta)
+            first = eigh(2.0 * half, eigvals_only=True, check_finite=False)
+            return first, eigh(bare - 2.0 * half, eigvals_only=True, check_finite=False)
+        outer, whole = gauss_newton_product(self.objective, self.theta), self._product(False)
+        size, rng = len(self.theta), np.random.default_rng(self.seed)
+        first = extreme_eigenpairs(outer, size, k, k, rng, tol, max_products).values
+        return first, extreme_eigenpairs(lambda v: whole(v) - outer(v), size, k, k, rng, tol, max_products).values
+
+    def _flatness(self, found: Spectrum) -> Flatness:
+        """Say what the flat directions are of: columns of X, and hidden units."""
+        objective = self.objective
+        flat = found.vectors[:, np.abs(found.values) <= found.slack]
+        null = null_inputs(objective.input_products())
+        rest = without_inputs(objective.network, flat, null)
+        units = flat_units(objective.network, self.theta, objective.hidden_moments(self.theta), rest)
+        of_x = objective.rows.of_x
+        relations = input_relations(null, of_x.center, of_x.spread) if rest.shape[1] < flat.shape[1] else ()
+        return Flatness(units, tuple(relations), flat.shape[1] - rest.shape[1])
+
+
+def network_on_rows(objective: NetworkObjective, data: TrainingData) -> NetworkOnRows:
+    """Return a network at its objective's start, and the rows that this is made of."""
+    weights = np.ones(len(data.y)) if data.weights is None else data.weights
+    y = data.y / objective.rows.of_y.spread
+    center = np.average(y, axis=0, weights=weights)
+    variance = float(np.average((y - center) ** 2, axis=0, weights=weights).sum())
+    return NetworkOnRows(objective, variance)
+
+
+def _log_sum(values: Array) -> float:
+    largest = float(np.abs(values).max())
+    rounding = 16.0 * np.finfo(np.float64).eps * len(values) ** 0.5 * largest
+    if values[0] < -rounding:
+        return float(np.nan)
+    return float(np.log(values).sum()) if values[0] > rounding else -np.inf

@@ -1,0 +1,365 @@
+"""A linear fit and rows to judge it by: what both give together, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mle_regression.diagnostics.auxiliary import geometry_at
+from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage_of
+from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
+from mle_regression.diagnostics.residual_tests.base import FitView, TestResult, undefined
+from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
+from mle_regression.diagnostics.robust import Sandwich
+from mle_regression.fitted.linear import FittedLinear, accurate_residuals
+from mle_regression.fitted.optimum import Optimum
+from mle_regression.fitted.robust_covariance import CovarianceChoice, ScoredRows, robust_covariance
+from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.frame import Frame
+from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.memory import require_memory
+from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.rank import default_tolerance
+from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.threads import one_blas_thread
+from mle_regression.models.linear import linear_map
+from mle_regression.rows.base import Block, row_totals
+from mle_regression.rows.registry import as_rows
+from mle_regression.solvers.base import LeastSquares
+from mle_regression.solvers.by_products import InverseByProducts
+from mle_regression.warnings import InferenceWarning, warn_user
+
+TRAINING, NEW = "the rows of the fit", "new rows"
+_SAME, _SAME_TRACE = 1e-6, 1e-3
+_ROUNDING = 256.0
+
+
+class FitOnRows:
+    """A snapshot of a fit, rows, and what follows from both, worked out once when first asked for.
+
+    Parameters
+    ----------
+    fit : FittedLinear
+    optimum : Optimum
+    x : array or sparse matrix of shape (n, p)
+    y : Array of shape (n, m)
+    weights : Array of shape (n,) or None for ones
+    labels : sequence
+        What the user calls the rows.
+    """
+
+    @one_blas_thread()
+    def __init__(
+        self,
+        fit: FittedLinear,
+        optimum: Optimum,
+        x: Any,
+        y: Array,
+        weights: Array | None,
+        labels: Any,
+    ) -> None:
+        self._as_fitted = fit
+        self._optimum = optimum
+        self._x = x
+        self._y = y
+        # In the coordinates of the geometry, whose weights are divided by a power of four.
+        self._weights = None if weights is None else scale(weights, -2 * fit.weight_exponent)
+        if weights is None and fit.weight_exponent:
+            self._weights = scale(np.ones(len(y)), -2 * fit.weight_exponent)
+        self._labels = labels
+        self.data = TRAINING if self._is_training() else NEW
+
+    @property
+    def _n_counted(self) -> int:
+        """Number of rows that have weight."""
+        return len(self._y) if self._weights is None else int(np.count_nonzero(self._weights))
+
+    @cached_property
+    def _fit(self) -> FittedLinear:
+        """The fit; of one by products alone, with the triangle of its rows, which is summed where someone asks for it."""
+        fit, geometry = self._as_fitted, self._as_fitted.geometry
+        if not isinstance(geometry, ProductGeometry) or self.data == NEW:
+            return fit
+        p = len(fit.features)
+        require_memory(
+            40.0 * p**2,
+            f"The triangle of {p} columns takes {p} x {p} numbers",
+            "Ask for chosen columns, coefficients(columns=[...]), or for a hypothesis, test_linear",
+        )
+        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        frame, tolerance = Frame(geometry.exponent, geometry.mean), default_tolerance(geometry.size, fit.eps)
+        return replace(
+            fit,
+            geometry=geometry_at(
+                rows, frame, geometry.total, centred=fit.centred, tolerance=tolerance, alpha=geometry.alpha
+            ),
+        )
+
+    @cached_property
+    def _by_products(self) -> InverseByProducts | None:
+        """Variances of single combinations of coefficients, if the fit has no triangle and these are its rows."""
+        fit, geometry = self._as_fitted, self._as_fitted.geometry
+        if not isinstance(geometry, ProductGeometry) or self.data == NEW:
+            return None
+        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        totals = row_totals(self._y, self._weights)
+        return InverseByProducts(
+            LeastSquares(rows, totals, fit.centred, geometry.alpha, default_tolerance(geometry.size), "min_norm", False)
+        )
+
+    @cached_property
+    def _row_values(self) -> tuple[Array, Array]:
+        """Residuals (n, m) of outputs divided by ``2**output_exponent``, and leverages (n,) for rows of weight one."""
+        fit = self._fit
+
+        scores: list[Array] = []
+
+        def values(block: Block) -> Array:
+            q = self._whitener(block.x)
+            lever = leverage_of(fit.geometry, block.x, q)
+            if self._whitener.accurate:
+                residual = accurate_residuals(block.x, block.y, fit)
+            else:
+                residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
+            scores.append(q.T @ (residual if block.weights is None else block.weights[:, None] * residual))
+            return np.column_stack([residual, lever])
+
+        table = as_rows(self._x, self._y, self._weights).map(values, dense=True)
+        self._score = np.sum(scores, axis=0)
+        residual, lever = table[:, :-1], table[:, -1]
+        if self._whitener.correction.size:
+            residual = self._without_projection(residual)
+        return residual, lever
+
+    def _without_projection(self, residual: Array) -> Array:
+        """Take from residuals the part in the span of the columns, which is what the rounding of coefficients left."""
+        rows = as_rows(self._x, residual, self._weights)
+
+        def inside(block: Block) -> Array:
+            q = self._whitener(block.x)
+            return np.asarray(q.T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
+
+        part = rows.reduce(inside, np.add, dense=True)
+        if (np.linalg.norm(part, axis=0) > self._rounding).any():
+            return residual  # of other outputs than were fitted
+        return rows.map(lambda block: block.y - self._whitener(block.x) @ part, dense=True)
+
+    @cached_property
+    def _whitener(self) -> Whitener:
+        """Whitening of the rows, in twice the precision where the fit was refined too."""
+        fit = self._fit
+        if not self._optimum.refined:
+            return Whitener(fit.geometry)
+        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        return accurate_whitener(rows, fit.geometry)
+
+    @property
+    def _plain_residual(self) -> Array:
+        """Residuals (n, m) of outputs divided by ``2**output_exponent``, by a product with X."""
+        fit = self._as_fitted
+        return scale(self._y - linear_map(self._x, fit.coef, fit.intercept), -fit.output_exponent)
+
+    @property
+    def _residual(self) -> Array:
+        """Residuals (n, m) of outputs divided by ``2**output_exponent``."""
+        return self._row_values[0]
+
+    @cached_property
+    def _fitted(self) -> Array:
+        """Fitted means (n, m) of outputs so divided."""
+        return scale(self._y, -self._fit.output_exponent) - self._residual
+
+    @property
+    def _precision(self) -> Array | None:
+        return None if self._fit.frequency else self._weights
+
+    @cached_property
+    def _influence(self) -> Influence:
+        fit = self._fit
+        return influence(
+            self._fitted,
+            self._residual,
+            self._row_values[1],
+            self._precision,
+            Noise(
+                fit.noise,
+                fit.residual_dof,
+                fit.effective_dof,
+                fit.penalised,
+            ),
+            fitted_on=self.data == TRAINING,
+        )
+
+    @cached_property
+    def _press(self) -> Array:
+        """PRESS (m,) in the coordinates of the geometry."""
+        residual = self._influence.loo_residual
+        undetermined = np.isnan(self._row_values[1])
+        if undetermined.any():
+            residual = np.where(undetermined[:, None], np.nan, residual)
+        if self._weights is None:
+            return np.asarray(np.sum(residual**2, axis=0))
+        counted = self._weights > 0
+        return np.asarray(self._weights[counted] @ residual[counted] ** 2)
+
+    @cached_property
+    def _press_in_units(self) -> Array:
+        """PRESS (m,) in the units of y² and of the weights as given."""
+        return scale(self._press, 2 * self._fit.output_exponent + 2 * self._fit.weight_exponent)
+
+    @cached_property
+    def _predicted_r2(self) -> Array:
+        """1 − PRESS/TSS (m,)."""
+        weights = np.ones(len(self._y)) if self._weights is None else self._weights
+        y = scale(self._y, -self._fit.output_exponent)
+        centre = np.average(y, axis=0, weights=weights) if self._fit.centred else 0.0
+        total = weights @ (y - centre) ** 2
+        return np.asarray(1.0 - self._press / np.where(total > 0, total, np.nan))
+
+    @property
+    def _why_undefined(self) -> str:
+        """Why PRESS, or its share of the variation of y, is NaN."""
+        if not np.isnan(self._press).any():
+            return "y does not vary"
+        if self.data == TRAINING:
+            return "a row has leverage one"
+        return "new rows ask for what the fit does not determine"
+
+    def _warn_of_undefined(self, name: str, values: Array) -> None:
+        if np.isnan(values).any():
+            warn_user(f"{name} is NaN: {self._why_undefined}.", InferenceWarning)
+
+    def _changes(self, k: int) -> Array:
+        """DFBETAS (n, c + p) of output k."""
+        found = self._influence
+        training = self.data == TRAINING
+        pull = row_changes(found, self._precision, k, fitted_on=training)
+        weight = np.ones(len(pull)) if self._precision is None else self._precision
+        # Of the variance of a coefficient, adding a row takes this share, times the square of its component.
+        share = weight / (1.0 + found.leverage)
+        root = self._whitener.root
+        unit = root / np.where(column_norms(root.T) > 0, column_norms(root.T), 1.0)[:, None]
+
+        def changes(block: Block) -> Array:
+            components = self._whitener(block.x) @ unit.T
+            moved: Array = components * block.y[:, :1]
+            return moved if training else moved / np.sqrt(1.0 - block.y[:, 1:] * components**2)
+
+        return as_rows(self._x, np.column_stack([pull, share])).map(changes, dense=True)
+
+    @property
+    def _rounding(self) -> Array:
+        """What the rounding of coefficients and of sums may do to the length of the residuals (m,)."""
+        return _ROUNDING * np.finfo(np.float64).eps * self._as_fitted.reach
+
+    def _solves_for_rows(self, residual: Array) -> bool:
+        """Whether the gradient of residuals (n, m) at the rows is that of the fit: the columns are its own."""
+        fit = self._as_fitted
+        weighted = residual if self._weights is None else self._weights[:, None] * residual
+        slopes = scale(np.asarray(self._x.T @ weighted), -fit.geometry.exponent[:, None])
+        expected = fit.score[int(fit.centred) :]
+        # In whitened columns ‖e‖ is the unit of a gradient; those of unit length are no further from them than by eps.
+        length = fit.geometry.column_lengths() + np.sqrt(fit.geometry.total) * np.abs(fit.geometry.mean)
+        size = np.sqrt(np.einsum("ij,ij->j", residual, weighted))
+        return bool((np.abs(slopes - expected) <= length[:, None] * (_SAME * size + self._rounding)).all())
+
+    def _is_training(self) -> bool:
+        """Whether these rows are those of the fit: as many, of the same weight, with the same residual sum of squares."""
+        fit, weights = self._as_fitted, self._weights
+        total = float(len(self._y)) if weights is None else float(weights.sum())
+        if weights is None:
+            n = total
+        else:
+            n = float(scale(total, 2 * fit.weight_exponent)) if fit.frequency else float(np.count_nonzero(weights))
+        if abs(n - fit.n) > _SAME * fit.n or abs(total - fit.geometry.total) > _SAME * fit.geometry.total:
+            return False
+        w = np.ones(len(self._y)) if weights is None else weights
+        by_products = isinstance(fit.geometry, ProductGeometry)
+        residual = self._plain_residual if by_products else self._residual
+        squares = w @ residual**2
+        rounding = self._rounding**2
+        if not (np.abs(squares - fit.residual_squares) <= _SAME * fit.residual_squares + rounding).all():
+            return False
+        if by_products:
+            return self._solves_for_rows(residual)
+        # At the rows of the fit the gradient is what the fit has found there, zero but for rounding of a direct solver.
+        expected = inverse_root(fit.geometry).T @ fit.score
+        off = np.linalg.norm(self._score - expected, axis=0)
+        if (off > np.sqrt(_SAME**2 * squares + rounding) + _SAME * np.linalg.norm(expected, axis=0)).any():
+            return False
+        # The leverages of the rows of the fit, and of few others, add up to its degrees of freedom.
+        counted = w > 0
+        return bool(
+            abs(w[counted] @ self._row_values[1][counted] - fit.effective_dof) <= _SAME_TRACE * fit.effective_dof
+        )
+
+    @cached_property
+    def _views(self) -> list[FitView]:
+        """One view for each output, without the rows of weight zero."""
+        fit, weights = self._fit, self._weights
+        keep: Any = slice(None) if weights is None or (weights > 0).all() else weights > 0
+        counts = scale(weights, 2 * fit.weight_exponent)[keep] if fit.frequency and weights is not None else None
+        precision = self._precision
+        return [
+            FitView(
+                x=self._x[keep],
+                fitted=self._fitted[keep, k],
+                residual=self._residual[keep, k],
+                precision=None if precision is None else precision[keep],
+                counts=counts,
+                geometry=fit.geometry,
+                variance=float(fit.noise[k]),
+                dof=fit.residual_dof,
+                eps=fit.eps,
+                least_squares=self.data == TRAINING and not fit.penalised,
+            )
+            for k in range(self._y.shape[1])
+        ]
+
+    @cached_property
+    def _linear_geometry(self) -> Geometry:
+        """Geometry of the rows without penalty."""
+        if self.data == TRAINING and not self._fit.penalised:
+            return self._fit.geometry
+        return self._views[0].linear_geometry
+
+    @cached_property
+    def _own_geometry(self) -> Geometry:
+        """Geometry of the objective on the rows."""
+        return self._fit.geometry if self.data == TRAINING else self._views[0].geometry_with(self._fit.geometry.alpha)
+
+    def _tested(self, k: int) -> dict[str, TestResult]:
+        """Return what each test of the assumptions that makes sense for such rows has found on output k."""
+        view, new = self._views[k], self.data == NEW
+        found: dict[str, TestResult] = {}
+        for name, diagnostic in DIAGNOSTICS.items():
+            if diagnostic.new_rows and not new:
+                continue
+            if self._fit.noise_free[k] and not new:
+                result = undefined("the fit is exact: there is no noise to test")
+            elif diagnostic.ordered and view.counts is not None:
+                result = undefined("rows that stand for several have no order")
+            elif diagnostic.new_rows:
+                result = diagnostic.compute(view)
+            else:
+                result = diagnostic.compute(view.by_least_squares)
+            found[name] = result
+        return found
+
+    # -- covariances -------------------------------------------------------------------------------------------------
+
+    def _robust(self, choice: CovarianceChoice) -> Sandwich:
+        """Return the robust covariance of a kind."""
+        rows = ScoredRows(
+            fit=self._fit,
+            x=self._x,
+            weights=self._weights,
+            residual=self._residual,
+            leverage=self._influence.leverage,
+            whitener=self._whitener,
+            labels=self._labels,
+        )
+        return robust_covariance(rows, choice)

@@ -1,0 +1,177 @@
+"""The summary of a linear fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mle_regression.diagnostics.accuracy import expected_digits
+from mle_regression.diagnostics.collinearity import scaled_condition
+from mle_regression.diagnostics.curvature import descent, hessian_spectrum
+from mle_regression.diagnostics.near_dependencies import HARMFUL_INFLATION, near_dependencies
+from mle_regression.fitted.linear import FittedLinear
+from mle_regression.fitted.optimum import Optimum
+from mle_regression.reports.document import Document, Notes, Panel, Table, number
+from mle_regression.reports.linear.coefficients import coefficient_table
+from mle_regression.reports.linear.dependencies import describe_near_dependency
+
+_SHOWN_EIGENVALUES, _SHOWN_DEPENDENCIES = 4, 3
+_NOTHING = "Nothing stands out. Whether the noise is as assumed, diagnose(X, y).tests() tells."
+_FEW_ROWS_PER_PARAMETER = 5.0
+
+
+def linear_summary(fit: FittedLinear, optimum: Optimum, confidence: float) -> Document:
+    """Report on a linear fit: model, goodness, coefficients, curvature, and what to be wary of."""
+    told = notes(fit)
+    if optimum.verdict == "unique minimum" and not fit.penalised:
+        told += near_dependency_notes(fit)
+    table = coefficient_table(
+        fit.names,
+        fit.params,
+        fit.errors,
+        fit.residual_dof,
+        confidence,
+        fit.penalised,
+        noise_free=fit.noise_free,
+        outputs=fit.outputs,
+    )
+    return Document(
+        f"Linear regression by maximum likelihood: {model_line(fit)}",
+        [
+            Panel("", goodness(fit, optimum)),
+            Table(f"Coefficients, with {100 * confidence:g} % limits", table),
+            Panel("Curvature: what kind of optimum is it?", curvature_items(fit, optimum)),
+            Notes("Notes", told or [_NOTHING]),
+        ],
+    )
+
+
+def model_line(fit: FittedLinear) -> str:
+    """Say in one line what was fitted."""
+    p = len(fit.features)
+    parts = [f"{p} column{'s' * (p != 1)}", "intercept" if fit.centred else "no intercept", "Gaussian noise"]
+    if fit.penalised:
+        alpha = float(fit.geometry.alpha * 4.0**fit.weight_exponent)
+        parts.append(f"Gaussian prior (alpha={alpha:g})")
+    if not fit.single_output:
+        parts.append(f"{fit.params.shape[1]} outputs")
+    return ", ".join(parts)
+
+
+def goodness(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
+    """How many rows and parameters, how well they fit, how likely."""
+    uncentred = "" if fit.centred else " (about zero)"
+    items: list[tuple[str, object]] = [
+        ("observations", round(fit.n) if fit.n == round(fit.n) else fit.n),
+        ("effective parameters" if fit.penalised else "rank", fit.effective_dof if fit.penalised else optimum.rank),
+        ("residual dof", fit.residual_dof),
+        (f"R²{uncentred}", _each(fit.r2)),
+        (f"adjusted R²{uncentred}", _each(fit.adjusted_r2)),
+        ("residual sd s", _each(np.sqrt(fit.residual_variance))),
+    ]
+    if not fit.penalised and fit.geometry.rank > int(fit.centred):
+        test = fit.overall_f_test()
+        items += [
+            (f"F({test.df_num}, {test.df_denom:.6g})", _each(test.statistic)),
+            ("p-value of F", _each(test.p_value)),
+        ]
+    items += [
+        ("log-likelihood", f"{optimum.log_likelihood:.8g}"),
+        ("AIC", f"{optimum.aic:.8g}"),
+        ("BIC", f"{optimum.bic:.8g}"),
+        ("solver", solver_line(optimum)),
+    ]
+    return items
+
+
+def solver_line(optimum: Optimum) -> str:
+    """Say which solver ran, and how long it took."""
+    if optimum.refined:
+        return f"{optimum.solver}, refined"
+    return f"{optimum.solver}, {optimum.n_iter} steps" if optimum.n_iter > 1 else optimum.solver
+
+
+def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
+    """Eigenvalues, conditions, verdict and the digits to expect."""
+    spectrum, condition = hessian_spectrum(fit.geometry), scaled_condition(fit.geometry)
+    values = spectrum.eigenvalues
+    if len(values) <= 2 * _SHOWN_EIGENVALUES:
+        shown = "  ".join(f"{value:.3g}" for value in values)
+    else:
+        low, high = values[:_SHOWN_EIGENVALUES], values[-_SHOWN_EIGENVALUES:]
+        shown = "  ".join([*(f"{v:.3g}" for v in low), "…", *(f"{v:.3g}" for v in high)])
+    digits = (
+        "0: not determined"
+        if optimum.verdict != "unique minimum"
+        else f"{_computed_digits(fit, optimum, condition):.0f}"
+    )
+    steps = descent(values, fit.geometry.rank)
+    return [
+        ("verdict", optimum.verdict),
+        ("eigenvalues of the Hessian", shown),
+        ("condition number", f"{spectrum.condition:.3g}"),
+        ("condition of [1 X], columns of unit length", f"{condition:.3g}"),
+        ("correct digits expected", digits),
+        ("digits if X was rounded when stored", f"{_data_digits(fit, condition):.0f}"),
+        ("gradient descent, optimal step", f"{steps.iterations:.3g} iteration{'s' * (steps.iterations != 1)} to 1e-6"),
+    ]
+
+
+def notes(fit: FittedLinear) -> list[str]:
+    """Say in plain words what to be wary of, and what to do."""
+    points = list(fit.notes)
+    if not fit.centred:
+        points.append(
+            "Without an intercept R² is measured about zero: it is not comparable with that of a model with one, nor with "
+            "score(), which measures about the mean of y."
+        )
+    if fit.penalised:
+        points.append(
+            "After a penalised fit the deviations are those of the posterior under the Gaussian prior, and there are no "
+            "p-values; choose alpha by held-out log-likelihood."
+        )
+    if fit.residual_dof <= 0:
+        points.append(
+            "No residual degrees of freedom: nothing is left to estimate the noise from. Take fewer columns, more rows, "
+            "or a penalty alpha > 0."
+        )
+    elif fit.n < _FEW_ROWS_PER_PARAMETER * fit.effective_dof:
+        points.append(
+            f"Only {number(fit.n / fit.effective_dof, 2)} observations for each parameter: R² flatters; compare "
+            "cross-validated scores (compare_models), or set alpha > 0."
+        )
+    if fit.eps > np.finfo(np.float64).eps:
+        points.append("X is float32: its own rounding leaves about seven digits of what it measures.")
+    return points
+
+
+def near_dependency_notes(fit: FittedLinear) -> list[str]:
+    """Say which columns are nearly combinations of others."""
+    return [
+        f"Nearly dependent columns (variance inflation {dependency.inflation:.3g}, harmful from {HARMFUL_INFLATION:g}): "
+        f"{describe_near_dependency(dependency, fit.features)}. Their coefficients are unsure, though their sum may not "
+        "be; leave one out, combine them, or set alpha > 0."
+        for dependency in near_dependencies(fit.geometry, most=_SHOWN_DEPENDENCIES)
+    ]
+
+
+def _computed_digits(fit: FittedLinear, optimum: Optimum, condition: float) -> float:
+    return 15.0 if optimum.refined else expected_digits(condition, _residual_ratio(fit))
+
+
+def _data_digits(fit: FittedLinear, condition: float) -> float:
+    return expected_digits(condition, _residual_ratio(fit), fit.eps)
+
+
+def _residual_ratio(fit: FittedLinear) -> float:
+    """‖r‖/‖Xβ‖, of the output where it is largest."""
+    mean = fit.geometry.total * (fit.params[0] * 2.0**-fit.output_exponent) ** 2 if fit.centred else 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.sqrt(fit.residual_squares / (fit.explained + mean))
+    return float(np.nan_to_num(ratio, nan=0.0, posinf=1e16).max())
+
+
+def _each(values: Any) -> str:
+    """Write one number per output."""
+    return "  ".join(number(float(value)) for value in np.atleast_1d(values))

@@ -1,0 +1,125 @@
+"""A network seen through rows: what kind of point its training has ended at, and how flat it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from mle_regression.fitted.network_on_rows import DENSE_PARAMETERS, NetworkOnRows
+from mle_regression.linalg.lanczos import Density
+from mle_regression.reports.network.curvature import NetworkCurvatureReport, network_curvature_report, parameter_names
+from mle_regression.validation import checks
+
+
+class NetworkDiagnosis:
+    """What rows say of a fitted network; made by ``MLPGradientRegressor.diagnose(X, y)``.
+
+    Everything is worked out when asked for, in float64, by exact second derivatives.
+
+    Parameters
+    ----------
+    network : NetworkOnRows
+    features, outputs : sequence of str
+    edge : float
+        Curvature above which the solver's steps grow.
+    """
+
+    def __init__(
+        self, network: NetworkOnRows, features: Sequence[str], outputs: Sequence[str], edge: float = np.nan
+    ) -> None:
+        self._network = network
+        self._features = list(features)
+        self._names = parameter_names(network.objective.network, features, outputs)
+        self._edge = edge
+
+    def curvature(
+        self,
+        k: int = 5,
+        spectrum: Literal["auto", "full", "extremes"] = "auto",
+        penalised: bool = True,
+        tol: float = 1e-8,
+        max_products: int = 1000,
+    ) -> NetworkCurvatureReport:
+        """Hessian of the objective, its eigenvalues with error bounds, and the verdict.
+
+        Parameters
+        ----------
+        k : int, default=5
+            Eigenvalues at each end, where not all are worked out.
+        spectrum : {"auto", "full", "extremes"}, default="auto"
+            "full": all eigenvalues of the Hessian as a matrix; "extremes": ``k`` at each end, by Lanczos' method on
+            Hessian-vector products beyond 300 parameters; "auto": "full" up to 3,000 parameters.
+        penalised : bool, default=True
+            Whether the penalty, which training has minimised too, is part of J.
+        tol : float, default=1e-8
+            Residual of "extremes" to reach, relative to the largest eigenvalue.
+        max_products : int, default=1000
+            Hessian-vector products after which "extremes" is content with the bounds it has.
+
+        Returns
+        -------
+        NetworkCurvatureReport
+
+        Raises
+        ------
+        ValueError
+            If the matrix would be too large; the message names its size.
+        """
+        checks.check_positive_integer("k", k)
+        checks.check_positive_integer("max_products", max_products)
+        checks.check_choice("spectrum", spectrum, ("auto", "full", "extremes"))
+        checks.check_choice("penalised", penalised, (True, False))
+        checks.check_positive("tol", tol)
+        few = len(self._network.theta) <= DENSE_PARAMETERS
+        full = spectrum == "full" or (spectrum == "auto" and few)
+        found = self._network.curvature(k, full, penalised, tol, max_products)
+        return network_curvature_report(found, self._names, self._features)
+
+    def sharpness(self, penalised: bool = True) -> float:
+        """Return the largest eigenvalue of the Hessian, to 1e-4 of itself."""
+        return self._network.sharpness(penalised)
+
+    def trace(self, penalised: bool = True, n_products: int = 90) -> tuple[float, float]:
+        """Return the sum of the eigenvalues, and its standard error: zero where it is exact, else by Hutch++."""
+        return self._network.trace(penalised, n_products)
+
+    def log_determinant(self, penalised: bool = True) -> tuple[float, float]:
+        """Return the sum of the eigenvalues' logarithms, and its standard error: zero where it is exact.
+
+        By stochastic Lanczos quadrature beyond 3,000 parameters. NaN where an eigenvalue is negative, −∞ where one is zero to
+        working precision.
+        """
+        return self._network.log_determinant(penalised)
+
+    def spectral_density(self, penalised: bool = True, probes: int = 10, steps: int = 80) -> Density:
+        """Return the distribution of all eigenvalues, by stochastic Lanczos quadrature.
+
+        Returns
+        -------
+        Density
+            With ``nodes`` and ``weights``, ``trace_of(function)`` and ``at(grid, width)``.
+        """
+        checks.check_positive_integer("probes", probes)
+        checks.check_positive_integer("steps", steps)
+        return self._network.spectral_density(penalised, probes, steps)
+
+    def edge_of_stability(self) -> tuple[float, float]:
+        """Return the sharpness λmax, and the curvature above which the steps of gd or sgd grow: 2/η without momentum.
+
+        Full-batch gradient descent tends to raise λmax until it hovers about there (Cohen et al., 2021). With momentum β
+        it is 2(1 + β)/η, with Nesterov's 2(1 + β)/((1 + 2β)η).
+        """
+        if np.isnan(self._edge):
+            raise ValueError(
+                "Only gd and sgd have a step to compare the curvature with; this network was trained otherwise."
+            )
+        return self.sharpness(), self._edge
+
+    def __repr__(self) -> str:
+        rows, size = self._network.objective.n_rows, len(self._network.theta)
+        return (
+            f"<NetworkDiagnosis on {rows} rows, {size:,} parameters: curvature(k, spectrum), "
+            "sharpness(), trace(), log_determinant(), spectral_density(), edge_of_stability()>"
+        )
