@@ -7,12 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Options
 from mle_regression.solvers.path import Control, Path, Walk, walk
 
 ACCELERATIONS = ("none", "nesterov", "polyak")
+# Part of a loss that two evaluations of it may differ by.
+_ROUNDING = 16.0 * EPS
 
 
 @dataclass
@@ -106,7 +108,8 @@ class GradientDescent(Options):
                 velocity = share * velocity - step * gradient
                 move = share * velocity - step * gradient if self.acceleration == "nesterov" else velocity
                 new_loss, new_gradient = objective.value_and_gradient(theta + move)
-                if automatic and not new_loss <= loss:
+                # Near a minimum the loss goes up and down by its rounding, whatever the step.
+                if automatic and not new_loss <= loss + _ROUNDING * abs(loss):
                     # Momentum that leads up is dropped; a plain step that does is too long.
                     step = step if velocity.any() and share and np.vdot(move, gradient) >= 0 else 0.5 * step
                     velocity = np.zeros_like(theta)
