@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from mle_regression import MLPGradientRegressor
 from mle_regression.models.activations import ACTIVATIONS, find_activation
 from mle_regression.models.network import Network
-from mle_regression.objective.dead import is_dead
+from mle_regression.objective.dead import is_constant, is_dead
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers.registry import NETWORK_SOLVERS
@@ -48,6 +48,25 @@ def test_rows_may_end_at_different_layers():
     assert not objective.value_and_gradient(theta)[1][:2].any()
     theta[2] = 2.0
     assert not is_dead(objective, theta)
+
+
+@pytest.mark.parametrize("n", [60, 3000])
+def test_a_network_is_constant_where_no_prediction_differs_from_another(n):
+    """Whichever row it is that differs, in a block of its own or not, and by as little as a millionth."""
+    x, network = np.zeros((n, 1)), Network((1, 1), find_activation("tanh"))
+    units = Units(np.zeros(1), np.ones(1))
+    theta = np.array([1e-6, 0.5])
+    for at in (0, n // 2, n - 1):
+        x[:] = 0.0
+        y = np.arange(n, dtype=float)[:, None]
+        objective = NetworkObjective(network, StandardRows(x, y, None, units, units, np.dtype(float)), 0.0, theta)
+        assert is_constant(objective, theta)
+        x[at] = 1.0
+        objective = NetworkObjective(network, StandardRows(x, y, None, units, units, np.dtype(float)), 0.0, theta)
+        assert not is_constant(objective, theta)
+        assert is_constant(objective, np.array([1e-8, 0.5]))
+        flat = StandardRows(x, np.ones((n, 1)), None, units, units, np.dtype(float))
+        assert not is_constant(NetworkObjective(network, flat, 0.0, theta), theta)  # so is y
 
 
 @pytest.mark.filterwarnings("ignore:.*has not converged:sklearn.exceptions.ConvergenceWarning")

@@ -219,6 +219,40 @@ def test_residuals_and_their_jacobian_make_up_the_loss(hidden, m, weighted):
     )
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("each", [False, True])
+def test_fewer_rows_have_the_same_penalty_for_each(weighted, each):
+    """Every row twice, one of them left out: the objective is the same function."""
+    half = objective_of((3,), 2, weighted=weighted, alpha=0.3)
+    rows = half.rows
+    twice = StandardRows(
+        np.repeat(rows.x, 2, axis=0),
+        np.repeat(rows.y, 2, axis=0),
+        None if rows.weights is None else np.repeat(rows.weights, 2),
+        rows.of_x,
+        rows.of_y,
+        rows.dtype,
+    )
+    alpha = np.linspace(0.1, 2.0, len(half.start)) if each else 0.3
+    half = NetworkObjective(half.network, rows, alpha, half.start)
+    whole = NetworkObjective(half.network, twice, 2 * alpha, half.start)
+    thinned = whole.thinned(30)
+    assert thinned.n_rows == 30
+    theta = half.start
+    assert thinned.value_and_gradient(theta)[0] == pytest.approx(half.value_and_gradient(theta)[0], rel=1e-13)
+    np.testing.assert_allclose(thinned.value_and_gradient(theta)[1], whole.value_and_gradient(theta)[1], rtol=1e-9)
+    assert whole.thinned(60) is whole
+    assert whole.thinned(59) is not whole
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_products_of_the_inputs_are_their_weighted_means(weighted):
+    objective = objective_of((3,), 1, weighted=weighted)
+    table = np.column_stack([objective.rows.x, np.ones(30)])
+    w = np.ones(30) if objective.rows.weights is None else objective.rows.weights
+    np.testing.assert_allclose(objective.input_products(), table.T * w @ table / w.sum(), rtol=1e-12)
+
+
 def test_patience_ends_a_path_that_stands_still():
     objective = objective_of((2,), 1, n=60)
     options = control(rng=np.random.default_rng(0), tol=1e-3, patience=3, batch_size=60, learning_rate=1e-9)

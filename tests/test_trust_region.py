@@ -1,10 +1,12 @@
-"""How the trust region of Newton's method grows and shrinks: steps of one parameter along functions made for it."""
+"""Trust regions: how their radius grows and shrinks, and how far down a step within them leads."""
 
 import numpy as np
 import pytest
 
 from mle_regression.solvers import NewtonCG
+from mle_regression.solvers.base import Status
 from mle_regression.solvers.levenberg_marquardt import _Primal, step_within
+from mle_regression.solvers.newton import _to_edge, trust_region_step, way_down
 from mle_regression.solvers.path import Control
 
 
@@ -25,7 +27,7 @@ class Line:
         return lambda v: self.curvature(float(theta[0])) * v
 
 
-def ends(objective, steps):
+def ends(objective, steps, radius=1.0):
     """Where Newton's method is after each of some steps."""
     found = []
 
@@ -33,7 +35,7 @@ def ends(objective, steps):
         found.append(float(theta[0]))
 
     control = Control("auto", None, steps, 1e-12, np.random.default_rng(0), tell=tell)
-    NewtonCG(radius=1.0).minimise(objective, control)
+    NewtonCG(radius=radius).minimise(objective, control)
     return found
 
 
@@ -58,6 +60,18 @@ def test_a_step_inside_of_the_region_does_not_widen_it():
         lambda at: 1.0 if at < 0.5 else 0.0,
     )
     assert ends(bowl_then_slope, 2) == pytest.approx([0.5, 1.5])
+
+
+@pytest.mark.parametrize("radius", [0.25, 4.0])
+def test_how_near_the_edge_is_goes_by_the_radius(radius):
+    """Half of the radius down a bowl, then down a slope of the length of the radius."""
+    half = 0.5 * radius
+    bowl_then_slope = Line(
+        lambda at: 0.5 * at**2 - half * at if at <= half else -0.5 * half**2 - 100.0 * (at - half),
+        lambda at: at - half if at < half else -100.0,
+        lambda at: 1.0 if at < half else 0.0,
+    )
+    assert ends(bowl_then_slope, 3, radius) == pytest.approx([half, 3 * half, 7 * half])
 
 
 def test_a_step_that_raises_the_loss_is_not_taken():
@@ -105,3 +119,118 @@ def test_no_step_within_the_radius_leads_much_further_down(radius, kind, damping
         assert np.linalg.norm(step) <= 1.2 * radius
         assert multiplier >= 0.0
         assert (2.0 * gradient @ step + step @ matrix @ step) / lowest >= 0.8
+
+
+class Bowl:
+    """½θᵀHθ − bᵀθ, told nothing of its spectrum."""
+
+    spectrum = None
+
+    def __init__(self, hessian, shift):
+        self.hessian, self.shift, self.start = np.array(hessian), np.array(shift), np.zeros(len(shift))
+
+    def value_and_gradient(self, theta):
+        return float(0.5 * theta @ self.hessian @ theta - self.shift @ theta), self.hessian @ theta - self.shift
+
+    def hessian_products(self, theta):
+        return lambda v: self.hessian @ v
+
+
+@pytest.mark.parametrize("radius", [1e-2, 1.0, 1e3])
+@pytest.mark.parametrize("lowest", [0.5, 0.0, -1.0])
+def test_a_step_of_conjugate_gradients_gains_at_least_the_best_along_the_slope(radius, lowest, rng):
+    q, _ = np.linalg.qr(rng.standard_normal((5, 5)))
+    hessian = q * [lowest, 1.0, 2.0, 4.0, 9.0] @ q.T
+    gradient = rng.standard_normal(5)
+    step, gained = trust_region_step(Bowl(hessian, -gradient), np.zeros(5), gradient, radius, rng)
+
+    def model(t):
+        return float(gradient @ t + 0.5 * t @ hessian @ t)
+
+    assert gained == pytest.approx(model(step), rel=1e-10)
+    along = -gradient / np.linalg.norm(gradient)
+    assert gained <= min(model(t * along) for t in np.linspace(0.0, radius, 1001)) + 1e-12
+    length = np.linalg.norm(step)
+    assert length <= radius * (1.0 + 1e-12)
+    left = np.linalg.norm(gradient + hessian @ step) / np.linalg.norm(gradient)
+    assert length == pytest.approx(radius) or (lowest > 0 and left <= 0.25)
+
+
+def test_no_slope_at_a_saddle_point_is_left_for_the_edge(rng):
+    hessian = np.diag([-1.0, 2.0, 3.0])
+    step, gained = trust_region_step(Bowl(hessian, np.zeros(3)), np.zeros(3), np.zeros(3), 2.0, rng)
+    assert np.linalg.norm(step) == pytest.approx(2.0)
+    assert gained == pytest.approx(0.5 * step @ hessian @ step)
+    assert gained < 0.0
+
+
+@pytest.mark.parametrize(
+    ("step", "direction", "radius"), [((0, 0), (3, 4), 10.0), ((1, 0), (2, 0), 5.0), ((-3, 1), (1, -2), 4.0)]
+)
+def test_the_edge_is_met_ahead(step, direction, radius):
+    step, direction = np.array(step, dtype=float), np.array(direction, dtype=float)
+    ahead = _to_edge(step, direction, radius)
+    assert ahead > 0.0
+    assert np.linalg.norm(step + ahead * direction) == pytest.approx(radius)
+
+
+class Saddle:
+    """x² − y² + steep·y⁴ about (x, y) = 0."""
+
+    spectrum = None
+    start = np.array([1.0, 0.0])
+
+    def __init__(self, steep, sign=-1.0):
+        self.steep, self.sign = steep, sign
+
+    def value_and_gradient(self, theta):
+        x, y = theta
+        value = x**2 + self.sign * y**2 + self.steep * y**4
+        return float(value), np.array([2 * x, 2 * self.sign * y + 4 * self.steep * y**3])
+
+    def hessian_products(self, theta):
+        return lambda v: np.array([2 * v[0], (2 * self.sign + 12 * self.steep * theta[1] ** 2) * v[1]])
+
+
+@pytest.mark.parametrize("steep", [0.1, 1.0, 1e4])
+def test_the_way_down_from_a_saddle_point_leads_down(steep, rng):
+    """It is along y, where −y² + steep·y⁴ is below zero for y² < 1/steep."""
+    saddle = Saddle(steep)
+    step = way_down(saddle, np.zeros(2), 0.0, 1.0, rng)
+    assert abs(step[0]) <= 1e-6 * abs(step[1])
+    assert saddle.value_and_gradient(step)[0] < 0.0
+    assert way_down(Saddle(steep, 1.0), np.zeros(2), 0.0, 1.0, rng) is None
+    assert way_down(Saddle(steep, 0.0), np.zeros(2), 0.0, 1.0, rng) is None
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_way_down_is_looked_for_to_both_sides(side, rng):
+    """x² − y² + 2·side·y³: at the length of the radius it is lower to one side only."""
+
+    class OneSided(Saddle):
+        def value_and_gradient(self, theta):
+            y = theta[1]
+            value, gradient = super().value_and_gradient(theta)
+            return value + 2.0 * side * y**3, gradient + [0.0, 6.0 * side * y**2]
+
+    step = way_down(OneSided(0.0), np.zeros(2), 0.0, 1.0, rng)
+    np.testing.assert_allclose(step, [0.0, -side], atol=1e-4)
+
+
+@pytest.mark.parametrize("steep", [0.1, 1.0, 1e4])
+def test_newtons_method_does_not_end_at_a_saddle_point(steep):
+    control = Control("auto", None, 100, 1e-9, np.random.default_rng(0), remember=True)
+    path = NewtonCG().minimise(Saddle(steep), control)
+    assert path.status is Status.CONVERGED
+    assert path.losses[-1] == pytest.approx(-0.25 / steep)
+    assert abs(path.theta[1]) == pytest.approx((0.5 / steep) ** 0.5)
+
+
+def test_the_radius_is_remembered():
+    def control(steps, memory=None):
+        return Control("auto", None, steps, 1e-12, np.random.default_rng(0), memory=memory or {}, remember=True)
+
+    line = Line(lambda at: -at, lambda at: -1.0)
+    first = NewtonCG(radius=1.0).minimise(line, control(2))
+    assert float(first.memory["newton_radius"]) == 4.0
+    assert NewtonCG(radius=1.0).minimise(line, control(1, first.memory)).theta == pytest.approx([4.0])

@@ -184,7 +184,7 @@ class Walk:
 
     def near(self, theta: Array, loss: float, norm: float) -> bool:
         """Whether the optimum is within the tolerance, or as near as rounding lets it be known."""
-        if norm == 0 or norm <= near_norm(self.control.tol, theta, loss, self.lowest, self.highest):
+        if norm <= near_norm(self.control.tol, theta, loss, self.lowest, self.highest):
             return True
         # No gradient is known to better than the rounding of its terms; but while the loss falls, this one is.
         rounding, squares = _ROUNDING * len(theta) * EPS, self.highest * float(theta @ theta)
