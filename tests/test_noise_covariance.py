@@ -6,6 +6,10 @@ import pandas as pd
 import pytest
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning, compare_models
+from mle_regression.diagnostics.likelihood import new_log_density
+from mle_regression.diagnostics.noise_factor import factor_of_array, factor_of_cross, factor_of_sums, noise_range
+from mle_regression.linalg.exact import exact_gram
+from mle_regression.noise.gaussian import Gaussian
 
 SOLVERS = ["normal", "qr", "svd", "gd", "newton", "lsmr"]
 
@@ -246,3 +250,82 @@ def test_comparing_models_of_dependent_outputs(rng):
     frame = pd.DataFrame(X, columns=["a", "b"])
     table = compare_models({"plain": LinearRegression()}, frame, np.column_stack([y, 1.8 * y + 32]), cv=None)
     assert table.loc["plain", "log_likelihood"] == np.inf
+
+
+# -- factors ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_factor_of_cross_products_is_their_root(rng):
+    E = rng.standard_normal((20, 3)) * [1e-150, 1.0, 1e150]
+    cross = E.T @ E
+    root = factor_of_cross(cross)
+    np.testing.assert_allclose(root.T @ root, cross, rtol=1e-12)
+    assert not np.tril(root, -1).any()
+    assert factor_of_cross(np.array([[4.0]])) == [[2.0]]
+    for singular in ([[0.0]], [[np.inf]], [[1.0, 1.0], [1.0, 1.0]], [[1.0, 0.0], [0.0, 0.0]]):
+        assert factor_of_cross(np.array(singular)) is None
+
+
+def test_a_factor_is_trusted_up_to_a_condition():
+    """The triangle of a correlation c has singular values √(1 ± c): their ratio is the condition, and times √2 the limit."""
+    for condition in (10.0, 1e3):
+        for share, trusted in ((0.3, True), (3.0, False)):
+            k = (share * condition) ** 2
+            c = (k - 1.0) / (k + 1.0)
+            assert (factor_of_cross(np.array([[1.0, c], [c, 1.0]]), condition) is not None) is trusted
+
+
+@pytest.mark.parametrize("by_sums", [False, True])
+def test_an_output_without_noise_of_its_own_is_a_combination_of_others(by_sums, rng):
+    E = np.round(rng.standard_normal((20, 5)) * 1024) / 1024
+    E[:, 2] = 2.0 * E[:, 0] - 0.5 * E[:, 1]
+    E[:, 4] = 0.0
+    if by_sums:
+        found = factor_of_sums(exact_gram(E, np.full(5, 4), None).carried(), np.full(5, 0.3), 2.0**-52)
+        unit = 2.0**-4
+    else:
+        found, unit = factor_of_array(E, np.full(5, 1e-13)), 1.0
+    assert found.singular
+    two, five = found.relations
+    assert [place for place, _ in two.terms] == [0, 1]
+    np.testing.assert_allclose([share for _, share in two.terms], [2.0, -0.5], rtol=1e-6 if by_sums else 1e-10)
+    assert (two.dependent, five.dependent, five.terms) == (2, 4, ())
+    kept = E[:, [0, 1, 3]] * unit
+    if by_sums:
+        whole = factor_of_sums(exact_gram(E[:, [0, 1, 3]], np.full(3, 4), None).carried(), np.full(3, 0.3), 2.0**-52)
+    else:
+        whole = factor_of_array(kept, np.full(3, 1e-13))
+    np.testing.assert_allclose(whole.root.T @ whole.root, kept.T @ kept, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("own", [1e-9, 1e-11])
+def test_noise_counts_from_where_it_is_more_than_rounding(own, rng):
+    """The second output differs from the first by noise of its own, which rounding of 1e-10 may be or not."""
+    first, second = np.linalg.qr(rng.standard_normal((20, 2)))[0].T
+    found = factor_of_array(np.column_stack([first, first + own * second]), np.full(2, 1e-10))
+    assert found.singular is (own < 1e-10)
+
+
+def test_more_outputs_than_rows_are_singular(rng):
+    assert factor_of_array(rng.standard_normal((2, 3)), np.full(3, 1e-13)).singular
+    assert not factor_of_array(rng.standard_normal((3, 3)), np.full(3, 1e-13)).singular
+
+
+@pytest.mark.parametrize(("m", "rank"), [(6, 5), (6, 2), (300, 20), (300, 200), (300, 299)])
+def test_the_range_of_a_covariance(m, rank, rng):
+    factor = rng.standard_normal((m, rank))
+    factor /= np.linalg.norm(factor, axis=1)[:, None]
+    basis = noise_range(factor @ factor.T)
+    assert basis.shape == (m, rank)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(rank), atol=1e-10)
+    np.testing.assert_allclose(basis @ (basis.T @ factor), factor, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 2.0, 0.0])])
+def test_where_an_output_has_no_variance_only_its_mean_is_likely(weights):
+    y = np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.1]])
+    covariance = np.diag([2.0, 0.0])
+    found = new_log_density(
+        Gaussian(), y, np.full((3, 2), 5.0), covariance, weights, frequency=False, noise_free=np.zeros(2, dtype=bool)
+    )
+    assert found.tolist() == [np.inf, np.inf, -np.inf if weights is None else 0.0]

@@ -188,3 +188,75 @@ def test_advice_names_nothing_that_is_in_use(rng):
     for word in ("early_stopping=False", "solver='lm'", "'tanh'"):
         assert word in said
     assert "float64" not in said
+
+
+@pytest.mark.parametrize("least", [1e-13, 1e-11, 1.0])
+def test_small_eigenvalues_that_are_no_rounding_count(least):
+    found = laplace.inverted(np.diag([1.0, 2.0, least]), np.zeros(3))
+    assert found.log_determinant == pytest.approx(np.log(2.0 * least), rel=1e-12)
+    np.testing.assert_allclose(found.variance, [1.0, 0.5, 1.0 / least], rtol=1e-12)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_what_is_rounding_is_left_out(mixed, rng):
+    q = np.linalg.qr(rng.standard_normal((3, 3)))[0] if mixed else np.eye(3)
+    found = laplace.inverted(q * [1.0, 2.0, 1e-17] @ q.T, np.zeros(3))
+    assert found.log_determinant == -np.inf
+    np.testing.assert_allclose(found.inverse.quadratic(q.T), [1.0, 0.5, 0.0], atol=1e-12)
+    assert found.inverse.misses(q.T).tolist() == [False, False, True]
+    np.testing.assert_allclose(found.inverse.undetermined, q[:, 2] ** 2, atol=1e-12)
+
+
+def test_the_distance_is_in_posterior_deviations(rng):
+    """Of one parameter with posterior variance σ²/(n a), δ away from the minimum of a θ²: the gradient is 2 a δ."""
+    a, delta, n, noise = 3.0, 0.1, 50.0, 0.2
+    found = laplace.inverted(np.array([[a]]), np.zeros(1))
+    expected = delta / np.sqrt(noise / (n * a))
+    assert laplace.distance(found, np.array([2.0 * a * delta]), n, noise) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("outputs", "free"), [(1, 0), (1, 2), (3, 2)])
+def test_the_likeliest_noise_makes_the_evidence_largest(outputs, free, rng):
+    n, size = 20, 5
+    penalty = np.r_[np.zeros(free), np.full(size - free, 0.3)]
+    jacobian = rng.standard_normal((n * outputs, size)) / n**0.5
+    theta, squares = 0.1 * rng.standard_normal(size), 0.8
+    found = laplace.inverted(jacobian.T @ jacobian, penalty)
+
+    def evidence(noise):
+        return laplace.log_marginal_likelihood(found, penalty, theta, squares, noise, float(n), outputs, 0.0)
+
+    best = laplace.likeliest_noise(squares + penalty @ theta**2, penalty, float(n), outputs)
+    assert evidence(best) > max(evidence(0.99 * best), evidence(1.01 * best))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_evidence_of_one_parameter_by_quadrature(weighted, rng):
+    """The density of y = θx + noise, integrated over θ with its prior."""
+    n, penalty, noise = 12, 0.05, 0.3
+    x, w = rng.standard_normal(n), rng.uniform(0.5, 1.5, n) if weighted else np.ones(n)
+    w *= n / w.sum()
+    y = 0.7 * x + 0.5 * rng.standard_normal(n)
+    theta = np.arange(-8.0, 8.0, 1e-3)
+    each = -0.5 * np.log(2 * np.pi * noise / w) - 0.5 * w * (y - theta[:, None] * x) ** 2 / noise
+    prior = -0.5 * np.log(2 * np.pi * noise / (n * penalty)) - 0.5 * n * penalty * theta**2 / noise
+    expected = np.log(np.exp(each.sum(axis=1) + prior).sum() * 1e-3)
+    curvature = laplace.inverted(np.array([[w @ x**2 / n]]), np.array([penalty]))
+    best = np.array([w @ (x * y) / n / (w @ x**2 / n + penalty)])
+    squares = w @ (y - best * x) ** 2 / n
+    found = laplace.log_marginal_likelihood(
+        curvature, np.array([penalty]), best, squares, noise, float(n), 1, np.log(w).sum()
+    )
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_gradient_of_rounding_is_none_where_there_is_no_noise():
+    class Steep:
+        def gauss_newton(self, theta):
+            return np.diag([1e8, 1.0])
+
+    gradient = np.array([1e-12, -1e-12])
+    np.testing.assert_array_equal(laplace.beyond_rounding(Steep(), np.zeros(2), gradient, 1e-3), gradient)
+    left = laplace.beyond_rounding(Steep(), np.zeros(2), gradient, 1e-20)
+    assert left[0] == 0.0
+    assert left[1] == pytest.approx(-1e-12, rel=1e-2)

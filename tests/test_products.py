@@ -13,7 +13,12 @@ from sklearn.exceptions import ConvergenceWarning
 from mle_regression import InferenceWarning, MLELinearRegressor, NoiseFreeWarning, RankDeficiencyWarning, compare_models
 from mle_regression.linalg import memory
 from mle_regression.linalg.memory import MemoryNeededError
-from mle_regression.solvers import linear_path
+from mle_regression.rows.base import row_totals
+from mle_regression.rows.registry import as_rows
+from mle_regression.solvers import LSMR, linear_path
+from mle_regression.solvers.base import LeastSquares
+from mle_regression.solvers.by_products import solve_by_products
+from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import SOLVERS
 
 
@@ -263,3 +268,29 @@ def test_chosen_columns_where_the_triangle_does_not_fit(monkeypatch, rng):
         rows.coefficients()
     found = rows.coefficients(columns=[5, 1999])
     np.testing.assert_allclose(found["std_error"], truth.standard_errors_[[5, 1999]], rtol=1e-7)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 2.0])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_what_is_known_of_columns_by_products(alpha, weighted, intercept, rng):
+    """Lengths, means, explained squares and what is left of the gradient, of a path that ends early."""
+    X, Y = rng.standard_normal((30, 3)) * [1.0, 10.0, 0.1] + [0.5, 0.0, 1.0], rng.standard_normal((30, 2)) * [1.0, 50.0]
+    weights = rng.uniform(0.5, 2.0, 30) if weighted else None
+    w = np.ones(30) if weights is None else weights
+    problem = LeastSquares(as_rows(X, Y, weights), row_totals(Y, weights), intercept, alpha, 1e-12, "warn", False)
+    control = Control("auto", None, 2, 1e-12, np.random.default_rng(0))
+    found = solve_by_products(problem, LSMR(), control)
+    Z, T = (X - w @ X / w.sum(), Y - w @ Y / w.sum()) if intercept else (X, Y)
+    residual = T - Z @ found.coef
+    geometry, unit = found.geometry, 2.0**found.output_exponent
+    np.testing.assert_allclose(geometry.lengths * 2.0**geometry.exponent, np.sqrt(w @ Z**2 + alpha), rtol=1e-9)
+    np.testing.assert_allclose(geometry.mean, w @ X / w.sum() if intercept else np.zeros(3), rtol=1e-9)
+    explained = w @ (Z @ found.coef) ** 2 + alpha * (found.coef**2).sum(axis=0)
+    np.testing.assert_allclose(geometry.explained * unit**2, explained, rtol=1e-9)
+    np.testing.assert_allclose(found.residual_cross * np.outer(unit, unit), residual.T * w @ residual, rtol=1e-9)
+    left = Z.T * w @ residual - alpha * found.coef
+    np.testing.assert_allclose(found.gradient * unit, left, rtol=1e-6, atol=1e-9)
+    assert np.abs(left).max() > 1e-3
+    assert found.geometry.rank == 3 + intercept
+    np.testing.assert_allclose(found.intercept, w @ (Y - X @ found.coef) / w.sum() if intercept else 0.0, atol=1e-9)

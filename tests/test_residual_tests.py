@@ -117,3 +117,47 @@ def test_reset_of_what_it_cannot_judge(rng):
     assert "add no columns" in note
     few = table(rng.standard_normal((6, 3)), rng.standard_normal(6)).loc["reset", "note"]
     assert "too few rows" in few
+
+
+@pytest.mark.filterwarnings("ignore::mle_regression.InferenceWarning")
+@pytest.mark.parametrize("n", [4, 5, 30])
+def test_breusch_pagan_of_few_rows(n, rng):
+    X, y = rng.standard_normal((n, 2)), rng.standard_normal(n)
+    row = table(X, y).loc["breusch_pagan"]
+    design = sm.add_constant(X)
+    statistic, p_value, *_ = diagnostic.het_breuschpagan(sm.OLS(y, design).fit().resid, design)
+    assert row["statistic"] == pytest.approx(statistic, rel=1e-7)
+    assert row["p_value"] == pytest.approx(p_value, rel=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore::mle_regression.InferenceWarning")
+@pytest.mark.parametrize(("n", "lags"), [(5, 1), (9, 1), (10, 2), (49, 9), (50, 10), (80, 10)])
+def test_ljung_box_looks_at_a_fifth_of_the_rows_and_ten_at_most(n, lags, rng):
+    X, y = rng.standard_normal((n, 1)), rng.standard_normal(n)
+    row = table(X, y).loc["ljung_box"]
+    expected = diagnostic.acorr_ljungbox(sm.OLS(y, sm.add_constant(X)).fit().resid, lags=[lags]).iloc[0]
+    assert row["df"] == lags
+    assert row["statistic"] == pytest.approx(expected["lb_stat"], rel=1e-8)
+    assert row["p_value"] == pytest.approx(expected["lb_pvalue"], rel=1e-8)
+    assert "fewer than five rows" in table(X[:4], y[:4]).loc["ljung_box", "note"]
+
+
+@pytest.mark.filterwarnings("ignore::mle_regression.InferenceWarning")
+@pytest.mark.parametrize("n", [6, 7, 30, 31])
+def test_goldfeld_quandt_compares_the_halves(n, rng):
+    X, y = rng.standard_normal((n, 1)), rng.standard_normal(n)
+    row = table(X, y).loc["goldfeld_quandt"]
+    first, second = (sm.OLS(y[pick], sm.add_constant(X[pick])).fit() for pick in (slice(n // 2), slice(n // 2, n)))
+    assert row["statistic"] == pytest.approx(second.mse_resid / first.mse_resid, rel=1e-8)
+    assert (row["df"], row["df_denom"]) == (second.df_resid, first.df_resid)
+    assert np.isnan(table(X[:5], y[:5]).loc["goldfeld_quandt", "statistic"])
+
+
+def test_white_is_that_of_statsmodels_in_any_units(rng):
+    X, y = rng.standard_normal((40, 3)) + [5.0, 0.0, -1.0], rng.standard_normal(40)
+    row = table(X * [1e100, 1e-100, 1.0], y).loc["white"]
+    design = sm.add_constant(X)
+    statistic, p_value, *_ = diagnostic.het_white(sm.OLS(y, design).fit().resid, design)
+    assert row["statistic"] == pytest.approx(statistic, rel=1e-7)
+    assert row["p_value"] == pytest.approx(p_value, rel=1e-7)
+    assert row["df"] == 9

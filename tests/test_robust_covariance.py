@@ -8,6 +8,7 @@ import statsmodels.api as sm
 from scipy.stats import t as student_t
 
 from mle_regression import InferenceWarning, MLELinearRegressor
+from mle_regression.diagnostics.robust import Sandwich, meat_roots, row_factors
 
 
 def same(ours, theirs, rtol=1e-10, **kwargs):
@@ -310,6 +311,54 @@ def test_three_ways_and_labels_that_are_no_numbers(rng):
     codes = np.column_stack([groups, rng.integers(0, 9, 200), rng.integers(0, 10, 200)])
     frame = pd.DataFrame(codes).map(lambda code: f"group {code}")
     same(diagnosis(X, y).covariance({"cluster": frame}), diagnosis(X, y).covariance({"cluster": codes}), rtol=1e-12)
+
+
+def test_a_difference_of_covariances_and_where_it_is_none(rng):
+    """L Lᵀ − N Nᵀ of two outputs: plain, with a variance that comes out negative or zero, and one that is not told."""
+    root, negative = np.zeros((4, 2, 2)), np.zeros((4, 1, 2))
+    root[:, :, 0] = [[3.0, 0.0], [1.0, 1.0], [0.0, 2.0], [4.0, 3.0]]
+    root[:, :, 1] = 2.0 * root[:, :, 0]
+    negative[:, 0, 0] = [2.0, 1.0, 2.0, 6.0]  # the third variance is zero, the last one is negative
+    inverse = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 3.0]])
+    found = Sandwich(inverse, root, negative, 5.0, np.zeros((2, 0)))
+    deviations, repaired = found.deviations
+    np.testing.assert_allclose(deviations[:, 0], np.sqrt([5.0, 1.0, 4.0, 25.0]))
+    assert repaired[:, 0].tolist() == [False, False, True, True]
+    np.testing.assert_allclose(deviations[:, 1], 2.0 * np.sqrt([9.0, 2.0, 4.0, 25.0]))
+    assert not repaired[:, 1].any()
+    positive = root[:, :, 0] @ root[:, :, 0].T
+    expected = positive - negative[:, :, 0] @ negative[:, :, 0].T
+    expected[2:], expected[:, 2:] = positive[2:], positive[:, 2:]
+    np.testing.assert_allclose(found.matrix(0), expected)
+    np.testing.assert_allclose(found.matrix(1), 4.0 * positive)
+    partly = Sandwich(inverse, root, negative, 5.0, np.array([[1.0], [0.0]]))
+    assert np.isnan(partly.deviations[0]).all(axis=1).tolist() == [True, False, True, False]
+    np.testing.assert_array_equal(np.isnan(partly.matrix(1)).all(axis=0), [True, False, True, False])
+    np.testing.assert_allclose(partly.matrix(0)[np.ix_([1, 3], [1, 3])], expected[np.ix_([1, 3], [1, 3])])
+    assert partly.sees_undefined(np.array([[1.0, 0, 0, 0], [1.0, 1.0, -1.0, 0], [0, 1.0, 0, 1.0]])).tolist() == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_roots_of_a_meat_are_those_of_its_positive_and_negative_parts(rng):
+    q = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    positive, negative = meat_roots(q * [5.0, -2.0, 1e-17, 0.1] @ q.T)
+    np.testing.assert_allclose(positive @ positive.T, q * [5.0, 0.0, 0.0, 0.1] @ q.T, atol=1e-12)
+    np.testing.assert_allclose(negative @ negative.T, q * [0.0, 2.0, 0.0, 0.0] @ q.T, atol=1e-12)
+    assert np.linalg.matrix_rank(positive, tol=1e-12) == 2
+    bad, none = meat_roots(np.full((2, 2), np.inf))
+    assert np.isnan(bad).all()
+    assert not none.any()
+
+
+def test_factors_of_rows_by_their_leverage():
+    lever = np.array([0.0, 0.5, 1.0 - 1e-6, 1.0 - 1e-12, 1.0])
+    np.testing.assert_array_equal(row_factors("HC0", lever), np.ones(5))
+    np.testing.assert_array_equal(row_factors("HC1", lever), np.ones(5))
+    np.testing.assert_allclose(row_factors("HC2", lever), [1.0, 2.0**0.5, 1e3, 0.0, 0.0], rtol=1e-9)
+    np.testing.assert_allclose(row_factors("HC3", lever), [1.0, 2.0, 1e6, 0.0, 0.0], rtol=1e-9)
 
 
 # -- autocorrelation ---------------------------------------------------------------------------------------------------

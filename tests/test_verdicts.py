@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from mle_regression import MLPGradientRegressor
-from mle_regression.diagnostics.stationary import Spectrum, judged, lower_nearby, settled, way_down
+from mle_regression.diagnostics.stationary import (
+    Spectrum,
+    extreme_spectrum,
+    full_spectrum,
+    judged,
+    lower_nearby,
+    settled,
+    steepness,
+    way_down,
+)
 from mle_regression.fitted.network_on_rows import Flatness, NetworkCurvature, NetworkOnRows
 from mle_regression.models.activations import ACTIVATIONS, find_activation
 from mle_regression.models.network import Network
@@ -172,3 +181,72 @@ def test_the_stationary_point_nearby(rng):
     there = settled(VALLEY, np.array([0.3, 0.089]), spectrum)
     assert np.linalg.norm(VALLEY.gradient(there)) < 1e-6 * np.linalg.norm(VALLEY.gradient(np.array([0.3, 0.089])))
     assert settled(VALLEY, np.array([0.3, 2.0]), spectrum).tolist() == [0.3, 2.0]  # too far to speak for
+
+
+class Whole(Function):
+    """The same, with products."""
+
+    def hessian_products(self, theta):
+        return lambda v: self.hessian(theta) @ v
+
+
+# Curvatures 4 and 1 at its minimum at zero, and others elsewhere; nothing depends on the third number.
+BENT = Whole(
+    lambda t: 2.0 * t[0] ** 2 + 0.5 * t[1] ** 2 + t[0] ** 3 + t[1] ** 4,
+    lambda t: np.array([4.0 * t[0] + 3.0 * t[0] ** 2, t[1] + 4.0 * t[1] ** 3, 0.0]),
+    lambda t: np.diag([4.0 + 6.0 * t[0], 1.0 + 12.0 * t[1] ** 2, 0.0]),
+)
+
+
+@pytest.mark.parametrize("by_products", [False, True])
+def test_drift_is_how_curvatures_change_along_newtons_step(by_products, rng):
+    theta = np.array([0.02, -0.05, 0.3])
+    found = extreme_spectrum(BENT, theta, 3, rng) if by_products else full_spectrum(BENT, theta)
+    at = np.diagonal(BENT.hessian(theta))
+    gradient = BENT.gradient(theta)
+    moved = np.diagonal(BENT.hessian(theta - np.array([gradient[0] / at[0], gradient[1] / at[1], 0.0])))
+    np.testing.assert_allclose(found.values, at[[2, 1, 0]], atol=1e-7)
+    np.testing.assert_allclose(found.drift, np.abs(moved - at)[[2, 1, 0]], rtol=1e-5, atol=1e-10)
+    assert found.largest == pytest.approx(4.12)
+    assert found.complete
+    assert (np.abs(found.values - [0.0, 1.0, 4.0]) <= found.slack).all()
+    assert (found.bounds < 1e-6).all()
+
+
+def test_the_ends_of_a_spectrum_and_its_signs():
+    values = np.array([-3.0, -0.5, 0.1, 0.5, 7.0])
+    whole = Spectrum(values, np.eye(5), np.full(5, 0.1), np.array([0.0, 0.2, 0.0, 0.1, 0.0]), 7.0, True)
+    np.testing.assert_allclose(whole.slack, [0.1, 0.5, 0.1, 0.3, 0.1])
+    assert whole.inertia == (1, 2, 2)  # -0.5 ± 0.5 and 0.1 ± 0.1 may be zero
+    ends = whole.ends(2)
+    np.testing.assert_array_equal(ends.values, values[[0, 1, 3, 4]])
+    np.testing.assert_array_equal(ends.vectors, np.eye(5)[:, [0, 1, 3, 4]])
+    np.testing.assert_array_equal(ends.slack, whole.slack[[0, 1, 3, 4]])
+    assert (ends.complete, ends.largest) == (False, 7.0)
+    for k in (3, 5, 9):
+        np.testing.assert_array_equal(whole.ends(k).values, values)
+        assert whole.ends(k).complete
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1.0, 1e7])
+def test_steepness_has_no_unit(unit):
+    """Of ½λx² at x the gradient is λx; measured in a loss u times as large, and x in units of its own."""
+    curvature, at, variance = 3.0, 0.2, 2.0
+    expected = curvature * at / (2.0 * curvature * variance) ** 0.5
+    assert steepness(unit * curvature * at, unit * curvature, unit * variance) == pytest.approx(expected)
+    assert steepness(curvature * at * unit, curvature * unit**2, variance) == pytest.approx(expected)
+    assert steepness(0.5, 2.0, 0.0) == pytest.approx(0.25)  # y is constant: of standard units
+    assert steepness(0.0, 0.0, 1.0) == 0.0
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_way_down_ends_where_the_loss_is_lowest(side):
+    """−x² + x⁴/2 − side·x³/100, lowest near ±1, a little lower to one side."""
+    valley = Function(lambda t: 5.0 - t[0] ** 2 + 0.5 * t[0] ** 4 - side * 0.01 * t[0] ** 3, lambda t: [0.0], None)
+    found = way_down(valley, np.zeros(1), np.ones(1))
+    assert found.direction == [side]
+    assert found.step == pytest.approx(1.0, rel=0.2)
+    assert found.loss == valley.value(found.step * found.direction)
+    assert found.gain == pytest.approx(5.0 - found.loss)
+    bowl = Function(lambda t: 5.0 + t[0] ** 2, lambda t: [0.0], None)
+    assert way_down(bowl, np.zeros(1), np.ones(1)).gain == 0.0
