@@ -164,13 +164,17 @@ def accurate_whitener(rows: Rows, geometry: Geometry) -> Whitener:
 
     gram = rows.reduce(products, np.add, dense=True)
     # Rounding the root moves its cross-products from the identity by the condition of [1 X], and no more.
-    length = column_norms(geometry.factor)
-    distance = np.abs(geometry.mean) * np.sqrt(geometry.total) / np.where(length > 0, length, 1.0)
-    condition = (1.0 + distance.max(initial=0.0)) / max(reciprocal_condition(geometry.factor), EPS)
-    off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROUNDING * EPS * condition)
+    off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROUNDING * EPS * condition_with_means(geometry))
     if geometry.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < off:
         return plain
     return Whitener(geometry, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))
+
+
+def condition_with_means(geometry: Geometry) -> float:
+    """Estimate a bound of the condition of [1 X], of scaled columns: that of X centred, times the distance of its means."""
+    length = column_norms(geometry.factor)
+    distance = np.abs(geometry.mean) * np.sqrt(geometry.total) / np.where(length > 0, length, 1.0)
+    return float((1.0 + distance.max(initial=0.0)) / max(reciprocal_condition(geometry.factor), EPS))
 
 
 def leverage(geometry: Geometry, x: Any) -> Array:

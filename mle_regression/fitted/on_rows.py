@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mle_regression.diagnostics.auxiliary import geometry_at
-from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, leverage_of
+from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, condition_with_means, leverage_of
 from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
 from mle_regression.diagnostics.residual_tests.base import FitView, TestResult, undefined
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
@@ -35,6 +35,32 @@ from mle_regression.warnings import InferenceWarning, warn_user
 TRAINING, NEW = "the rows of the fit", "new rows"
 _SAME, _SAME_TRACE = 1e-6, 1e-3
 _ROUNDING = 256.0
+# Lengths of the terms of Xβ relative to that of the residuals, and conditions of [1 X], up to which plain products keep about
+# 13 digits.
+_NEAR_REACH, _NEAR_CONDITION = 100.0, 100.0
+# From this leverage on, 1 − h has lost a digit that what divides by it needs.
+_LARGE_LEVERAGE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class _RowValues:
+    """What a fit makes of n rows.
+
+    Attributes
+    ----------
+    whitener : Whitener
+    residual : Array of shape (n, m)
+        Of outputs divided by ``2**output_exponent``.
+    leverage : Array of shape (n,)
+        For rows of weight one.
+    score : Array of shape (r, m)
+        Weighted sums of the residuals along the whitened columns.
+    """
+
+    whitener: Whitener
+    residual: Array
+    leverage: Array
+    score: Array
 
 
 class FitOnRows:
@@ -111,16 +137,35 @@ class FitOnRows:
         )
 
     @cached_property
-    def _row_values(self) -> tuple[Array, Array]:
-        """Residuals (n, m) of outputs divided by ``2**output_exponent``, and leverages (n,) for rows of weight one."""
+    def _values(self) -> _RowValues:
+        """Whitening, residuals and leverages: of plain products, or in twice the precision where digits would cancel."""
         fit = self._fit
+        if not self._optimum.refined:
+            return self._values_by(Whitener(fit.geometry))
+        if not self._cancels:
+            found = self._values_by(Whitener(fit.geometry))
+            share = found.leverage if self._weights is None else self._weights * found.leverage
+            if not (share > _LARGE_LEVERAGE).any():
+                return found
+        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        found = self._values_by(accurate_whitener(rows, fit.geometry))
+        return replace(found, residual=self._without_projection(found)) if found.whitener.correction.size else found
 
+    @property
+    def _cancels(self) -> bool:
+        """Whether terms of Xβ, or of whitened rows, are so much larger than their sums that these lose the 13th digit."""
+        fit = self._as_fitted
+        terms = fit.reach > _NEAR_REACH * np.sqrt(fit.residual_squares)
+        return bool(terms.any()) or condition_with_means(fit.geometry) > _NEAR_CONDITION
+
+    def _values_by(self, whitener: Whitener) -> _RowValues:
+        fit = self._fit
         scores: list[Array] = []
 
         def values(block: Block) -> Array:
-            q = self._whitener(block.x)
+            q = whitener(block.x)
             lever = leverage_of(fit.geometry, block.x, q)
-            if self._whitener.accurate:
+            if whitener.accurate:
                 residual = accurate_residuals(block.x, block.y, fit)
             else:
                 residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
@@ -128,33 +173,25 @@ class FitOnRows:
             return np.column_stack([residual, lever])
 
         table = as_rows(self._x, self._y, self._weights).map(values, dense=True)
-        self._score = np.sum(scores, axis=0)
-        residual, lever = table[:, :-1], table[:, -1]
-        if self._whitener.correction.size:
-            residual = self._without_projection(residual)
-        return residual, lever
+        return _RowValues(whitener, table[:, :-1], table[:, -1], np.sum(scores, axis=0))
 
-    def _without_projection(self, residual: Array) -> Array:
+    def _without_projection(self, found: _RowValues) -> Array:
         """Take from residuals the part in the span of the columns, which is what the rounding of coefficients left."""
+        whitener, residual = found.whitener, found.residual
         rows = as_rows(self._x, residual, self._weights)
 
         def inside(block: Block) -> Array:
-            q = self._whitener(block.x)
+            q = whitener(block.x)
             return np.asarray(q.T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
 
         part = rows.reduce(inside, np.add, dense=True)
         if (np.linalg.norm(part, axis=0) > self._rounding).any():
             return residual  # of other outputs than were fitted
-        return rows.map(lambda block: block.y - self._whitener(block.x) @ part, dense=True)
+        return rows.map(lambda block: block.y - whitener(block.x) @ part, dense=True)
 
-    @cached_property
+    @property
     def _whitener(self) -> Whitener:
-        """Whitening of the rows, in twice the precision where the fit was refined too."""
-        fit = self._fit
-        if not self._optimum.refined:
-            return Whitener(fit.geometry)
-        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
-        return accurate_whitener(rows, fit.geometry)
+        return self._values.whitener
 
     @property
     def _plain_residual(self) -> Array:
@@ -165,7 +202,7 @@ class FitOnRows:
     @property
     def _residual(self) -> Array:
         """Residuals (n, m) of outputs divided by ``2**output_exponent``."""
-        return self._row_values[0]
+        return self._values.residual
 
     @cached_property
     def _fitted(self) -> Array:
@@ -182,7 +219,7 @@ class FitOnRows:
         return influence(
             self._fitted,
             self._residual,
-            self._row_values[1],
+            self._values.leverage,
             self._precision,
             Noise(
                 fit.noise,
@@ -197,7 +234,7 @@ class FitOnRows:
     def _press(self) -> Array:
         """PRESS (m,) in the coordinates of the geometry."""
         residual = self._influence.loo_residual
-        undetermined = np.isnan(self._row_values[1])
+        undetermined = np.isnan(self._values.leverage)
         if undetermined.any():
             residual = np.where(undetermined[:, None], np.nan, residual)
         if self._weights is None:
@@ -287,13 +324,13 @@ class FitOnRows:
             return self._solves_for_rows(residual)
         # At the rows of the fit the gradient is what the fit has found there, zero but for rounding of a direct solver.
         expected = inverse_root(fit.geometry).T @ fit.score
-        off = np.linalg.norm(self._score - expected, axis=0)
+        off = np.linalg.norm(self._values.score - expected, axis=0)
         if (off > np.sqrt(_SAME**2 * squares + rounding) + _SAME * np.linalg.norm(expected, axis=0)).any():
             return False
         # The leverages of the rows of the fit, and of few others, add up to its degrees of freedom.
         counted = w > 0
         return bool(
-            abs(w[counted] @ self._row_values[1][counted] - fit.effective_dof) <= _SAME_TRACE * fit.effective_dof
+            abs(w[counted] @ self._values.leverage[counted] - fit.effective_dof) <= _SAME_TRACE * fit.effective_dof
         )
 
     @cached_property
