@@ -56,12 +56,14 @@ def test_what_needs_all_columns_is_made_when_it_is_asked_for(design, rng):
         assert str(model.summary()).split() == str(truth.summary()).replace("qr", "normal").split()
 
 
-@pytest.mark.parametrize("change", ["nearly equal rows", "equal rows", "constant columns"])
+@pytest.mark.parametrize("change", ["nearly equal rows", "two nearly equal rows", "equal rows", "constant columns"])
 def test_rows_that_depend_on_each_other(design, change, rng):
     X, y = design
     X = X.copy()
     if change == "constant columns":
         X[:, ::3] = 3.7
+    elif change == "two nearly equal rows":
+        X[39] = X[38] + 1e-7 * rng.standard_normal(400)
     else:
         X[20:] = X[:20] + (1e-6 * rng.standard_normal((20, 400)) if change == "nearly equal rows" else 0.0)
     truth, found = (MLELinearRegressor(solver=s, alpha=0.1, refine=False).fit(X, y) for s in ("qr", "auto"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mle_regression.diagnostics.curvature import descent
 from mle_regression.solvers import LBFGS, GradientDescent
 from mle_regression.solvers.base import Status
 from mle_regression.solvers.gradient_descent import largest_curvature
@@ -138,6 +139,30 @@ def test_largest_curvature(values, rng):
     bowl = Bowl(np.zeros(3), False, q * values @ q.T)
     assert largest_curvature(bowl, bowl.start, rng) == pytest.approx(max(np.abs(values)), rel=1e-3)
     assert largest_curvature(Bowl(np.zeros(3), False, np.zeros((3, 3))), np.zeros(3), rng) == 1.0
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 4.0), (0.1, 0.1), (3e-2, 7.0), (1e-150, 1e-148)])
+def test_steps_to_a_millionth_are_as_foretold(low, high):
+    """Errors along both ends of the spectrum, shrunk step by step."""
+    found = descent(np.array([0.0, low, 0.5 * (low + high), high]))
+    assert found.stable_step * high == pytest.approx(2.0)
+    shrink = np.array([1.0 - found.optimal_step * low, 1.0 - found.optimal_step * high])
+    np.testing.assert_allclose(np.abs(shrink), found.rate, rtol=1e-9, atol=1e-15)
+    error, steps = np.ones(2), 0
+    while np.abs(error).max() > 1e-6:
+        error, steps = error * shrink, steps + 1
+    assert found.iterations == steps
+
+
+def test_descent_where_there_is_no_curvature_or_no_end_of_it():
+    nothing = descent(np.zeros(3))
+    assert (nothing.stable_step, nothing.optimal_step, nothing.rate, nothing.iterations) == (np.inf, np.inf, 0.0, 0.0)
+    assert descent(np.array([0.0, 1.0]), rank=2).iterations == np.inf
+    assert descent(np.array([0.0, 1.0]), rank=1).iterations == 1.0
+    beyond = descent(np.array([1.0, np.inf]))
+    assert (beyond.stable_step, beyond.rate, beyond.iterations) == (0.0, 1.0, np.inf)
+    # 1 − 2/κ to all its digits: log(1e-6)/log1p(−2/κ)
+    assert descent(np.array([1.0, 1e15])).iterations == pytest.approx(0.5e15 * np.log(1e6), rel=1e-12)
 
 
 # -- quasi-Newton ------------------------------------------------------------------------------------------------------

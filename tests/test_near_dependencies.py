@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mle_regression import MLELinearRegressor
+from mle_regression.diagnostics.inputs import input_relations, null_inputs, without_inputs
 from mle_regression.diagnostics.near_dependencies import intercept_inflation, near_dependencies
+from mle_regression.models.activations import find_activation
+from mle_regression.models.network import Network
 
 
 def r2_of(X, dependent, others, intercept):
@@ -108,3 +111,65 @@ def test_several_dependencies_are_kept_apart(rng):
     summary = str(MLELinearRegressor().fit(X, y).summary())
     assert summary.count("Nearly dependent columns") == 2
     assert "centre them" not in summary
+
+
+def test_a_small_share_is_told_where_the_dependency_is_nearer_than_it(rng):
+    X = rng.standard_normal((60, 4))
+    X[:, 3] = X[:, 0] - 2.0 * X[:, 1] + 1e-8 * X[:, 2] + 1e-11 * rng.standard_normal(60)
+    (told,) = near_dependencies(MLELinearRegressor().fit(X, X[:, 0] + rng.standard_normal(60))._geometry())
+    assert told.relation.dependent == 3
+    assert [place for place, _ in told.relation.terms] == [0, 1, 2]
+    np.testing.assert_allclose([share for _, share in told.relation.terms], [1.0, -2.0, 1e-8], rtol=1e-2)
+
+
+@pytest.mark.parametrize("mean", [0.0, 9.0, 11.0])
+def test_what_columns_far_from_zero_do_to_the_intercept(mean, rng):
+    """√(1 + n x̄ᵀ(X̃ᵀX̃)⁻¹x̄), and from ten standard deviations on which columns they are."""
+    Z = rng.standard_normal((50, 2))
+    Z = (Z - Z.mean(axis=0)) / Z.std(axis=0)
+    X, y = Z * [2.0, 0.5] + [0.0, -0.5 * mean], rng.standard_normal(50)
+    ratio, far = intercept_inflation(MLELinearRegressor().fit(X, y)._geometry())
+    centre = X.mean(axis=0)
+    assert ratio == pytest.approx(np.sqrt(1.0 + centre @ np.linalg.solve(np.cov(X.T, bias=True), centre)), rel=1e-9)
+    assert far.tolist() == ([1] if mean > 10 else [])
+    ratio, far = intercept_inflation(MLELinearRegressor(fit_intercept=False).fit(X, y)._geometry())
+    assert (ratio, far.tolist()) == (1.0, [])
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e5])
+def test_inputs_of_a_network_that_follow_from_others(unit, rng):
+    """A share of 1e-5 and a constant are part of the relation; rounding is none."""
+    X = rng.standard_normal((60, 4)) * [1.0, unit, 3.0, 1.0] + [0.0, 2.0, -1.0, 0.0]
+    X[:, 2] = 4.0
+    X[:, 3] = X[:, 0] + 1e-5 / unit * X[:, 1] + 7.0
+    center, spread = X.mean(axis=0), np.where(X.std(axis=0) > 1e-9, X.std(axis=0), 1.0)
+    table = np.column_stack([(X - center) / spread, np.ones(60)])
+    null = null_inputs(table.T @ table / 60)
+    assert null.shape == (5, 2)
+    assert np.abs(table @ null).max() < 1e-6
+    constant, follows = input_relations(null, center, spread)
+    assert (constant.dependent, constant.terms) == (2, ())
+    assert constant.constant == pytest.approx(4.0)
+    assert (follows.dependent, [place for place, _ in follows.terms]) == (3, [0, 1])
+    np.testing.assert_allclose(
+        [share * by for (_, share), by in zip(follows.terms, [1, unit], strict=True)], [1, 1e-5], rtol=1e-3
+    )
+    assert follows.constant == pytest.approx(7.0, rel=1e-6)
+    assert input_relations(null[:, :0], center, spread) == ()
+
+
+def test_flat_directions_of_the_inputs_are_taken_out(rng):
+    network = Network((3, 2, 1), find_activation("tanh"))
+    null = np.array([[0.6], [0.0], [0.8], [0.0]])
+    of_inputs = np.zeros((network.n_parameters, 2))
+    for unit in range(2):
+        direction = np.zeros(network.n_parameters)
+        network.layers(direction)[0][unit] = null[:, 0]
+        of_inputs[:, unit] = direction
+    own = np.zeros(network.n_parameters)
+    network.layers(own)[0][0] = [0.8, 0.0, -0.6, 0.0]
+    mixed = np.column_stack([of_inputs, own]) @ np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    left = without_inputs(network, mixed, null)
+    assert left.shape == (network.n_parameters, 1)
+    np.testing.assert_allclose(np.abs(left[:, 0] @ own), 1.0, rtol=1e-12)
+    assert without_inputs(network, mixed, null[:, :0]) is mixed

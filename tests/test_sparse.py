@@ -185,3 +185,37 @@ def test_a_network_reads_sparse_rows_a_few_at_a_time(monkeypatch, rng):
     monkeypatch.setattr(memory, "memory_bytes", lambda: 64.0 * 2**20)
     with pytest.raises(MemoryNeededError, match=r"40000 x 50 x 1 units .* fewer hidden units"):
         MLPGradientRegressor((50,)).fit(X, y)
+
+
+def with_twins(rng, n=1200, levels=200, apart=5e-3):
+    """Dummies, and two columns that are nearly the same."""
+    dummies = sp.csr_array((np.ones(n), (np.arange(n), rng.integers(0, levels, n))), shape=(n, levels))
+    twins = rng.standard_normal((n, 2)) @ [[1.0, 1.0], [0.0, apart]]
+    return sp.csr_array(sp.hstack([dummies, twins])), rng.standard_normal(n)
+
+
+@pytest.mark.parametrize(("rank_tol", "rank"), [(None, 202), (1e-3, 202), (2e-2, 201)])
+def test_the_rank_of_sparse_columns_goes_by_the_tolerance_asked_for(rank_tol, rank, rng):
+    X, y = with_twins(rng)
+    options = {"rank_tol": rank_tol, "fit_intercept": False, "on_rank_deficiency": "min_norm"}
+    sparse, dense = (MLELinearRegressor(**options).fit(A, y) for A in (X, X.toarray()))
+    assert sparse.rank_ == dense.rank_ == rank
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n", [180, 203, 1200])
+def test_sparse_columns_under_a_penalty(n, weighted, intercept, rng):
+    """More rows than columns or fewer: coefficients, errors and degrees of freedom are those of the dense columns."""
+    X, y = with_twins(rng, n, apart=1.0)
+    w = rng.uniform(0.5, 2.0, n) if weighted else None
+    sparse, dense = (
+        MLELinearRegressor(alpha=0.5, fit_intercept=intercept).fit(A, y, w) for A in (X, np.asarray(X.toarray()))
+    )
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-9, atol=1e-11)
+    assert sparse.gradient_norm_ < 1e-13
+    for name in ("noise_variance_", "effective_dof_", "log_likelihood_", "r2_"):
+        assert getattr(sparse, name) == pytest.approx(getattr(dense, name), rel=1e-9)
+    assert sparse.verdict_ == dense.verdict_ == "unique minimum"
