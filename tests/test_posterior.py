@@ -260,3 +260,12 @@ def test_a_gradient_of_rounding_is_none_where_there_is_no_noise():
     left = laplace.beyond_rounding(Steep(), np.zeros(2), gradient, 1e-20)
     assert left[0] == 0.0
     assert left[1] == pytest.approx(-1e-12, rel=1e-2)
+
+
+def test_noise_is_no_less_than_rounding_makes_it():
+    held = np.ones(2)
+    assert laplace.likeliest_noise(1e-20, held, 10.0, 1) == pytest.approx(1e-20)
+    eps = np.finfo(float).eps
+    assert eps**2 < laplace.likeliest_noise(0.0, held, 10.0, 1) < (1e3 * eps) ** 2
+    # more parameters without a prior than residuals leave the noise a number
+    assert laplace.likeliest_noise(1.0, np.zeros(30), 10.0, 2) == pytest.approx(10.0 / 0.2)

@@ -18,6 +18,7 @@ from mle_regression.rows.registry import as_rows
 from mle_regression.solvers import LSMR, linear_path
 from mle_regression.solvers.base import LeastSquares
 from mle_regression.solvers.by_products import solve_by_products
+from mle_regression.solvers.passes import triangle_bytes
 from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import SOLVERS
 
@@ -268,6 +269,15 @@ def test_chosen_columns_where_the_triangle_does_not_fit(monkeypatch, rng):
         rows.coefficients()
     found = rows.coefficients(columns=[5, 1999])
     np.testing.assert_allclose(found["std_error"], truth.standard_errors_[[5, 1999]], rtol=1e-7)
+
+
+@pytest.mark.parametrize(("n", "p"), [(10_000, 300), (100, 3000), (299, 300)])
+def test_memory_foreseen_is_that_of_a_few_triangles(n, p):
+    """A triangle has no more rows than [1 | X | y] has rows or columns."""
+    rows = as_rows(np.zeros((n, p)), np.zeros((n, 1)), None)
+    problem = LeastSquares(rows, row_totals(np.zeros((n, 1)), None), True, 0.0, 1e-12, "warn", False)
+    triangle = 8.0 * p * min(n, p)
+    assert 3 * triangle < triangle_bytes(problem) < 8 * triangle
 
 
 @pytest.mark.parametrize("alpha", [0.0, 2.0])

@@ -139,3 +139,93 @@ def test_steps_are_stable_up_to_their_bound(acceleration, momentum):
     assert linear_rate(acceleration, 0.999 * bound, momentum, high, high) < 1.0
     if acceleration != "polyak":
         assert linear_rate(acceleration, 1.001 * bound, momentum, high, high) > 1.0
+
+
+class Told(Bowl):
+    """A bowl of so many rows whose spectrum is known, of batches that add so much curvature."""
+
+    def __init__(self, n_rows=3, noise=0.0):
+        super().__init__([3.0, -2.0])
+        self.spectrum, self.n_rows, self.noise = np.linalg.eigvalsh(self.hessian), n_rows, noise
+        self.sizes = []
+
+    def batches(self, rng, size):
+        self.sizes.append(size)
+        return super().batches(rng, size)
+
+    def batch_curvature(self, size):
+        return self.noise / size
+
+
+def automatic(passes, size=None):
+    return Control("auto", size, passes, 0.0, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("noise", [0.0, 60.0])
+def test_an_automatic_step_is_within_what_batches_leave_stable(momentum, noise):
+    """Momentum multiplies it by 1/(1 − μ): half of 2/λmax then, or of 2/(λmax + noise) where that is less than half."""
+    bowl = Told(noise=noise)
+    high = bowl.spectrum[-1]
+    path = StochasticGradient(momentum=momentum).minimise(bowl, automatic(1, 10))
+    step = float(path.memory["sgd_step"]) / (1.0 - momentum)
+    assert step == pytest.approx(1.0 / max(2.0 * high, high + noise / 10))
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_an_automatic_step_is_half_of_a_stable_one_where_curvature_is_measured(nesterov):
+    class Measured(Bowl):
+        def thinned(self, size):
+            return self
+
+        def hessian_products(self, theta):
+            return lambda v: self.hessian @ v
+
+    path = StochasticGradient(nesterov=nesterov, schedule="constant").minimise(Measured([3.0, -2.0]), automatic(2))
+    assert path.edge == pytest.approx(2.0 * np.linalg.eigvalsh(Bowl([0.0, 0.0]).hessian)[-1], rel=1e-3)
+
+
+@pytest.mark.parametrize(("n_rows", "asked", "size"), [(3, None, 32), (8447, None, 32), (8448, None, 33), (99, 7, 7)])
+def test_batches_are_a_256th_of_the_rows_unless_told(n_rows, asked, size):
+    bowl = Told(n_rows)
+    StochasticGradient().minimise(bowl, automatic(3, asked))
+    assert bowl.sizes == [size] * 3
+
+
+@pytest.mark.parametrize("schedule", SHARES)
+def test_the_edge_is_that_of_the_last_step(schedule):
+    path = StochasticGradient(momentum=0.0, nesterov=False, schedule=schedule).minimise(Told(), control(4, rate=0.1))
+    assert path.edge == pytest.approx(2.0 / (0.1 * SHARES[schedule](3, 4)))
+
+
+def test_options_that_are_none():
+    for solver, message in (
+        (StochasticGradient(momentum=1.0), "momentum=1.0"),
+        (StochasticGradient(momentum=-0.1), "momentum=-0.1"),
+        (Adam(beta_1=1.0), "beta_1=1.0"),
+        (Adam(beta_2=-0.1), "beta_2=-0.1"),
+        (Adam(schedule="linear"), "schedule='linear'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            solver.minimise(Told(), automatic(1))
+    for solver in (StochasticGradient(momentum=0.0), Adam(beta_1=0.0, beta_2=0.0)):
+        assert solver.minimise(Told(), automatic(1)).n_iter == 1
+
+
+def test_without_a_look_at_the_loss_the_pass_tells_its_means():
+    class Blind(Bowl):
+        def after_pass(self, theta):
+            return None
+
+    bowl, seen = Blind([3.0, -2.0]), []
+
+    def step(theta, gradient, rate, state):
+        seen.append((bowl.value_and_gradient(theta)[0], gradient))
+        return theta - rate * gradient
+
+    follow(bowl, 2, 0.05, SHARES["constant"], step)
+    path = StochasticGradient(momentum=0.0, schedule="constant").minimise(bowl, control(2))
+    for k in (0, 1):
+        values, gradients = zip(*seen[3 * k : 3 * k + 3], strict=True)
+        assert path.losses[k + 1] == pytest.approx(np.mean(values))
+        assert path.gradient_norms[k + 1] == pytest.approx(np.linalg.norm(np.mean(gradients, axis=0)))

@@ -1,5 +1,6 @@
 """Rows in the coordinates in which a fit's cross-products are the identity, and what is read off there."""
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -75,3 +76,14 @@ def test_matrices_are_in_the_units_of_the_columns(alpha, intercept, unit, rng):
     errors = standard_errors(geometry, np.array([0.5, 2.0]), np.array([0, 3]))
     expected = np.sqrt(np.diagonal(inverse))[:, None] * [0.5, 16.0]
     np.testing.assert_allclose(errors * size[:, None], expected, rtol=1e-9)
+
+
+def test_the_root_of_ill_conditioned_columns_is_set_right():
+    """Powers of twelve numbers up to the seventh: the inverse of their cross-products in 60 digits."""
+    X = np.vander(np.arange(12.0) / 8.0, 8)[:, :-1]
+    geometry = MLELinearRegressor(refine=False).fit(X, np.cos(np.arange(12.0)))._geometry()
+    whitener = accurate_whitener(as_rows(X, np.zeros((12, 1)), None), geometry)
+    with mpmath.workdps(60):
+        A = mpmath.matrix(np.column_stack([np.ones(12), X]).tolist())
+        inverse = np.array(((A.T * A) ** -1).tolist(), dtype=float)
+    np.testing.assert_allclose(whitener.root @ whitener.root.T, inverse * np.outer(*_units(geometry)), rtol=1e-12)
