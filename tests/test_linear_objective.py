@@ -52,6 +52,15 @@ def test_value_and_coefficients_are_those_of_the_definition(weighted, rng):
     assert bare.value_and_gradient(best.ravel())[0] == pytest.approx(0.0, abs=1e-12)
 
 
+def test_curvatures_of_zero_are_left_out(rng):
+    X, Y, w = data(rng, False)
+    X[:, 2] = 2.0 * X[:, 0] - X[:, 1]
+    Z = standardised(X, Y, w, 0.0)[0]
+    found = quadratic_objective(triangle_and_frame(X, Y, w, 0.0)[0]).spectrum
+    np.testing.assert_allclose(found, 2.0 * np.linalg.eigvalsh(Z.T @ Z)[1:], rtol=1e-9)
+    assert quadratic_objective(triangle_and_frame(np.zeros((40, 3)), Y, w, 0.0)[0]).spectrum.size == 0
+
+
 def test_columns_alike_keep_their_proportions(rng):
     X, Y, w = data(rng, False, centre=(0.0, 0.0, 0.0))
     triangle = triangle_and_frame(X, Y, w)[0]
