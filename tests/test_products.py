@@ -15,7 +15,7 @@ from mle_regression.linalg import memory
 from mle_regression.linalg.memory import MemoryNeededError
 from mle_regression.rows.base import row_totals
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers import LSMR, linear_path
+from mle_regression.solvers import LSMR, auto, linear_path
 from mle_regression.solvers.base import LeastSquares
 from mle_regression.solvers.by_products import solve_by_products
 from mle_regression.solvers.passes import triangle_bytes
@@ -304,3 +304,90 @@ def test_what_is_known_of_columns_by_products(alpha, weighted, intercept, rng):
     assert np.abs(left).max() > 1e-3
     assert found.geometry.rank == 3 + intercept
     np.testing.assert_allclose(found.intercept, w @ (Y - X @ found.coef) / w.sum() if intercept else 0.0, atol=1e-9)
+
+
+# -- chosen by solver="auto" ------------------------------------------------------------------------------------------
+
+
+def scattered(p, rng):
+    """Ten numbers a row wherever they fall, ten rows a column."""
+    return sp.random(10 * p, p, density=10.0 / p, random_state=rng, format="csr", data_rvs=rng.standard_normal)
+
+
+@pytest.fixture
+def easily_chosen(monkeypatch):
+    """Let products be foreseen to be cheap whatever the number of columns."""
+    monkeypatch.setattr(auto, "_MANY_COLUMNS", 0)
+    monkeypatch.setattr(auto, "_SPARSE_PRICE", 0.0)
+
+
+def test_scattered_columns_are_fitted_by_products(rng):
+    X = scattered(2500, rng)
+    y = X @ np.ones(2500) + rng.standard_normal(25_000)
+    found, truth = MLELinearRegressor().fit(X, y), MLELinearRegressor(solver="normal").fit(X, y)
+    assert (found.solver_, found.rank_, found.verdict_, found.converged_) == ("lsmr", 2501, "unique minimum", True)
+    np.testing.assert_allclose(found.coef_, truth.coef_, atol=1e-9)
+    assert found.intercept_ == pytest.approx(truth.intercept_, abs=1e-9)
+    for name in ("log_likelihood_", "noise_variance_", "r2_", "residual_dof_", "bic_"):
+        np.testing.assert_allclose(getattr(found, name), getattr(truth, name), rtol=1e-12, err_msg=name)
+    table = found.diagnose(X, y).coefficients(columns=[0, 7])
+    of_triangle = truth.diagnose(X, y).coefficients()
+    np.testing.assert_allclose(table["std_error"], of_triangle["std_error"].loc[table.index], rtol=1e-7)
+
+
+def test_few_columns_keep_their_triangle(rng):
+    X = scattered(300, rng)
+    found = MLELinearRegressor().fit(X, X @ np.ones(300) + rng.standard_normal(3000))
+    assert found.solver_ == "normal"
+    assert np.isfinite(found.standard_errors_).all()
+
+
+@pytest.mark.parametrize("case", ["plain", "weights", "outputs", "no intercept", "units"])
+def test_products_are_right_where_they_are_chosen(case, easily_chosen, rng):
+    X = scattered(200, rng)
+    y = X @ np.ones(200) + rng.standard_normal(2000) + 5.0
+    weights = rng.uniform(0.5, 2.0, 2000) if case == "weights" else None
+    if case == "outputs":
+        y = np.column_stack([y, 1e6 * rng.standard_normal(2000)])
+    if case == "units":
+        X = sp.csr_array(X @ sp.diags_array(10.0 ** rng.integers(-9, 9, 200)))
+    options = {"fit_intercept": case != "no intercept"}
+    found = MLELinearRegressor(**options).fit(X, y, weights)
+    truth = MLELinearRegressor(solver="normal", **options).fit(X, y, weights)
+    assert (found.solver_, found.verdict_, found.rank_) == ("lsmr", truth.verdict_, truth.rank_)
+    size = np.sqrt(np.asarray(X.multiply(X).sum(axis=0)).ravel())
+    np.testing.assert_allclose(found.coef_ * size, truth.coef_ * size, rtol=1e-9, atol=1e-9 * np.abs(y).max())
+    assert found.log_likelihood_ == pytest.approx(truth.log_likelihood_, rel=1e-12)
+
+
+def test_a_dependent_column_is_named_by_products_too(easily_chosen, rng):
+    X = scattered(200, rng)
+    X = sp.hstack([X[:, :-1], X[:, :1] + X[:, 1:2]]).tocsr()
+    y = X @ np.ones(200) + rng.standard_normal(2000)
+    with pytest.warns(RankDeficiencyWarning, match="x199 = x0 \\+ x1"):
+        found = MLELinearRegressor().fit(X, y)
+    assert (found.solver_, found.rank_, found.verdict_) == ("lsmr", 200, "flat minimum")
+    truth = MLELinearRegressor(solver="qr", on_rank_deficiency="min_norm").fit(X, y)
+    np.testing.assert_allclose(found.coef_, truth.coef_, atol=1e-8)
+
+
+@pytest.mark.parametrize("case", ["near dependency", "many dependencies", "drop", "constant"])
+def test_what_products_do_not_settle_soon_is_left_to_the_triangle(case, easily_chosen, rng):
+    X, options = scattered(200, rng).tolil(), {}
+    if case == "near dependency":
+        X[:, 199] = X[:, 0] + 1e-6 * X[:, 199]
+    elif case == "many dependencies":
+        X[:, 190:] = X[:, :10] + X[:, 10:20]
+        options = {"on_rank_deficiency": "min_norm"}
+    elif case == "drop":
+        X[:, 199] = X[:, 0] + X[:, 1]
+        options = {"on_rank_deficiency": "drop"}
+    else:
+        X[:, 199] = 3.0
+        options = {"on_rank_deficiency": "min_norm"}
+    X = X.tocsr()
+    y = X @ np.ones(200) + rng.standard_normal(2000)
+    found = MLELinearRegressor(**options).fit(X, y)
+    truth = MLELinearRegressor(solver="qr", **options).fit(X, y)
+    assert found.solver_ != "lsmr"
+    assert (found.rank_, found.verdict_) == (truth.rank_, truth.verdict_)

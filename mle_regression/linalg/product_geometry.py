@@ -89,5 +89,5 @@ class ProductGeometry:
             f"This fit was made by products with X alone: it has no {p} x {p} triangle ({8 * p**2 / 2**30:.3g} GiB), of "
             "which standard errors, intervals, Hessian and summary are made. With the rows, diagnose(X, y) has the standard "
             "errors of chosen columns, coefficients(columns=[...]), and test_linear, by products too; or fit with "
-            "solver='auto' where the triangle fits into memory."
+            "solver='normal' where the triangle fits into memory."
         )

@@ -25,6 +25,8 @@ from mle_regression.solvers.path import Control, remaining
 _PROBES = 4
 # What is left of each probe where there is no null vector: four shares of a null vector as small are one in 10**12.
 _LEFT = 1e-3
+# Condition of the columns, of unit length, up to which products give coefficients of ten digits.
+_EASY_CONDITION = 1e3
 # Length along a null vector, by the largest that there is, that is rounding; and parts of it that are none.
 _NULL, _NOISE = 1e-9, 1e-7
 # Iterations between looks at the Ritz values, and at most.
@@ -86,7 +88,35 @@ def solve_by_products(problem: LeastSquares, solver: Any, control: Control, star
     """
     problem, exponent = _in_range(problem)
     columns = _columns(problem)
-    shown = _curvature(problem, columns)
+    return _minimised(problem, exponent, columns, _curvature(problem, columns), solver, control, start)
+
+
+def solve_if_easy(problem: LeastSquares, solver: Any, control: Control, steps: int) -> Solution | None:
+    """As `solve_by_products`, where so many steps solve for the random vectors and show all null vectors; None elsewhere."""
+    problem, exponent = _in_range(problem)
+    columns = _columns(problem)
+    if columns.constant.any():
+        return None
+    shown = _curvature(problem, columns, steps)
+    missing = shown.null.shape[1]
+    if not shown.certain or shown.highest > _EASY_CONDITION**2 * shown.lowest:
+        return None
+    if missing == _PROBES or (missing and problem.deficiency == "drop"):
+        return None
+    solution = _minimised(problem, exponent, columns, shown, solver, control)
+    return solution if solution.status in (Status.CONVERGED, Status.RANK_DEFICIENT) else None
+
+
+def _minimised(
+    problem: LeastSquares,
+    exponent: IntArray,
+    columns: Columns,
+    shown: Curvature,
+    solver: Any,
+    control: Control,
+    start: Array | None = None,
+) -> Solution:
+    """Minimise by the solver from ``start`` (p, m), columns and outputs having been divided by ``2**exponent``."""
     m = problem.rows.shape[2]
     beginning = np.zeros((problem.rows.shape[1], m))
     products = columns.products
@@ -177,8 +207,8 @@ def _row(x: Any, i: int) -> Array:
     return np.asarray(row.toarray() if sp.issparse(row) else row, dtype=np.float64).ravel()
 
 
-def _curvature(problem: LeastSquares, columns: Columns) -> Curvature:
-    """Solve for random vectors."""
+def _curvature(problem: LeastSquares, columns: Columns, most: int = _MOST) -> Curvature:
+    """Solve for random vectors, in so many steps at most."""
     products, p = columns.products, len(columns.constant)
     rng = np.random.default_rng(0)
     probes = rng.standard_normal((p, _PROBES))
@@ -190,7 +220,7 @@ def _curvature(problem: LeastSquares, columns: Columns) -> Curvature:
         target[-p * _PROBES :] = np.sign(probes).ravel()
     run = Bidiagonalisation(products.image, products.transposed, target)
     certain, left, low, high = False, probes, 1.0, 1.0
-    while len(run.steps) < _MOST and run.advance():
+    while len(run.steps) < most and run.advance():
         if len(run.steps) % _LOOK:
             continue
         low, high = run.extremes()
