@@ -154,6 +154,19 @@ def test_batches_of_a_pass_are_all_rows_and_their_gradients_add_up(weighted):
     np.testing.assert_array_equal(np.sort(np.hstack(seen).ravel()), np.sort(objective.rows.y.ravel()))
 
 
+def test_a_batch_is_looked_at_where_it_is_asked_for():
+    """Also at other parameters than those of the batch before, and where these have moved."""
+    objective = objective_of((3,), 1)
+    batch = next(objective.batches(np.random.default_rng(0), 30))
+    for theta in (objective.start, objective.start + 1.0):
+        for _ in range(2):
+            loss, gradient = objective.batch_gradient(theta, batch)
+            expected = objective.value_and_gradient(theta)
+            assert loss == pytest.approx(expected[0], rel=1e-12)
+            np.testing.assert_allclose(gradient, expected[1], rtol=1e-9)
+            theta += 0.5
+
+
 def test_single_precision_follows_double():
     double, single = objective_of((5,), 1), objective_of((5,), 1, dtype="float32")
     for one, other in zip(

@@ -17,7 +17,7 @@ from mle_regression.rows.base import row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers import LSMR, auto, linear_path
 from mle_regression.solvers.base import LeastSquares
-from mle_regression.solvers.by_products import solve_by_products
+from mle_regression.solvers.by_products import InverseByProducts, solve_by_products
 from mle_regression.solvers.passes import triangle_bytes
 from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import SOLVERS
@@ -391,3 +391,35 @@ def test_what_products_do_not_settle_soon_is_left_to_the_triangle(case, easily_c
     truth = MLELinearRegressor(solver="qr", **options).fit(X, y)
     assert found.solver_ != "lsmr"
     assert (found.rank_, found.verdict_) == (truth.rank_, truth.verdict_)
+
+
+# -- relations and covariances by products -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("far", [0.0, 1e3, 1e7])
+def test_a_difference_of_columns_far_from_zero_has_no_constant(far, rng):
+    """Its mean is zero, the means that it is a difference of are not."""
+    X = np.round(rng.standard_normal((40, 3)) * 1024) / 1024
+    X[:, 1] -= np.round((X[:, 1].mean() - X[:, 0].mean()) * 2**20) / 2**20
+    X[:, :2] += far
+    X[:, 2] = X[:, 0] - X[:, 1]
+    Y = rng.standard_normal((40, 1))
+    problem = LeastSquares(as_rows(X, Y, None), row_totals(Y, None), True, 0.0, 1e-12, "warn", False)
+    found = solve_by_products(problem, LSMR(), Control("auto", None, 99, 1e-9, np.random.default_rng(0)))
+    (relation,) = found.relations
+    assert relation.dependent == 2
+    assert relation.constant == 0.0
+    np.testing.assert_allclose([share for _, share in relation.terms], [1.0, -1.0], rtol=1e-6)
+
+
+def test_covariances_of_combinations_by_products(rng):
+    """tᵀu of two images is R (XᵀX)⁻¹Rᵀ; that of the mean alone asks for no slopes."""
+    half = rng.standard_normal((20, 3))
+    X, Y = np.vstack([half, -half]), np.zeros((40, 1))  # means of exactly zero
+    problem = LeastSquares(as_rows(X, Y, None), row_totals(Y, None), True, 0.0, 1e-12, "warn", False)
+    inverse = InverseByProducts(problem)
+    R = np.vstack([[1.0, 0.0, 0.0, 0.0], rng.standard_normal((3, 4))])
+    images = np.array([inverse.image(row) for row in R])
+    assert images.shape == (4, 1 + 40 + 3)
+    A = np.column_stack([np.ones(40), X])
+    np.testing.assert_allclose(images @ images.T, R @ np.linalg.inv(A.T @ A) @ R.T, rtol=1e-7, atol=1e-12)

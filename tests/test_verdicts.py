@@ -250,3 +250,12 @@ def test_the_way_down_ends_where_the_loss_is_lowest(side):
     assert found.gain == pytest.approx(5.0 - found.loss)
     bowl = Function(lambda t: 5.0 + t[0] ** 2, lambda t: [0.0], None)
     assert way_down(bowl, np.zeros(1), np.ones(1)).gain == 0.0
+
+
+@pytest.mark.parametrize(("part", "verdict"), [(1e-9, "flat minimum"), (1e-5, "undetermined")])
+def test_what_products_call_flat_is_known_to_a_ten_millionth(part, verdict, rng):
+    """Of the largest curvature; eigenvalues that are known no better may be of either sign."""
+    valley = Whole(lambda t: 1.0 + t[1] ** 2, lambda t: [0.0, 2.0 * t[1]], lambda t: np.diag([0.0, 2.0]))
+    bounds = np.array([2.0 * part, 2e-9])
+    spectrum = Spectrum(np.array([0.0, 2.0]), np.eye(2), bounds, np.zeros(2), 2.0, False)
+    assert judged(valley, np.zeros(2), spectrum, 0.0, rng).verdict == verdict
