@@ -414,7 +414,7 @@ def test_a_difference_of_columns_far_from_zero_has_no_constant(far, rng):
 
 def test_covariances_of_combinations_by_products(rng):
     """tᵀu of two images is R (XᵀX)⁻¹Rᵀ; that of the mean alone asks for no slopes."""
-    half = rng.standard_normal((20, 3))
+    half = rng.integers(-9, 10, (20, 3)).astype(float)
     X, Y = np.vstack([half, -half]), np.zeros((40, 1))  # means of exactly zero
     problem = LeastSquares(as_rows(X, Y, None), row_totals(Y, None), True, 0.0, 1e-12, "warn", False)
     inverse = InverseByProducts(problem)
