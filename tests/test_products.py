@@ -423,3 +423,19 @@ def test_covariances_of_combinations_by_products(rng):
     assert images.shape == (4, 1 + 40 + 3)
     A = np.column_stack([np.ones(40), X])
     np.testing.assert_allclose(images @ images.T, R @ np.linalg.inv(A.T @ A) @ R.T, rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1.0, 1e200])
+def test_relations_are_in_the_units_of_the_columns(unit, rng):
+    X = np.round(rng.standard_normal((40, 4)) * 1024) / 1024 * [1.0, 3.0, 1.0, 1.0] + [0.0, 2.0, 0.0, 0.0]
+    X[:, 2], X[:, 3] = 2.0 * X[:, 0] - X[:, 1] + 5.0, 7.0
+    Y = rng.standard_normal((40, 1))
+    X *= [1.0, unit, unit, unit]
+    problem = LeastSquares(as_rows(X, Y, None), row_totals(Y, None), True, 0.0, 1e-12, "warn", False)
+    found = solve_by_products(problem, LSMR(), Control("auto", None, 99, 1e-9, np.random.default_rng(0)))
+    follows, constant = found.relations
+    assert (follows.dependent, [place for place, _ in follows.terms]) == (2, [0, 1])
+    np.testing.assert_allclose([share for _, share in follows.terms], [2.0 * unit, -1.0], rtol=1e-6)
+    assert follows.constant == pytest.approx(5.0 * unit, rel=1e-6)
+    assert (constant.dependent, constant.terms) == (3, ())
+    assert constant.constant == pytest.approx(7.0 * unit, rel=1e-12)

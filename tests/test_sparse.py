@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, RankDeficiencyWarning
 from mle_regression.linalg import memory
+from mle_regression.linalg.elimination import eliminate, orthogonal_run
 from mle_regression.linalg.memory import MemoryNeededError
 from mle_regression.solvers import sparse_normal
 
@@ -219,3 +220,25 @@ def test_sparse_columns_under_a_penalty(n, weighted, intercept, rng):
     for name in ("noise_variance_", "effective_dof_", "log_likelihood_", "r2_"):
         assert getattr(sparse, name) == pytest.approx(getattr(dense, name), rel=1e-9)
     assert sparse.verdict_ == dense.verdict_ == "unique minimum"
+
+
+@pytest.mark.parametrize("factorised", [True, False], ids=["factorised", "conjugate gradients"])
+@pytest.mark.parametrize("levels", [(20, 12), (12, 20), (9, 8, 7)], ids=str)
+def test_the_equation_of_dummies_and_its_null_vectors(levels, factorised, rng, monkeypatch):
+    """Of every level of k factors k − 1 combinations vanish, before any pass over the rows sharpens them."""
+    monkeypatch.setattr(sparse_normal, "FACTORISED", 500 if factorised else 0)
+
+    def equation(X):
+        gram = sp.csr_array(X.T @ X)
+        return sparse_normal._Equation(eliminate(gram, orthogonal_run(X)), gram), gram.toarray()
+
+    every, gram = equation(dummies(*levels, drop=False))
+    null = every.null_space()
+    assert null.shape == (sum(levels), len(levels) - 1)
+    assert np.linalg.matrix_rank(null) == len(levels) - 1
+    assert np.abs(gram @ null).max() < 1e-8 * np.abs(gram).max() * np.abs(null).max()
+    regular, gram = equation(dummies(*levels, drop=True))
+    assert regular.null_space().shape[1] == 0
+    assert regular.is_well_conditioned()
+    rhs = rng.standard_normal((len(gram), 2))
+    np.testing.assert_allclose(regular.solve(rhs), np.linalg.solve(gram, rhs), rtol=1e-8, atol=1e-10)

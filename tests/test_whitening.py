@@ -78,9 +78,11 @@ def test_matrices_are_in_the_units_of_the_columns(alpha, intercept, unit, rng):
     np.testing.assert_allclose(errors * size[:, None], expected, rtol=1e-9)
 
 
-def test_the_root_of_ill_conditioned_columns_is_set_right():
-    """Powers of twelve numbers up to the seventh: the inverse of their cross-products in 60 digits."""
-    X = np.vander(np.arange(12.0) / 8.0, 8)[:, :-1]
+@pytest.mark.parametrize("degree", [7, 10])
+@pytest.mark.parametrize("far", [0.0, 1.0])
+def test_the_root_of_ill_conditioned_columns_is_set_right(degree, far):
+    """Powers of twelve numbers: the inverse of their cross-products in 60 digits."""
+    X = np.vander(far + np.arange(12.0) / 8.0, degree + 1)[:, :-1]
     geometry = MLELinearRegressor(refine=False).fit(X, np.cos(np.arange(12.0)))._geometry()
     whitener = accurate_whitener(as_rows(X, np.zeros((12, 1)), None), geometry)
     with mpmath.workdps(60):
