@@ -242,9 +242,7 @@ def memory(options):
             net.fit(x, y)
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-            print(
-                f"{solver:10s}{n:10,d}{len(net._state['theta']):12,d}{x.nbytes / 1e6:8.0f}{peak / 1e6:9.1f}", flush=True
-            )
+            print(f"{solver:10s}{n:10,d}{len(net._fit.theta):12,d}{x.nbytes / 1e6:8.0f}{peak / 1e6:9.1f}", flush=True)
 
 
 def geometric_mean(ratios):

@@ -20,14 +20,15 @@ from sklearn.utils import _safe_indexing as take_rows
 from mle_regression.diagnostics import criteria
 from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.diagnostics.noise_factor import factor_of_array
-from mle_regression.fitted.linear import INTERCEPT, FittedLinear
+from mle_regression.fitted.linear import INTERCEPT, LinearFit
 from mle_regression.fitted.nesting import total_squares, total_weight, unmatched_columns
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.memory import MemoryNeededError
 from mle_regression.linalg.scaling import column_norms
+from mle_regression.linear import MLELinearRegressor
 from mle_regression.noise.gaussian import Gaussian
 from mle_regression.reports.linear.hypotheses import HypothesisTest
-from mle_regression.reports.linear.inference import LinearInference
+from mle_regression.reports.linear.inference import named_fit
 from mle_regression.scoring import log_likelihood_scorer, n_observations, unwrapped
 from mle_regression.validation import checks
 from mle_regression.validation.containers import as_numbers
@@ -141,21 +142,21 @@ def compare_models(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _linear_fit(estimator: Any, role: str) -> tuple[FittedLinear, float]:
+def _linear_fit(estimator: Any, role: str) -> tuple[LinearFit, float]:
     """Return the numbers of a fit that a likelihood-ratio test can use, and its log-likelihood."""
     model, _ = unwrapped(estimator)
-    if not isinstance(model, LinearInference):
+    if not isinstance(model, MLELinearRegressor):
         raise TypeError(f"The {role} model is a {type(model).__name__}; this test compares fitted MLELinearRegressors.")
-    fit, log_likelihood = model.fit_numbers(), float(getattr(model, "log_likelihood_"))  # noqa: B009
+    fit = named_fit(model)
     if fit.penalised:
         raise ValueError(
             f"The {role} model is penalised (alpha > 0), and its likelihood not the largest: refit with alpha=0, or compare "
             "held-out log-likelihoods by compare_models."
         )
-    return fit, log_likelihood
+    return fit, fit.likelihood.log_likelihood
 
 
-def _check_nested(small: FittedLinear, large: FittedLinear) -> None:
+def _check_nested(small: LinearFit, large: LinearFit) -> None:
     """Raise unless the columns of ``small`` are among those of ``large``, on the same rows."""
     same_rows = (
         small.params.shape[1] == large.params.shape[1]

@@ -2,59 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Literal, Self
+from collections.abc import Callable
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from mle_regression.diagnostics import covariance
-from mle_regression.diagnostics.hypotheses import explained_squares
-from mle_regression.diagnostics.noise_factor import SingularNoise
-from mle_regression.estimator import storage
 from mle_regression.estimator.base import LikelihoodRegressor
-from mle_regression.estimator.callbacks import CallbackSupport, FitTask, with_callbacks
-from mle_regression.estimator.incremental import IncrementalFit
-from mle_regression.fit.linear import (
-    at_level,
-    attributes_on_the_way,
-    bearable_outputs,
-    evidence_of,
-    fitted_linear,
-    noise_factor,
-    pose_problem,
-)
-from mle_regression.fit.penalty.ridge_evidence import RidgeEvidence
+from mle_regression.estimator.callbacks import FitTask, with_callbacks
+from mle_regression.estimator.linear_options import linear_options
+from mle_regression.estimator.merging import check_mergeable
+from mle_regression.fit import incremental
+from mle_regression.fit.incremental import RunningSums
+from mle_regression.fit.linear import LinearProblem, choose_penalty, iterative, pose, solve
+from mle_regression.fit.linear_conclusion import conclude, likelihood_on_the_way
+from mle_regression.fit.linear_options import LinearOptions
+from mle_regression.fitted.likelihood import OnTheWay
+from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
-from mle_regression.linalg.threads import suitable_threads
 from mle_regression.models.linear import linear_map
-from mle_regression.noise.registry import find_noise
-from mle_regression.reports.linear.dependencies import (
-    describe_deficiency,
-    describe_singular_noise,
-    remedy_of_deficiency,
-)
-from mle_regression.reports.linear.exact_fits import describe_exact_fit
-from mle_regression.reports.linear.inference import LinearInference
+from mle_regression.reports.linear import inference
+from mle_regression.reports.linear.ending import evidence_warning, tell_of_fit
 from mle_regression.rows.registry import as_rows
-from mle_regression.rows.training_data import TrainingData
-from mle_regression.solvers.base import UNFINISHED, LeastSquares, NonFiniteRowsError, Solution, Solver, Status
-from mle_regression.solvers.linear_path import Iterative, solve_by_path
-from mle_regression.solvers.path import Control
+from mle_regression.solvers.base import Need, NonFiniteRowsError, Solution, Status
 from mle_regression.solvers.registry import find_solver
 from mle_regression.validation import checks
-from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning, warn_user
 
-_MAX_ITER = 1000
-WEIGHT_TYPES = ("precision", "frequency")
-ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
-# What X explains of y, beside its mean, that is no more than rounding.
-_STILL = 1e-14
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, LikelihoodRegressor):
+# Fitted attributes that are left to be solved for.
+_SOLVED = (
+    *("coef_", "intercept_", "noise_variance_", "noise_covariance_", "log_likelihood_", "aic_", "aicc_", "bic_"),
+    *("n_parameters_", "effective_dof_", "rank_", "verdict_", "converged_", "n_iter_", "loss_curve_", "gradient_norm_"),
+    *("solver_", "solver_reason_", "refined_", "_fit"),
+)
+
+
+def _continues(estimator: Any) -> bool:
+    """Whether the solver can go on with more rows, from sums or with batches of them, under a penalty that is known."""
+    checks.check_penalty_of_batches(estimator.alpha)
+    try:
+        return find_solver(estimator.solver, estimator.noise).continues_from is not None
+    except ValueError:
+        return True  # an error that partial_fit itself will tell
+
+
+def _where_it_continues(method: F) -> F:
+    """Offer a method only where the solver can go on with more rows."""
+    offered: F = available_if(_continues)(method)
+    return offered
+
+
+class MLELinearRegressor(LikelihoodRegressor):
     """Linear regression by maximum likelihood under Gaussian noise.
 
     Minimises ``J(β, b) = (1/Σw) (Σ wᵢ (yᵢ − xᵢβ − b)² + α ‖β‖²)``, whose minimum is the maximum of the likelihood (with a
@@ -171,7 +174,8 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
     -4.889669
     """
 
-    _kept = storage.LINEAR
+    _fit: LinearFit
+    _sums: RunningSums
 
     def __init__(
         self,
@@ -230,208 +234,167 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         numpy.linalg.LinAlgError
             Dependent columns, with ``on_rank_deficiency="raise"``.
         """
-        self._check_options()
-        solver = find_solver(self.solver, self.noise)
-        task = FitTask(self, X, y, sample_weight, self._iterations if hasattr(solver, "minimise") else 0)
+        options = linear_options(self)
+        task = FitTask(self, X, y, sample_weight, 0 if iterative(options.solver) is None else options.max_iter)
         task.begin()
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)
-            chosen: RidgeEvidence | None = None
+            earlier = self._fit if options.warm_start and "_fit" in self.__dict__ else None
             try:
-                if self._by_evidence:
-                    bare, k = self._pose(data, 0.0)
-                    bare = replace(bare, refine=False, deficiency="min_norm")
-                    direct = find_solver("auto", self.noise)
-                    assert not isinstance(direct, Iterative)
-                    with suitable_threads(*bare.rows.shape[:2]):
-                        chosen = evidence_of(bare, direct.solve(bare), k, self.weight_type == "frequency")
-                problem, k = self._pose(data, checks.check_penalty(self.alpha) if chosen is None else chosen.alpha)
-                with suitable_threads(*problem.rows.shape[:2]):
-                    solution = self._solve(problem, solver, task, k, data.single_output)
+                chosen = choose_penalty(data, options) if options.alpha is None else None
+                problem = pose(data, options, chosen.alpha if chosen is not None else options.alpha or 0.0)
+                checks.warn_of_batches(options.batch_size, len(data.y))
+                tell = self._teller(task, options, problem) if options.verbose or task.watched else None
+                solution = solve(problem, options, self._rng, tell, earlier)
             except NonFiniteRowsError as error:
                 raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
-            self._assign(problem, solution, k, single_output=data.single_output, eps=data.eps)
+            self._assign(problem, solution, options)
             self.__dict__.pop("_sums", None)
-            self._assign_evidence(chosen)
+            for name in ("alpha_", "log_marginal_likelihood_"):
+                self.__dict__.pop(name, None)
+            if chosen is not None:
+                self.alpha_, self.log_marginal_likelihood_ = chosen.alpha, chosen.log_marginal_likelihood
+                evidence_warning(chosen)
         task.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
 
-    @property
-    def _iterations(self) -> int:
-        """How many iterations a solver has."""
-        return _MAX_ITER if self.max_iter is None else int(self.max_iter)
+    @_where_it_continues
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Add rows to the fit. After any batches, in any order, the fit is that of ``fit`` to all their rows.
 
-    @property
-    def _by_evidence(self) -> bool:
-        """Whether the data choose the penalty."""
-        return isinstance(self.alpha, str) and self.alpha == "evidence"
+        Kept are sums of cross-products, O(p²) numbers, in exact arithmetic while rows are few or columns nearly dependent (or
+        with ``refine=True``), else in float64 where no more than three digits can be lost by that. More than 80 columns and
+        outputs are summed in float64 unless ``refine=True``; a warning tells if few digits are left. They are solved when a
+        fitted attribute or a method is asked for, under the parameters that the estimator then has. After ``fit`` it goes on
+        from the triangular factor, as right as a QR decomposition of all rows. Solvers that draw batches ("sgd", "adam",
+        "adamw") go once through the rows given, from the coefficients that they had; standard errors are of all rows.
 
-    def _pose(self, data: TrainingData, alpha: float) -> tuple[LeastSquares, int]:
-        return pose_problem(
-            data.x,
-            data.y,
-            data.weights,
-            eps=data.eps,
-            fit_intercept=bool(self.fit_intercept),
-            alpha=alpha,
-            rank_tol=None if self.rank_tol is None else float(self.rank_tol),
-            deficiency=self.on_rank_deficiency,
-            refine=self.refine,
-        )
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Any number of rows, none included.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
 
-    def _assign_evidence(self, chosen: RidgeEvidence | None) -> None:
-        for name in ("alpha_", "log_marginal_likelihood_"):
-            self.__dict__.pop(name, None)
-        if chosen is None:
-            return
-        self.alpha_, self.log_marginal_likelihood_ = chosen.alpha, chosen.log_marginal_likelihood
-        if chosen.bounded and chosen.alpha == 0.0:
-            warn_user(
-                "No column of X varies: there is no coefficient to penalise, and alpha_ is 0.", ConvergenceWarning
-            )
-        elif chosen.bounded:
-            small = chosen.effective > 0.5
-            warn_user(
-                "The evidence grows to the end of its range: the data "
-                + ("ask for no penalty" if small else "show no effect of any column")
-                + f", and alpha_={chosen.alpha:.3g} stands for {'zero' if small else 'infinity'}.",
-                ConvergenceWarning,
-            )
+        Returns
+        -------
+        self : estimator
 
-    def _solve(
-        self, problem: LeastSquares, solver: Solver | Iterative, task: FitTask, k: int, single_output: bool
-    ) -> Solution:
-        """Let the solver minimise, and callbacks follow it."""
-        # What a solver offers, and not isinstance: of a protocol with many members that costs a small fit some percent.
-        if not hasattr(solver, "minimise"):
-            return solver.solve(problem)
-        assert isinstance(solver, Iterative)
-        n, p, m = problem.rows.shape
-        batch_size = self.batch_size
-        if batch_size is not None and batch_size > n:
-            warn_user(f"batch_size={batch_size} is more than the {n} rows, all of which are taken.", UserWarning)
-            batch_size = n
+        Raises
+        ------
+        ValueError
+            As `fit`; and for other columns or outputs than before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mle_regression import MLELinearRegressor
+        >>> X, y = np.arange(12.0).reshape(6, 2) ** 3, np.arange(6.0) ** 2
+        >>> whole = MLELinearRegressor().fit(X, y)
+        >>> parts = MLELinearRegressor().partial_fit(X[:1], y[:1]).partial_fit(X[1:], y[1:])
+        >>> bool(np.allclose(parts.coef_, whole.coef_, rtol=1e-14)), parts.rank_
+        (True, 3)
+        """
+        options = linear_options(self)
+        with checks.all_or_nothing(self):
+            data = checks.training_data(self, X, y, sample_weight, more=self.__sklearn_is_fitted__(), some=False)
+            sums = self._rows_before(data.x.shape[1], data.y.shape[1], data.single_output)
+            if data.empty and self.__sklearn_is_fitted__():
+                return self
+            checks.check_same_outputs(data.y.shape[1], data.single_output, sums.n_outputs, sums.single_output)
+            try:
+                sums = incremental.with_rows(sums, data, options.refine)
+            except NonFiniteRowsError as error:
+                raise ValueError(checks.non_finite_message(self, error.columns, data, in_pipeline=False)) from None
+            start = np.atleast_2d(self.coef_).T if "coef_" in self.__dict__ else None
+            self._keep(sums)
+            if options.solver.continues_from is Need.BATCHES and sums.totals.n_rows:
+                problem = incremental.pose_from_sums(sums, options)
+                self._assign(problem, incremental.solve_by_pass(problem, options, data, start, self._rng()), options)
+        return self
+
+    def merge(self, other: MLELinearRegressor) -> Self:
+        """Add the rows that another estimator has been given by ``partial_fit``, on another machine perhaps.
+
+        Parameters
+        ----------
+        other : estimator
+            With the same columns, outputs, alpha, intercept and weight type. It is left as it is.
+
+        Returns
+        -------
+        self : estimator
+            As if all rows had been given to it.
+        """
+        check_mergeable(self, other)
+        self._keep(incremental.merged(self._sums, other._sums))
+        return self
+
+    coefficients = inference.coefficients
+    coefficient_covariance = inference.coefficient_covariance
+    fisher_information = inference.fisher_information
+    f_test = inference.f_test
+    test_linear = inference.test_linear
+    summary = inference.summary
+    diagnose = inference.diagnose
+    hessian_eigenvalues_ = property(inference.hessian_eigenvalues_)
+    condition_number_ = property(inference.condition_number_)
+    standard_errors_ = property(inference.standard_errors_)
+    intercept_standard_error_ = property(inference.intercept_standard_error_)
+    r2_ = property(inference.r2_)
+    adjusted_r2_ = property(inference.adjusted_r2_)
+    residual_variance_ = property(inference.residual_variance_)
+    residual_dof_ = property(inference.residual_dof_)
+
+    def _rng(self) -> np.random.Generator:
+        return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _teller(self, task: FitTask, options: LinearOptions, problem: LinearProblem) -> Callable[..., Status | None]:
+        """Return what is called after each iteration: it prints and tells callbacks, and may say that the fit is to end."""
 
         def tell(iteration: int, params: Array, loss: float, norm: float) -> Status | None:
-            if self.verbose and (iteration < 10 or iteration % max(1, self._iterations // 20) == 0):
-                print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
-            stop = task.iteration(
-                lambda: attributes_on_the_way(
-                    problem, params, k, self.noise, self.weight_type == "frequency", single_output
-                )
-            )
-            return Status.STOPPED if stop else None
+            if options.verbose and (iteration < 10 or iteration % max(1, options.max_iter // 20) == 0):
+                print(f"{options.solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
+            return Status.STOPPED if task.iteration(lambda: _on_the_way(problem, params)) else None
 
-        control = self._control(batch_size, tell if self.verbose or task.watched else None)
-        start = None
-        if self.warm_start and "coef_" in self.__dict__ and np.atleast_2d(self.coef_).shape == (m, p):
-            start = np.atleast_2d(self.coef_).T
-            control = replace(control, memory=self._state["memory"])
-        return solve_by_path(problem, solver, control, start)
+        return tell
 
-    def _control(self, batch_size: int | None, tell: Any) -> Control:
-        """Return what an iterative solver is told to keep to."""
-        return Control(
-            learning_rate=self.learning_rate,
-            batch_size=batch_size,
-            max_iter=self._iterations,
-            tol=checks.check_tolerance(self.tol),
-            remember=bool(self.warm_start),
-            rng=np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1)),
-            tell=tell,
-        )
+    def _assign(self, problem: LinearProblem, solution: Solution, options: LinearOptions) -> None:
+        """Conclude, tell what is amiss, and take the fitted attributes."""
+        fit = tell_of_fit(self, conclude(problem, solution), solution, options)
+        self._fit = fit
+        self.coef_ = fit.coef[:, 0].copy() if fit.single_output else fit.coef.T.copy()
+        self.intercept_ = 0.0 if not fit.centred else fit.intercept[0] if fit.single_output else fit.intercept
+        self.rank_, self.effective_dof_, self.refined_ = fit.geometry.rank, fit.effective_dof, fit.refined
+        self.verdict_ = fit.optimum.verdict
+        self._assign_shared()
 
-    def _assign(self, problem: LeastSquares, solution: Solution, k: int, *, single_output: bool, eps: float) -> None:
-        """Warn, and take the fitted attributes from a solution."""
-        solution = at_level(problem, solution)
-        factor = noise_factor(problem, solution)
-        singular = ""
-        if factor.singular and not solution.noise_free.any():
-            dependent = SingularNoise(factor.relations, bearable_outputs(problem, solution))
-            singular = describe_singular_noise(dependent, checks.output_names(self, len(solution.noise_free)))
-        notes = self._report(problem, solution)
-        if singular:
-            notes = (*notes, singular)
-            warn_user(singular, NoiseFreeWarning)
-        fitted = fitted_linear(
-            problem,
-            solution,
-            k,
-            factor=factor,
-            singular=singular,
-            noise=self.noise,
-            frequency=self.weight_type == "frequency",
-            single_output=single_output,
-            eps=eps,
-            notes=notes,
-        )
-        self.__dict__.pop("noise_covariance_", None)
-        self.__dict__.update(fitted)
+    # Rows given by partial_fit are kept as sums, which are solved when someone looks.
 
-    def _check_options(self) -> None:
-        checks.check_choice("fit_intercept", self.fit_intercept, (True, False))
-        checks.check_choice("weight_type", self.weight_type, WEIGHT_TYPES)
-        checks.check_choice("on_rank_deficiency", self.on_rank_deficiency, ON_RANK_DEFICIENCY)
-        checks.check_choice("refine", self.refine, ("auto", True, False))
-        if not self._by_evidence:
-            checks.check_penalty(self.alpha)
-        if self.rank_tol is not None:
-            checks.check_non_negative("rank_tol", self.rank_tol)
-        checks.check_choice("warm_start", self.warm_start, (True, False))
-        checks.check_tolerance(self.tol)
-        if self.max_iter is not None:
-            checks.check_positive_integer("max_iter", self.max_iter)
-        if self.batch_size is not None:
-            checks.check_positive_integer("batch_size", self.batch_size)
-            if not getattr(find_solver(self.solver, self.noise), "goes_on", False):
-                raise ValueError(
-                    f"batch_size={self.batch_size!r} has no effect: this solver takes all rows in each step. Leave "
-                    "batch_size=None, or take a solver that draws batches: 'sgd', 'adam', 'adamw'."
-                )
-        if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
-            checks.check_positive("learning_rate", self.learning_rate)
-        find_noise(self.noise)
+    def _rows_before(self, n_features: int, n_outputs: int, single_output: bool) -> RunningSums:
+        if "_sums" in self.__dict__:
+            return self._sums
+        if "_fit" in self.__dict__:
+            return incremental.sums_of_fit(self._fit)
+        return incremental.no_rows(n_features, n_outputs, single_output)
 
-    def _report(self, problem: LeastSquares, solution: Solution) -> tuple[str, ...]:
-        """Turn the status into warnings, which are returned too, or an error."""
-        beyond = np.flatnonzero(~np.isfinite(solution.coef).all(axis=1))
-        if beyond.size:
-            raise ValueError(
-                f"The coefficient of {checks.describe_column(self, int(beyond[0]))} is beyond the range of float64; "
-                "measure the column in smaller units, or y in larger ones."
-            )
-        notes, n_rows = list(solution.notes), problem.totals.n_rows
-        for note in notes:
-            warn_user(note, InferenceWarning)
-        if solution.status in UNFINISHED:
-            said = f"solver={solution.solver!r} has not converged in {len(solution.losses) - 1} iterations"
-            said += UNFINISHED[solution.status]
-            if solution.status is not Status.STALLED:
-                few = np.isfinite(solution.remaining)
-                said += f"; it needs {f'about {solution.remaining:.0f} more' if few else 'more than can be foretold'}"
-            notes.append(f"{said}. To go on, {solution.status.value}.")
-            warn_user(notes[-1], ConvergenceWarning)
-        if solution.relations and solution.status is not Status.CONTINUING:
-            rank, size = solution.geometry.rank, solution.geometry.size
-            said = describe_deficiency(rank, size, solution.relations, checks.feature_names(self), n_rows)
-            drops = not getattr(find_solver(self.solver, self.noise), "draws_batches", False)
-            way_out = remedy_of_deficiency(size, n_rows, drops)
-            if self.on_rank_deficiency == "raise":
-                raise np.linalg.LinAlgError(f"{said} To go on, {way_out}.")
-            notes.append(said)
-            if self.on_rank_deficiency == "warn":
-                remedy = f"The coefficients are those of smallest norm. Instead, {way_out}."
-                warn_user(f"{said} {remedy}", RankDeficiencyWarning)
-        if solution.noise_free.any():
-            geometry, names = solution.geometry, checks.output_names(self, len(solution.noise_free))
-            coef, mean = (scale(part, -solution.output_exponent) for part in (solution.coef, solution.intercept))
-            constant = explained_squares(geometry, coef) <= _STILL**2 * geometry.total * mean**2
-            names = ["y"] if len(names) == 1 else names
-            notes.append(
-                describe_exact_fit(geometry.rank, n_rows, constant.tolist(), solution.noise_free.tolist(), names)
-            )
-            warn_user(notes[-1], NoiseFreeWarning)
-        return tuple(notes)
+    def _keep(self, sums: RunningSums) -> None:
+        """Keep sums, and forget what was solved from fewer rows."""
+        for name in _SOLVED:
+            self.__dict__.pop(name, None)
+        self._sums = sums
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _SOLVED and "_sums" in self.__dict__:
+            options = linear_options(self)
+            problem = incremental.pose_from_sums(self._sums, options)
+            self._assign(problem, incremental.solve_from_sums(problem, options, self._rng), options)
+            if name in self.__dict__:
+                return self.__dict__[name]
+        return object.__getattribute__(self, name)  # raises, with the reason if there is one
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "coef_" in self.__dict__ or "_sums" in self.__dict__
 
     def _mean(self, x: Any) -> Array:
         coef = np.atleast_2d(self.coef_).T
@@ -442,9 +405,22 @@ class MLELinearRegressor(LinearInference, IncrementalFit, CallbackSupport, Likel
         return linear_map(abs(x), coef, np.abs(np.asarray(self.intercept_))).reshape(-1, coef.shape[1])
 
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
-        geometry = self._geometry()
+        fit = self._fit
         rows = as_rows(x, np.zeros((x.shape[0], 0)))
-        lever = rows.map(lambda block: covariance.leverage(geometry, block.x), dense=not geometry.sparse)
-        share = scale(noise_share, 2 * self._state["weight_exponent"])
-        spread = np.sqrt(share + lever)[:, None] * scale(self._state["residual_scale"], self._state["output_exponent"])
+        leverage = rows.map(lambda block: covariance.leverage(fit.geometry, block.x), dense=not fit.geometry.sparse)
+        share = scale(noise_share, 2 * fit.weight_exponent)
+        spread = np.sqrt(share + leverage)[:, None] * scale(fit.residual_scale, fit.output_exponent)
         return spread.reshape((-1, *self.coef_.shape[:-1]))
+
+
+def _on_the_way(problem: LinearProblem, params: Array) -> dict[str, Any]:
+    """Return the attributes that predict, and tell how likely rows are, from parameters (1 + p, m), the intercept first."""
+    likelihood = likelihood_on_the_way(problem, params)
+    variance, coef = np.diagonal(likelihood.covariance), params[1:]
+    intercept: Any = params[0] if problem.squares.centred else np.zeros(params.shape[1])
+    return {
+        "coef_": coef[:, 0] if problem.single_output else coef.T,
+        "intercept_": np.float64(intercept[0]) if problem.single_output else intercept,
+        "noise_variance_": float(variance[0]) if problem.single_output else variance.copy(),
+        "_fit": OnTheWay(likelihood),
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -10,52 +11,47 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from mle_regression.diagnostics.noise_factor import SingularNoise
-from mle_regression.estimator import storage
 from mle_regression.estimator.base import LikelihoodRegressor
-from mle_regression.estimator.callbacks import CallbackSupport, FitTask, with_callbacks
+from mle_regression.estimator.callbacks import FitTask, with_callbacks
 from mle_regression.estimator.network_options import network_options
 from mle_regression.fit.column_moments import ColumnMoments, unmeasured
 from mle_regression.fit.network import Trained, Training, Watch
-from mle_regression.fit.network_attributes import OPTIONAL, attributes_on_the_way, fitted_attributes, rows_to_watch
-from mle_regression.fit.network_options import NetworkOptions
-from mle_regression.fit.network_uncertainty import add_curvature, averaged
-from mle_regression.linalg.arrays import AnyArray
-from mle_regression.models.activations import find_activation
+from mle_regression.fit.network_conclusion import add_curvature, averaged, conclude, conclude_on_the_way
+from mle_regression.fit.network_options import NetworkOptions, is_auto
+from mle_regression.fit.network_rows import rows_to_watch
+from mle_regression.fitted.network import NetworkFit
+from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
-from mle_regression.reports.linear.dependencies import describe_singular_noise
-from mle_regression.reports.linear.exact_fits import describe_exact_network
+from mle_regression.reports.network import inference
 from mle_regression.reports.network.curvature import kept_curvature
-from mle_regression.reports.network.inference import NetworkInference
+from mle_regression.reports.network.ending import check_continuation, tell_of_fit, warn_of_another_network
 from mle_regression.rows.standard import Units
 from mle_regression.rows.training_data import TrainingData
-from mle_regression.solvers.base import UNFINISHED, NonFiniteRowsError, Status
+from mle_regression.solvers.base import Need, NonFiniteRowsError
 from mle_regression.solvers.registry import find_network_solver
 from mle_regression.validation import checks
-from mle_regression.warnings import NoiseFreeWarning, warn_user
+from mle_regression.warnings import warn_user
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# A gradient of more than this, in standard units, is worth a word.
-_STEEP = 1e-3
 
-
-def _goes_on(estimator: Any) -> bool:
+def _continues(estimator: Any) -> bool:
     """Whether the solver can go on with other rows, under a penalty that is known."""
     checks.check_penalty_of_batches(estimator.alpha)
     try:
-        return estimator.solver == "auto" or bool(find_network_solver(estimator.solver).goes_on)
+        return is_auto(estimator.solver) or find_network_solver(estimator.solver).continues_from is Need.BATCHES
     except ValueError:
         return True  # an error that partial_fit itself will tell
 
 
-def _where_it_goes_on(method: F) -> F:
+def _where_it_continues(method: F) -> F:
     """Offer a method only where the solver can go on with other rows."""
-    offered: F = available_if(_goes_on)(method)
+    offered: F = available_if(_continues)(method)
     return offered
 
 
-class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegressor):
+class MLPGradientRegressor(LikelihoodRegressor):
     """Multilayer perceptron fitted by maximum likelihood under Gaussian noise.
 
     Minimises ``J(θ) = (Σ wᵢ‖yᵢ − f(xᵢ; θ)‖² + α‖weights‖²) / Σw`` over weights and biases, in units in which columns of X and
@@ -170,7 +166,7 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
     (True, 2, (10, 5))
     """
 
-    _kept = storage.NETWORK
+    _fit: NetworkFit
 
     def __init__(
         self,
@@ -253,51 +249,32 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
             NaN or infinity (the message names the columns), lengths that differ, invalid options, a fit that diverges.
         """
         options = network_options(self)
-        if (X_val is None) != (y_val is None) or (X_val is None and sample_weight_val is not None):
-            raise ValueError("X_val and y_val (and weights for them) go together; pass both or none.")
+        checks.check_validation_rows(X_val, y_val, sample_weight_val)
         # Penalties by evidence are found in several walks, whose iterations have no common end.
         known = options.max_iter not in ("auto", None) and not options.by_evidence
         task = FitTask(self, X, y, sample_weight, options.max_iter if known else None, options.n_init)
         task.begin()
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)
-            seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
-            rng = np.random.default_rng(seeds)
+            seeds, rng = self._seeds()
             network = options.network(data.x.shape[1], data.y.shape[1])
             if X_val is None:
                 held_out, data = rows_to_watch(options, network, data, rng)
             else:
                 held_out = checks.more_data(self, data, X_val, y_val, sample_weight_val)
-            earlier = self.__dict__.get("_state") if self.warm_start else None
-            if earlier is not None and (earlier["sizes"], earlier["activation"]) != (network.sizes, self.activation):
-                warn_user(
-                    f"warm_start begins anew: the earlier network has layers {earlier['sizes']} and activation="
-                    f"{earlier['activation']!r}, this one {network.sizes} and {self.activation!r}. Set warm_start=False.",
-                    UserWarning,
-                )
-                earlier = None
-            units = self._units(data) if earlier is None else _units_of(earlier)
-
-            def tell(here: Callable[[], tuple[NetworkObjective, AnyArray]]) -> bool:
-                return task.iteration(lambda: attributes_on_the_way(*here(), data, options))
-
-            watch = Watch(tell, task.begin_start, task.end_start) if task.watched else None
+            earlier = self._earlier(network) if options.warm_start else None
+            units = self._units(data) if earlier is None else (earlier.of_x, earlier.of_y)
+            watch = self._watch(task, data, options) if task.watched else None
             training = Training(options, data, held_out, units, network, checks.feature_names(self), watch)
             if earlier is None:
                 trained, others = training.best_of(seeds)
             else:
-                trained, others = training.followed(earlier["theta"], rng, earlier["memory"])[0], []
-            self._assign(trained, data, options)
-            added, curvature = add_curvature(self._state, data, options, trained.path.status)
-            self._state |= added
-            if curvature is not None:
-                self._state["curvature"] = kept_curvature(curvature, training.features)
-            if options.ensemble and others:
-                self._average(others, data, options)
-        task.end(lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_state": self._state})
+                trained, others = training.followed(earlier.theta, rng, earlier.memory)[0], []
+            self._assign(self._concluded(trained, others, data, options), data, trained)
+        task.end(lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_fit": self._fit})
         return self
 
-    @_where_it_goes_on
+    @_where_it_continues
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Go once through some rows by batches, from the parameters and moments there are.
 
@@ -317,50 +294,95 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         """
         options = network_options(self)
         with checks.all_or_nothing(self):
-            earlier = self.__dict__.get("_state")
+            earlier = self.__dict__.get("_fit")
             data = checks.training_data(self, X, y, sample_weight, more=earlier is not None, some=False)
             if data.empty:
                 return self
-            seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
+            seeds, _ = self._seeds()
             rng = np.random.default_rng(seeds.spawn(1)[0])  # as the first start of fit
             network = options.network(data.x.shape[1], data.y.shape[1])
-            start, memory = None, {}
             if earlier is not None:
-                checks.check_same_outputs(
-                    data.y.shape[1], data.single_output, earlier["sizes"][-1], earlier["single_output"]
-                )
-                if earlier["sizes"] != network.sizes:
-                    raise ValueError(
-                        f"The network has layers {earlier['sizes']}, and these rows call for {network.sizes}; fit() anew."
-                    )
-                if earlier["activation"] != self.activation:
-                    raise ValueError(
-                        f"The network was begun with activation={earlier['activation']!r}, and {self.activation!r} makes "
-                        "another function of its parameters; fit() anew."
-                    )
-                start, memory = earlier["theta"], earlier["memory"]
-                rng = np.random.default_rng([int(rng.integers(2**31)), int(memory.get("passes", 0))])
+                checks.check_same_outputs(data.y.shape[1], data.single_output, earlier.sizes[-1], earlier.single_output)
+                check_continuation(earlier, network)
+                rng = np.random.default_rng([int(rng.integers(2**31)), int(earlier.memory.get("passes", 0))])
             units, seen = self._units_so_far(data, earlier)
             training = Training(options, data, None, units, network, checks.feature_names(self))
-            start = training.alive(rng) if start is None else start
-            self._assign(training.one_pass(start, rng, memory), data, options)
+            start = training.alive(rng) if earlier is None else earlier.theta
+            trained = training.one_pass(start, rng, {} if earlier is None else earlier.memory)
+            fit = conclude(trained, data, options)
             if seen is not None and not seen.settled:
-                self._state["memory"] |= seen.remembered()
+                fit = replace(fit, memory=fit.memory | seen.remembered())
+            self._assign(fit, data, trained)
         return self
+
+    log_predictive_density = inference.log_predictive_density
+    summary = inference.summary
+    diagnose = inference.diagnose
+    hessian_eigenvalues_ = property(inference.hessian_eigenvalues_)
+    condition_number_ = property(inference.condition_number_)
+    verdict_ = property(inference.verdict_)
+
+    def _seeds(self) -> tuple[np.random.SeedSequence, np.random.Generator]:
+        seeds = np.random.SeedSequence(int(check_random_state(self.random_state).randint(2**31 - 1)))
+        return seeds, np.random.default_rng(seeds)
+
+    def _earlier(self, network: Network) -> NetworkFit | None:
+        """Return the fit to begin from, if there is one of the same network."""
+        earlier: NetworkFit | None = self.__dict__.get("_fit")
+        if earlier is None or (earlier.sizes, earlier.activation) == (network.sizes, network.activation.name):
+            return earlier
+        warn_of_another_network(earlier, network)
+        return None
+
+    def _watch(self, task: FitTask, data: TrainingData, options: NetworkOptions) -> Watch:
+        def tell(here: Callable[[], tuple[NetworkObjective, AnyArray]]) -> bool:
+            return task.iteration(lambda: _predicting(conclude_on_the_way(*here(), data, options)))
+
+        return Watch(tell, task.begin_start, task.end_start)
+
+    def _concluded(
+        self, trained: Trained, others: list[Trained], data: TrainingData, options: NetworkOptions
+    ) -> NetworkFit:
+        """Conclude: with curvature and posterior as asked for, and the mean over several networks."""
+        fit, curvature = add_curvature(conclude(trained, data, options), data, options, trained.path.status)
+        if curvature is not None:
+            fit = replace(fit, curvature=kept_curvature(curvature, checks.feature_names(self)))
+        if not (options.ensemble and others):
+            return fit
+        fit, left_out = averaged(fit, others, data, options)
+        if left_out:
+            warn_user(
+                f"{len(left_out)} of {self.n_init} networks are not part of the average. {left_out[0]}",
+                ConvergenceWarning,
+            )
+        return fit
+
+    def _assign(self, fit: NetworkFit, data: TrainingData, trained: Trained) -> None:
+        """Tell what is amiss, and take the fitted attributes."""
+        tell_of_fit(self, fit, trained, data)
+        for name in ("alpha_", "effective_parameters_", "log_marginal_likelihood_"):
+            self.__dict__.pop(name, None)
+        self.__dict__.update(_predicting(fit))
+        self._assign_shared()
+        self.loss_, self.validation_curve_ = fit.loss, list(fit.validation_curve)
+        self.n_layers_, self.n_outputs_ = len(fit.sizes), fit.sizes[-1]
+        if fit.penalty is not None:
+            self.alpha_, self.effective_parameters_ = fit.penalty.alpha, fit.penalty.effective
+            self.log_marginal_likelihood_ = fit.penalty.log_marginal_likelihood
 
     def _units(self, data: TrainingData) -> tuple[Units, Units]:
         measured, shape = self._moments(data), (data.x.shape[1], data.y.shape[1])
         return measured.units(shape[0]) if self.standardize else unmeasured(*shape)
 
     def _units_so_far(
-        self, data: TrainingData, earlier: dict[str, Any] | None
+        self, data: TrainingData, earlier: NetworkFit | None
     ) -> tuple[tuple[Units, Units], ColumnMoments | None]:
         """Return the units that a pass over more rows is measured in, and the moments of all rows if these decide."""
         if earlier is None and not self.standardize:
             return unmeasured(data.x.shape[1], data.y.shape[1]), None
-        seen = None if earlier is None else ColumnMoments.from_memory(earlier["memory"])
+        seen = None if earlier is None else ColumnMoments.from_memory(earlier.memory)
         if earlier is not None and seen is None:
-            return _units_of(earlier), None
+            return (earlier.of_x, earlier.of_y), None
         here = self._moments(data, in_pipeline=False)
         seen = here if seen is None else seen + here
         return seen.units(data.x.shape[1]), seen
@@ -371,88 +393,23 @@ class MLPGradientRegressor(CallbackSupport, NetworkInference, LikelihoodRegresso
         except NonFiniteRowsError as error:
             raise ValueError(checks.non_finite_message(self, error.columns, data, in_pipeline)) from None
 
-    def _assign(self, trained: Trained, data: TrainingData, options: NetworkOptions) -> None:
-        """Take the fitted attributes from where training ended, and warn of what is amiss there."""
-        fitted = fitted_attributes(trained, data, options)
-        path, chosen = trained.path, trained.chosen
-        if path.status in UNFINISHED:
-            warn_user(
-                f"{trained.solver} has not converged in {path.n_iter} iterations{UNFINISHED[path.status]}; the gradient is "
-                f"{path.gradient_norms[-1]:.3g}, in standard units. To go on, {self._remedy(path.status)}.",
-                ConvergenceWarning,
-            )
-        if trained.dead:
-            warn_user(
-                f"The network is dead: at each row some hidden layer has no unit at which {self.activation} has a slope. The "
-                "prediction is one and the same for all rows, and training does not change that. Take more units, activation="
-                "'leaky_relu' or 'tanh', a smaller learning_rate if one is set, or another random_state.",
-                ConvergenceWarning,
-            )
-        if path.status is Status.PLATEAU and trained.solver.startswith("lm") and fitted["gradient_norm_"] > _STEEP:
-            kink = "" if find_activation(self.activation).smooth else f", at a kink of {self.activation}"
-            ways = self._smoother() or ["lower tol or raise n_iter_no_change"]
-            warn_user(
-                f"{trained.solver} finds no lower loss{kink}, though the gradient is {fitted['gradient_norm_']:.3g}, in "
-                f"standard units. Where a true minimum matters, {' and '.join(ways)}.",
-                ConvergenceWarning,
-            )
-        fitted["_state"]["singular"] = self._singular(fitted["_state"]["singular"], data)
-        if fitted["_state"]["singular"]:
-            warn_user(fitted["_state"]["singular"], NoiseFreeWarning)
-        if fitted["_state"]["noise_free"].any():
-            outputs = checks.output_names(self, data.y.shape[1])
-            warn_user(
-                describe_exact_network(
-                    trained.objective.network.n_parameters,
-                    trained.objective.n_rows,
-                    (data.y == data.y[0]).all(axis=0).tolist(),
-                    hidden=len(trained.objective.network.sizes) > 2,
-                    holds_out=bool(trained.validation_curve),
-                    names=["y"] if len(outputs) == 1 else outputs,
-                ),
-                NoiseFreeWarning,
-            )
-        if chosen is not None and chosen.bounded and len(chosen.bounded) == len(chosen.alpha):
-            warn_user(
-                f"The evidence has taken every penalty ({', '.join(chosen.bounded)}) to the end of its range: the data "
-                "show no noise, nothing but noise, or nothing but a linear function. Give alpha as a number to compare.",
-                ConvergenceWarning,
-            )
-        for name in OPTIONAL:
-            self.__dict__.pop(name, None)
-        self.__dict__.update(fitted)
+    def _mean(self, x: Any) -> Array:
+        return self._shaped(self._fit.mean(x))
 
-    def _remedy(self, status: Status) -> str:
-        """Say how to go on from where training has ended too early."""
-        if status is Status.MAX_ITER:
-            return "raise max_iter, or take another solver"
-        if status is not Status.STALLED:
-            return str(status.value)
-        return " and ".join(self._smoother()) or "take solver='lm' or 'newton'"
+    def _deviation(self, x: Any, noise_share: float | Array) -> Array:
+        inference.warn_of_noise(self._fit)
+        return self._shaped(self._fit.deviation(x, noise_share))
 
-    def _smoother(self) -> list[str]:
-        """Say what would make a loss that is easier to follow down, of what is not in use."""
-        ways = [] if self.dtype == "float64" else ["take dtype='float64'"]
-        return ways + (
-            [] if find_activation(self.activation).smooth else ["take a smooth activation, 'tanh' or 'softplus'"]
-        )
-
-    def _average(self, others: list[Trained], data: TrainingData, options: NetworkOptions) -> None:
-        """Let predictions be the mean over all networks, and noise and likelihood those of their mean."""
-        attributes, state, left_out = averaged(self._state, others, data, options)
-        if left_out:
-            warn_user(
-                f"{len(left_out)} of {self.n_init} networks are not part of the average. {left_out[0]}",
-                ConvergenceWarning,
-            )
-        self.__dict__.update(attributes)
-        self._state |= state | {"singular": self._singular(state["singular"], data)}
-
-    def _singular(self, found: SingularNoise | None, data: TrainingData) -> str:
-        """Say why the likelihood of all outputs together has no finite maximum."""
-        return "" if found is None else describe_singular_noise(found, checks.output_names(self, data.y.shape[1]))
+    def _shaped(self, outputs: Array) -> Array:
+        return np.asarray(outputs[:, 0] if self._fit.single_output else outputs)
 
 
-def _units_of(state: dict[str, Any]) -> tuple[Units, Units]:
-    of_x, of_y = state["units"]
-    return Units(*of_x), Units(*of_y)
+def _predicting(fit: NetworkFit) -> dict[str, Any]:
+    """Return the attributes that predictions need, ``coefs_`` and ``intercepts_`` among them."""
+    layers, variance = fit.layers_in_units(), np.diagonal(fit.likelihood.covariance_of_y).copy()
+    return {
+        "coefs_": [layer[:, :-1].T.copy() for layer in layers],
+        "intercepts_": [layer[:, -1].copy() for layer in layers],
+        "noise_variance_": float(variance[0]) if fit.single_output else variance,
+        "_fit": fit,
+    }

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from watching import Watcher, needs_callbacks
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, RankDeficiencyWarning, compare_models
+from mle_regression.reports.network.ending import smoother_ways
 from mle_regression.solvers.base import UNFINISHED
 from mle_regression.solvers.registry import SOLVERS
 
@@ -137,9 +138,9 @@ def test_lm_that_finds_no_lower_loss_is_told_what_is_not_in_use():
         ({"activation": "relu"}, ["take a smooth activation"]),
     ):
         model = MLPGradientRegressor((4,), **options)
-        assert len(model._smoother()) == len(ways)
-        assert all(way in said for way, said in zip(ways, model._smoother(), strict=True))
-    assert MLPGradientRegressor((4,))._smoother() == []
+        assert len(smoother_ways(model)) == len(ways)
+        assert all(way in said for way, said in zip(ways, smoother_ways(model), strict=True))
+    assert smoother_ways(MLPGradientRegressor((4,))) == []
 
 
 def test_merging_what_cannot_be_merged(rows):

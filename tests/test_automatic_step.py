@@ -40,10 +40,10 @@ def test_a_step_that_diverges_is_halved_and_remembered(monkeypatch, nesterov):
     model = MLPGradientRegressor(max_iter=30, **options).fit(X, y)
     assert model.loss_ < 0.7
     assert model.n_iter_ == 30
-    step = float(model._state["memory"]["sgd_step"])
+    step = float(model._fit.memory["sgd_step"])
     assert step < 1.0
     model.partial_fit(X, y)
-    assert float(model._state["memory"]["sgd_step"]) <= step
+    assert float(model._fit.memory["sgd_step"]) <= step
 
 
 def test_steps_of_the_user_are_not_changed():

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.fit.column_moments import ColumnMoments
 from mle_regression.rows.training_data import TrainingData
+from mle_regression.solvers.base import Need
 from mle_regression.solvers.registry import NETWORK_SOLVERS
 
 pytestmark = [
@@ -67,24 +68,24 @@ def test_units_settle_and_then_stay(rng):
     X, y = rng.standard_normal((600, 2)), rng.standard_normal(600)
     model = MLPGradientRegressor((3,), solver="adam", random_state=0)
     model.partial_fit(X, y).partial_fit(5 * X, y)
-    (_, spread), _ = model._state["units"]
+    spread = model._fit.of_x.spread
     np.testing.assert_allclose(spread, np.concatenate([X, 5 * X]).std(axis=0), rtol=1e-12)
     again = pickle.loads(pickle.dumps(model)).partial_fit(100 * X, y)
-    np.testing.assert_array_equal(again._state["units"][0][1], spread)
+    np.testing.assert_array_equal(again._fit.of_x.spread, spread)
 
 
 def test_units_of_a_fit_stay(rng):
     X, y = rng.standard_normal((60, 2)), rng.standard_normal(60)
     model = MLPGradientRegressor((3,), solver="adam", max_iter=3, random_state=0).fit(X, y)
-    before = model._state["units"][0][1]
-    np.testing.assert_array_equal(model.partial_fit(100 * X, y)._state["units"][0][1], before)
+    before = model._fit.of_x.spread
+    np.testing.assert_array_equal(model.partial_fit(100 * X, y)._fit.of_x.spread, before)
 
 
 @pytest.mark.parametrize("solver", sorted(NETWORK_SOLVERS))
 def test_batch_size_is_for_solvers_that_draw_batches(rng, solver):
     X, y = rng.standard_normal((60, 2)), rng.standard_normal(60)
     model = MLPGradientRegressor((3,), solver=solver, batch_size=20, max_iter=3, random_state=0)
-    if NETWORK_SOLVERS[solver].draws_batches:
+    if NETWORK_SOLVERS[solver].needs is Need.BATCHES:
         model.fit(X, y)
     else:
         with pytest.raises(ValueError, match=r"batch_size=20 has no effect.*'adam'"):

@@ -5,10 +5,11 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
+from mle_regression.solvers.base import Need
 from mle_regression.solvers.registry import SOLVERS
 from mle_regression.warnings import NoiseFreeWarning
 
-BATCHES = {name for name, kind in SOLVERS.items() if getattr(kind, "goes_on", False)}
+BATCHES = {name for name, kind in SOLVERS.items() if kind.continues_from is Need.BATCHES}
 # Those whose steps do not shorten with the condition of the columns squared.
 QUICK = ["lbfgs", "lsmr", "newton"]
 

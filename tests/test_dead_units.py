@@ -86,7 +86,7 @@ def test_death_is_told_where_a_fit_goes_on_from_it(method):
     )
     with pytest.warns(ConvergenceWarning, match="not converged"):
         model.fit(X, np.sin(Y))
-    Network((1, 3, 1), find_activation("relu")).layers(model._state["theta"])[0][:, -1] = -1e3
+    Network((1, 3, 1), find_activation("relu")).layers(model._fit.theta)[0][:, -1] = -1e3
     with pytest.warns(ConvergenceWarning) as told:
         getattr(model, method)(X, np.sin(Y))
     assert any("network is dead" in str(one.message) for one in told)

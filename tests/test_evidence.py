@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
-from mle_regression.fitted.network import FittedNetwork
 
 QUIET = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::mle_regression.NoiseFreeWarning"
@@ -13,7 +12,7 @@ QUIET = pytest.mark.filterwarnings(
 
 def exact_log_evidence(mpmath, model, x, y):
     """Log evidence of a tanh network with one input, at its own α and θ and the noise that is likeliest there."""
-    fitted = FittedNetwork(model._state)
+    fitted = model._fit
     objective = fitted.objective(x[:, None], y[:, None])
     theta, penalty, n = fitted.theta, objective.penalty, len(y)
     with mpmath.workdps(60):

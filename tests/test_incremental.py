@@ -46,8 +46,8 @@ def agree(parts, whole, rtol=1e-12):
         # freedom that of parameters and what the penalty takes: all can be large.
         criteria = 10.0 * whole.n_parameters_ + abs(whole.log_likelihood_)
         reach = dict.fromkeys(("aic_", "aicc_", "bic_", "log_likelihood_"), criteria)
-        reach["intercept_"] = whole.fit_numbers().reach.max()
-        reach["effective_dof_"] = reach["n_parameters_"] = 1.0 + len(whole.fit_numbers().features)
+        reach["intercept_"] = whole._fit.reach.max()
+        reach["effective_dof_"] = reach["n_parameters_"] = 1.0 + len(whole._fit.features)
         atol = rtol * reach.get(name, 0.0)
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=rtol, atol=atol, err_msg=name)
     np.testing.assert_allclose(parts.standard_errors_, whole.standard_errors_, rtol=rtol)
@@ -166,7 +166,7 @@ def test_dependent_columns(rng, how):
     for part in np.array_split(np.arange(30), 7):
         parts.partial_fit(X[part], y[part])
     agree(parts, whole, rtol=1e-10)
-    assert parts._state["notes"] == whole._state["notes"]
+    assert parts._fit.notes == whole._fit.notes
 
 
 @pytest.mark.parametrize("shift", [0.0, 3.0, 1e6])
@@ -180,7 +180,7 @@ def test_many_rows_in_float64(rng, shift, weighted):
     parts = MLELinearRegressor()
     for part in np.array_split(np.arange(60_000), 9):
         parts.partial_fit(X[part], y[part], None if w is None else w[part])
-    assert parts._sums["rounded"]
+    assert parts._sums.rounded is not None
     agree(parts, whole, rtol=1e-11)
 
 
@@ -273,7 +273,7 @@ def test_many_columns_are_summed_in_float64(dependent, rng):
         parts = MLELinearRegressor(**options)
         for part in np.split(np.arange(150), np.cumsum(sizes)[:-1]):
             parts.partial_fit(X[part], y[part])
-        assert parts._sums["rounded"]
+        assert parts._sums.rounded is not None
         assert not parts.refined_
         agree(parts, whole, rtol=1e-9)
 

@@ -14,12 +14,15 @@ from watching import Watcher, needs_callbacks
 
 from mle_regression import MLELinearRegressor
 from mle_regression.solvers import LBFGS, Adam, GradientDescent, NewtonCG, StochasticGradient
+from mle_regression.solvers.base import Need
 from mle_regression.solvers.gradient_descent import constants, stable_bound
 from mle_regression.solvers.path import Control, DivergenceError
 from mle_regression.solvers.registry import SOLVERS
 
-FULL_BATCH = sorted(name for name, kind in SOLVERS.items() if not getattr(kind, "goes_on", True))
-BATCHES = sorted(name for name, kind in SOLVERS.items() if getattr(kind, "goes_on", False))
+FULL_BATCH = sorted(
+    name for name, kind in SOLVERS.items() if hasattr(kind, "minimise") and kind.needs is not Need.BATCHES
+)
+BATCHES = sorted(name for name, kind in SOLVERS.items() if kind.needs is Need.BATCHES)
 
 
 @pytest.fixture(params=FULL_BATCH)

@@ -52,7 +52,7 @@ def test_what_is_told_holds_and_what_holds_is_told(design):
     model = MLELinearRegressor(fit_intercept=intercept, on_rank_deficiency="min_norm").fit(X, y)
     if model.rank_ < X.shape[1] + intercept:
         return
-    found = near_dependencies(model._geometry())
+    found = near_dependencies(model._fit.geometry)
     named = set()
     for dependency in found:
         relation = dependency.relation
@@ -92,7 +92,7 @@ def test_a_column_far_from_zero_is_no_dependency():
     assert told.dependencies == ()
     assert "ACIDCONC" in told.constant
     assert "does no harm to slopes" in str(told)
-    assert intercept_inflation(model._geometry())[0] == pytest.approx(ratio, rel=1e-9)
+    assert intercept_inflation(model._fit.geometry)[0] == pytest.approx(ratio, rel=1e-9)
     np.testing.assert_allclose(far.standard_errors_, model.standard_errors_, rtol=1e-9)
 
 

@@ -17,7 +17,6 @@ from mle_regression.diagnostics import laplace
 from mle_regression.diagnostics.stationary import way_down
 from mle_regression.estimator.callbacks import SharpnessMonitor
 from mle_regression.fit.penalty.evidence import GROUPINGS, _Climb, parameter_groups
-from mle_regression.fitted.network import FittedNetwork
 from mle_regression.fitted.network_on_rows import NetworkOnRows
 from mle_regression.linalg.lanczos import Density, extreme_eigenpairs, spectral_density, trace
 from mle_regression.models.activations import find_activation
@@ -119,7 +118,7 @@ def test_eigenvalues_are_those_of_complex_step_differences(diabetes):
     X, y = diabetes
     model = MLPGradientRegressor((4,), alpha=1.0, early_stopping=False, curvature="full", random_state=0).fit(X, y)
     Z, t = (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
-    n, size = len(y), len(model._state["theta"])
+    n, size = len(y), len(model._fit.theta)
 
     def gradient(theta):
         first, last = theta[:44].reshape(4, 11), theta[44:]
@@ -134,7 +133,7 @@ def test_eigenvalues_are_those_of_complex_step_differences(diabetes):
     for j in range(size):
         step = np.zeros(size, dtype=complex)
         step[j] = 1e-30j
-        hessian[:, j] = gradient(model._state["theta"] + step).imag / 1e-30
+        hessian[:, j] = gradient(model._fit.theta + step).imag / 1e-30
     np.testing.assert_allclose(model.hessian_eigenvalues_, np.linalg.eigvalsh(hessian), rtol=1e-7)
     assert model.verdict_ == "minimum"
     assert model.condition_number_ == pytest.approx(np.linalg.cond(hessian), rel=1e-6)
@@ -395,14 +394,14 @@ def test_an_ensemble_is_the_mixture_of_its_networks(diabetes):
     options = {"alpha": "evidence", "random_state": 3, "n_init": 3}
     one = MLPGradientRegressor((4,), **options).fit(X, y)
     model = MLPGradientRegressor((4,), ensemble=True, **options).fit(X, y)
-    members = model._state["members"]
+    members = model._fit.members
     assert 2 <= len(members) <= 3
-    np.testing.assert_array_equal(members[0]["theta"], one._state["theta"])
+    np.testing.assert_array_equal(members[0].theta, one._fit.theta)
     np.testing.assert_array_equal(model.coefs_[0], one.coefs_[0])
     assert model.log_likelihood(X, y) == pytest.approx(model.log_likelihood_, rel=1e-9)
     assert model.noise_variance_ == pytest.approx(np.mean((y - model.predict(X)) ** 2), rel=1e-9)
-    unit = model._state["output_unit"]
-    parts = [(mean, variance * unit**2) for mean, variance in (net.moments(X, 1.0) for net in model._networks)]
+    unit = model._fit.of_y.spread
+    parts = [(mean, variance * unit**2) for mean, variance in (net.moments(X, 1.0) for net in members)]
     mean, std = model.predict(X, return_std=True)
     np.testing.assert_allclose(mean, np.mean([part[0][:, 0] for part in parts], axis=0))
     second = np.mean([part[1][:, 0] + part[0][:, 0] ** 2 for part in parts], axis=0)
@@ -427,7 +426,7 @@ def test_evidence_ends_at_an_optimum_and_near_the_truth(seed):
         model = MLPGradientRegressor((12,), alpha="evidence", random_state=seed).fit(X[train], y[train])
     default = MLPGradientRegressor((12,), random_state=seed).fit(X[train], y[train])
     assert model.converged_
-    assert model._state["posterior"]["distance"] < 0.03
+    assert model._fit.posterior.distance < 0.03
     error = np.std(model.predict(X[new]) - mean[new])
     assert error < min(0.2, np.std(default.predict(X[new]) - mean[new]))  # the noise is 0.3
     s = (model.noise_variance_ * 130 / (130 - model.effective_parameters_)) ** 0.5
@@ -440,7 +439,7 @@ def test_evidence_ends_at_an_optimum_and_near_the_truth(seed):
 
 def _evidence_near(model, X, y, factor):
     """Log evidence at the optimum under penalties ``factor`` times those of a fit, in the units of y."""
-    fitted = FittedNetwork(model._state)
+    fitted = model._fit
     objective = fitted.objective(X, y[:, None])
     objective = NetworkObjective(objective.network, objective.rows, factor * np.asarray(objective.alpha), fitted.theta)
     control = Control("auto", None, 2000, 1e-9, np.random.default_rng(0))
@@ -477,7 +476,7 @@ def test_outputs_have_each_its_own_uncertainty(rng):
     # Of a network, against Jacobians one by one.
     net = MLPGradientRegressor((3,), alpha=0.5, early_stopping=False, curvature="full", random_state=0, solver="lm")
     net.fit(X, Y)
-    fitted = FittedNetwork(net._state)
+    fitted = net._fit
     objective = fitted.objective(X, Y)
     jacobian = objective.output_jacobian(fitted.theta, slice(0, 60))
     penalty = 60 * objective.penalty

@@ -1,6 +1,7 @@
 """The Gaussian round a network's parameters: its forms against dense formulas, and its intervals against the truth."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.diagnostics import laplace
-from mle_regression.fitted.network import FittedNetwork
-from mle_regression.fitted.posterior import posterior_of, refusal
+from mle_regression.fitted.posterior import invalid_reason, posterior_of
 from mle_regression.linalg.nystrom import nystrom
 from mle_regression.objective.sketches import gauss_newton_times, mixed_products
 
@@ -90,7 +90,7 @@ def test_products_of_the_jacobian_by_blocks(rng):
     X, Y = rng.standard_normal((30, 3)), rng.standard_normal((30, 2))
     weights = rng.uniform(0.5, 2.0, 30)
     model = MLPGradientRegressor((4,), alpha=1.0, early_stopping=False, random_state=0).fit(X, Y, weights)
-    fitted = FittedNetwork(model._state)
+    fitted = model._fit
     objective = fitted.objective(X, Y, weights)
     jacobian = objective.residual_jacobian(fitted.theta)[1]
     columns, mixing = rng.standard_normal((jacobian.shape[1], 3)), rng.standard_normal((2, 2))
@@ -115,11 +115,11 @@ def test_an_identity_network_is_as_sure_as_the_linear_model(rng, n, columns, hid
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = MLPGradientRegressor((hidden,), alpha=alpha, solver=solver, **options).fit(X, y)
-    fitted = FittedNetwork(model._state)
+    fitted = model._fit
     posterior = posterior_of(fitted.objective(X, y[:, None]), fitted.theta, float(n))
-    assert posterior["distance"] < 0.3
-    assert posterior["effective"] == pytest.approx(columns + 1, abs=0.05)
-    model._state["posterior"] = posterior | {"refusal": ""}
+    assert posterior.distance < 0.3
+    assert posterior.effective == pytest.approx(columns + 1, abs=0.05)
+    fitted = replace(fitted, posterior=posterior)
     new = rng.standard_normal((40, columns))
     linear = MLELinearRegressor().fit(X, y).diagnose(X, y).covariance()
     exact = np.sqrt(np.einsum("ij,jk,ik->i", np.c_[np.ones(40), new], linear.to_numpy(), np.c_[np.ones(40), new]))
@@ -134,7 +134,7 @@ def test_fit_with_curvature_knows_all_layers_beyond_3000_parameters(rng):
         model = MLPGradientRegressor(
             (50,), solver="lbfgs", alpha=5.0, early_stopping=False, curvature="extremes", random_state=0, max_iter=2
         ).fit(X, y)
-    fitted = FittedNetwork(model._state)  # far from an optimum, where no unit is idle
+    fitted = model._fit  # far from an optimum, where no unit is idle
     assert len(fitted.theta) > 3000
     objective = fitted.objective(X, y[:, None])
     jacobian = objective.residual_jacobian(fitted.theta)[1]
@@ -142,7 +142,7 @@ def test_fit_with_curvature_knows_all_layers_beyond_3000_parameters(rng):
     curvature = jacobian.T @ jacobian + np.diag(objective.penalty)
     solved = np.linalg.solve(curvature, rows.T)
     gamma = np.trace(jacobian @ solved[:, 5:])
-    assert model._state["posterior"]["effective"] == pytest.approx(gamma, rel=1e-6)
+    assert model._fit.posterior.effective == pytest.approx(gamma, rel=1e-6)
     objective.value_and_gradient(fitted.theta)
     noise = float(np.trace(objective.cross)) * 120 / max(120 - gamma, 1.2)
     variance = noise / 120 * np.diagonal(rows[:5] @ solved[:, :5]) * y.var()
@@ -158,10 +158,10 @@ def test_what_is_out_of_reach_is_refused(rng):
         model = MLPGradientRegressor(
             (50,), solver="lbfgs", alpha=1e-4, early_stopping=False, random_state=0, max_iter=3
         ).fit(X, y)
-    fitted = FittedNetwork(model._state)
+    fitted = model._fit
     posterior = posterior_of(fitted.objective(X, y[:, None]), fitted.theta, 3300.0)
-    posterior["refusal"] = refusal(posterior, None, False, "")
-    model._state["posterior"] = posterior
+    posterior = replace(posterior, invalid_reason=invalid_reason(posterior, "", False, ""))
+    model._fit = replace(fitted, posterior=posterior)
     with pytest.raises(ValueError, match="out of reach"):
         model.predict_interval(X[:3], kind="mean")
     assert "out of reach" in str(model.summary())

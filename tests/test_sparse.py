@@ -16,6 +16,7 @@ from mle_regression import MLELinearRegressor, MLPGradientRegressor, RankDeficie
 from mle_regression.linalg import memory
 from mle_regression.linalg.elimination import eliminate, orthogonal_run
 from mle_regression.linalg.memory import MemoryNeededError
+from mle_regression.linalg.sparse_geometry import SparseGeometry
 from mle_regression.solvers import sparse_normal
 
 
@@ -88,9 +89,9 @@ def test_sparse_dummies_give_what_dense_ones_give(levels, drop, options, factori
     monkeypatch.setattr(sparse_normal, "_pays", lambda *_: True)
     found = MLELinearRegressor(refine=False, **OPTIONS[options]).fit(X, y, weights)
     truth = MLELinearRegressor(refine=False, **OPTIONS[options]).fit(X.toarray(), y, weights)
-    assert "indptr" in found._state["geometry"]
+    assert isinstance(found._fit.geometry, SparseGeometry)
     assert (found.rank_, found.verdict_) == (truth.rank_, truth.verdict_)
-    assert found._state["notes"] == truth._state["notes"]
+    assert found._fit.notes == truth._fit.notes
     tight = {"rtol": 1e-9, "atol": 1e-11}
     np.testing.assert_allclose(found.coef_, truth.coef_, **tight)
     np.testing.assert_allclose(found.intercept_, truth.intercept_, **tight)
@@ -111,7 +112,7 @@ def test_a_fit_on_dummies_can_be_stored_and_asked_everything(rng):
     y = X @ rng.standard_normal(X.shape[1]) + rng.standard_normal(X.shape[0])
     found = pickle.loads(pickle.dumps(MLELinearRegressor().fit(X, y)))
     truth = MLELinearRegressor().fit(X.toarray(), y)
-    assert "indptr" in found._state["geometry"]
+    assert isinstance(found._fit.geometry, SparseGeometry)
     last = f"x{X.shape[1] - 1}"
     for one, other in (
         (found.test_linear(f"{last} = 0"), truth.test_linear(f"{last} = 0")),
@@ -152,7 +153,7 @@ def test_nearly_dependent_sparse_columns_leave_the_fast_way(near, rng):
     y = rng.standard_normal(X.shape[0])
     found, truth = (MLELinearRegressor().fit(x, y) for x in (X, X.toarray()))
     assert found.rank_ == truth.rank_ == X.shape[1] + 1
-    assert "indptr" not in found._state["geometry"]
+    assert not isinstance(found._fit.geometry, SparseGeometry)
     np.testing.assert_allclose(found.standard_errors_, truth.standard_errors_, rtol=1e-6)
 
 

@@ -15,7 +15,7 @@ from sklearn.base import clone
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression._version import __version__
 from mle_regression.diagnostics import laplace
-from mle_regression.estimator import storage
+from mle_regression.estimator import earlier_formats, storage
 
 # Written before files had a format: {"linear", "batches", "network"}: fits to the "rows" (X, y).
 STORED = Path(__file__).parent / "data" / "fits_without_a_format"
@@ -97,20 +97,20 @@ def test_old_posteriors_are_those_of_today(rng):
     """With directions that nothing determines: two units that are copies, and no penalty."""
     X, y = rng.standard_normal((40, 2)), rng.standard_normal(40)
     model = MLPGradientRegressor((1,), alpha=0.0, curvature="full", random_state=0).fit(np.c_[X, X[:, :1]], y)
-    today = model._state["posterior"]
-    inverse = laplace.Inverse(**today["covariance"])
+    today = model._fit.posterior
+    inverse = today.covariance
     assert inverse.free.any()
     complement = null_space(inverse.seen.T)
     undetermined = complement[:, np.abs(complement[~inverse.free]).max(axis=0, initial=0) < 1e-9]
     old = {"kind": "all parameters", "root": inverse.root, "share": np.ones(1), "undetermined": undetermined}
-    old |= {name: today[name] for name in ("effective", "noise", "distance", "refusal")}
-    new = storage._with_posteriors({"posterior": old})["posterior"]
+    old |= {name: getattr(today, name) for name in ("effective", "noise", "distance")} | {"refusal": ""}
+    new = earlier_formats._with_posteriors({"posterior": old})["posterior"]
     rows = rng.standard_normal((50, len(inverse.root)))
     again = laplace.Inverse(**new["covariance"])
     np.testing.assert_array_equal(again.quadratic(rows), inverse.quadratic(rows))
     np.testing.assert_array_equal(again.misses(rows), inverse.misses(rows))
     np.testing.assert_array_equal(again.misses(rows @ inverse.root @ inverse.root.T), False)
-    last = storage._with_posteriors({"posterior": old | {"kind": "last layer"}})["posterior"]
+    last = earlier_formats._with_posteriors({"posterior": old | {"kind": "last layer"}})["posterior"]
     assert last["covariance"] is None
     assert "fit again" in last["refusal"]
 
@@ -143,10 +143,66 @@ def test_round_trips(save, stored):
             np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
-def test_fits_keep_what_the_list_of_a_format_says(stored):
+def test_a_fit_at_rest_is_plain(stored):
+    """Dicts, tuples and lists of arrays, numbers and strings: what skops takes, and pickle without our classes."""
+
+    def plain(value):
+        if isinstance(value, dict):
+            return all(isinstance(name, str) and plain(inner) for name, inner in value.items())
+        if isinstance(value, (tuple, list)):
+            return all(map(plain, value))
+        return value is None or isinstance(value, (np.ndarray, np.generic, float, int, bool, str))
+
     for model in models(stored):
-        for name, keys in type(model)._kept.items():
-            assert name not in vars(model) or keys == vars(model)[name].keys()
+        file = storage.to_stored(vars(model))
+        for name in {"_fit", "_sums"} & file.keys():
+            assert plain(file[name])
+            again = storage.as_typed(file[name])
+            assert type(again) is type(vars(model)[name])
+            assert storage.as_plain(again).keys() == file[name].keys()
+
+
+# Written in format 2, in which a fit was two dicts: {"fits", "predictions", "rows"}; the skops file has some of the fits.
+SECOND = Path(__file__).parent / "data" / "fits_of_format_2"
+
+
+def test_fits_of_the_second_format_do_what_new_ones_do():
+    file = pickle.loads(SECOND.with_suffix(".pkl").read_bytes())
+    X, y, Y, w = file["rows"]
+    for name, model in file["fits"].items():
+        rows, predictions = file["predictions"][name]
+        np.testing.assert_array_equal(model.predict(rows), predictions)
+        assert model.solver_.isidentifier()
+        assert np.isfinite(model.log_likelihood_) or name == "exact"
+        if name not in ("products",):
+            assert model.summary().to_text(100)
+    fits = file["fits"]
+    for name, fresh in (
+        ("linear", MLELinearRegressor().fit(X, y, w)),
+        ("outputs", MLELinearRegressor(alpha="evidence").fit(X, Y)),
+        ("batches", MLELinearRegressor().partial_fit(X[:20], y[:20]).partial_fit(X[20:], y[20:])),
+        ("frequency", MLELinearRegressor(weight_type="frequency").fit(X, y, np.arange(40) % 3)),
+    ):
+        pd.testing.assert_frame_equal(fits[name].coefficients(), fresh.coefficients(), rtol=1e-12)
+        assert fits[name].summary().to_text(100) == fresh.summary().to_text(100)
+        outputs = Y if name == "outputs" else y
+        assert fits[name].log_likelihood(X, outputs) == pytest.approx(fresh.log_likelihood(X, outputs), rel=1e-12)
+        assert fits[name].diagnose(X, outputs).data == fresh.diagnose(X, outputs).data
+    for name, outputs in (("evidence", y), ("curvature", Y), ("ensemble", y)):
+        assert (fits[name].predict(X, return_std=True)[1] > 0).all()
+        assert fits[name].log_likelihood(X, outputs) < 0
+    assert fits["curvature"].verdict_ == "minimum"
+    assert fits["passes"].partial_fit(X, y).n_iter_ == 1
+    assert fits["batches"].partial_fit(X, y).rank_ == 3
+
+
+def test_a_skops_file_of_the_second_format():
+    skops = pytest.importorskip("skops.io")
+    file = SECOND.with_suffix(".skops")
+    fits = skops.load(file, trusted=skops.get_untrusted_types(file=file))
+    for model in fits.values():
+        assert model.summary().to_text(100)
+        assert len(model.predict(np.zeros((2, 2)))) == 2
 
 
 @pytest.mark.parametrize("save", [pickled, joblibbed, skopsed])
@@ -164,8 +220,8 @@ def test_a_later_format_is_refused(save, stored, monkeypatch):
 @pytest.mark.parametrize("save", [pickled, joblibbed, skopsed])
 def test_a_format_that_lacks_something_is_refused(save, stored, monkeypatch):
     def earlier(state):
-        file = {**storage.to_stored(state), "_format": 0, "_version": "0.1"}
-        for name in {"_state", "_sums"} & file.keys():
+        file = {**storage.to_stored(state), "_version": "0.1"}
+        for name in {"_fit", "_sums"} & file.keys():
             file[name] = {key: value for key, value in file[name].items() if key not in ("eps", "theta")}
         return file
 

@@ -61,7 +61,7 @@ def test_lbfgs_keeps_its_pairs(dependent, curve, memory):
         many.fit(X, y)
     assert many.converged_
     assert many.loss_curve_[-1] == pytest.approx(best, rel=1e-10)
-    assert many._state["memory"]["lbfgs_steps"].shape[0] <= memory
+    assert many._fit.memory["lbfgs_steps"].shape[0] <= memory
     options = {"hidden_layer_sizes": (5,), "solver": solver, "early_stopping": False, "random_state": 0}
     one = MLPGradientRegressor(max_iter=100, **options).fit(*curve)
     many = MLPGradientRegressor(max_iter=1, warm_start=True, **options)
@@ -88,6 +88,6 @@ def test_memory_survives_storage_and_other_data(dependent):
 
 def test_nothing_is_remembered_that_nobody_asked_for(dependent, curve):
     for solver in ("gd", "lbfgs", "newton"):
-        assert MLELinearRegressor(solver=solver, max_iter=5).fit(*dependent)._state["memory"] == {}
+        assert MLELinearRegressor(solver=solver, max_iter=5).fit(*dependent)._fit.memory == {}
         net = MLPGradientRegressor((3,), solver=solver, max_iter=5, early_stopping=False).fit(*curve)
-        assert net._state["memory"] == {}
+        assert net._fit.memory == {}

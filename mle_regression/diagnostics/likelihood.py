@@ -1,17 +1,12 @@
-"""What a linear fit says of the noise, and how likely it makes the data."""
+"""How likely residuals are."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from mle_regression.diagnostics import criteria
-from mle_regression.diagnostics.covariance import effective_parameters
 from mle_regression.diagnostics.noise_factor import factor_of_cross, noise_range
-from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
-from mle_regression.linalg.geometry import Geometry
-from mle_regression.linalg.scaling import column_norms, scale
+from mle_regression.linalg.arrays import EPS, Array, BoolArray
+from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.gaussian import Gaussian
 
 # Residuals of this many units of rounding are none, to a fit without noise.
@@ -20,91 +15,6 @@ _ROUNDING = 64.0
 _OUTSIDE = 1e-6
 # Condition of a triangle up to which a covariance alone tells that it is nonsingular.
 _CONDITION = 1e7
-
-
-@dataclass(frozen=True, slots=True)
-class Likelihood:
-    """Noise and likelihood at the optimum of a linear model with m outputs.
-
-    Attributes
-    ----------
-    noise_covariance : Array of shape (m, m)
-        Σ̂ = RᵀWR / n, in the units of y.
-    residual_scale : Array of shape (m,)
-        s = √(RSS / residual_dof), of outputs divided by ``2**output_exponent``.
-    noise_root : Array of shape (m, m) or (0, 0)
-        Root of Σ̂ in outputs divided by ``2**output_exponent``; empty where Σ̂ is singular.
-    log_likelihood : float
-    n : float
-        Number of observations: rows, or the sum of frequency weights.
-    effective_dof : float
-        Parameters of the mean, a penalised one counted in part.
-    residual_dof : float
-    n_parameters : float
-        Those of the mean of every output, and of the noise.
-    """
-
-    noise_covariance: Array
-    residual_scale: Array
-    noise_root: Array
-    log_likelihood: float
-    n: float
-    effective_dof: float
-    residual_dof: float
-    n_parameters: float
-
-    @property
-    def criteria(self) -> dict[str, float]:
-        """AIC, AICc and BIC under the names of the estimators' attributes."""
-        return {
-            "aic_": criteria.aic(self.log_likelihood, self.n_parameters),
-            "aicc_": criteria.aicc(self.log_likelihood, self.n_parameters, self.n),
-            "bic_": criteria.bic(self.log_likelihood, self.n_parameters, self.n),
-        }
-
-
-def likelihood_at(
-    geometry: Geometry,
-    residual_cross: Array,
-    residual_root: Array,
-    output_exponent: IntArray,
-    noise: Gaussian,
-    n: float,
-    sum_log_weights: float,
-) -> Likelihood:
-    """Noise and likelihood from residuals, of outputs divided by ``2**output_exponent``.
-
-    Parameters
-    ----------
-    geometry : Geometry
-    residual_cross : Array of shape (m, m)
-        Their weighted cross-products.
-    residual_root : Array of shape (m, m) or (0, 0)
-        Triangular root of these; empty where they are singular and the likelihood has no finite maximum.
-    output_exponent : IntArray of shape (m,)
-    noise : Gaussian
-    n, sum_log_weights : float
-        Number of observations, and the sum of the logarithms of precision weights.
-    """
-    m = len(output_exponent)
-    dof = effective_parameters(geometry)
-    # Under a penalty effective degrees of freedom are no integer, and a difference of rounding is none.
-    left = n - dof if n - dof > np.sqrt(EPS) * n else 0.0
-    squares = np.diagonal(residual_cross)
-    root, log_likelihood = residual_root / np.sqrt(n), float(np.inf)
-    if root.size:
-        in_units = n * float(np.log(2.0) * output_exponent.sum())
-        log_likelihood = noise.max_log_likelihood(root, n, sum_log_weights) - in_units
-    return Likelihood(
-        noise_covariance=scale(residual_cross / n, output_exponent[:, None] + output_exponent[None, :]),
-        residual_scale=np.sqrt(squares / left) if left > 0 else np.full(m, np.nan),
-        noise_root=root,
-        log_likelihood=log_likelihood,
-        n=n,
-        effective_dof=dof,
-        residual_dof=left,
-        n_parameters=dof * m + m * (m + 1) / 2,
-    )
 
 
 def profile_log_likelihood(residuals: Array, weights: Array | None, *, frequency: bool) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from abc import abstractmethod
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -11,43 +11,45 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from mle_regression.diagnostics.likelihood import new_log_density
+from mle_regression.estimator.callbacks import CallbackSupport
 from mle_regression.estimator.storage import from_stored, to_stored
+from mle_regression.fitted.likelihood import OnTheWay
+from mle_regression.fitted.linear import LinearFit
+from mle_regression.fitted.network import NetworkFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import exponents, scale
-from mle_regression.noise.registry import find_noise
+from mle_regression.reports.linear.dependencies import describe_singular_noise
 from mle_regression.validation import checks
 from mle_regression.warnings import NoiseFreeWarning, warn_user
 
 
-class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class LikelihoodRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Base of estimators that fit a mean and the noise round it by maximum likelihood.
 
-    A subclass offers ``_mean(x)``, of the shape of y, and ``_deviation(x, noise_share)``, the standard deviation of a
-    prediction with so much of the noise variance added, a number or one a row; and the fitted ``_state``, a dict with at
-    least ``noise``, ``noise_covariance`` and its triangular root ``noise_root``, ``residual_dof``, ``frequency``,
-    ``noise_free``, and ``singular``, why the likelihood of all outputs together has no finite maximum.
+    A subclass keeps its ``_fit``, which has a `Likelihood`, and offers ``_mean(x)``, of the shape of y, and
+    ``_deviation(x, noise_share)``, the standard deviation of a prediction with so much of the noise variance added, a number
+    or one a row.
     """
 
-    _state: dict[str, Any]
-    # What this version reads of a stored fit.
-    _kept: ClassVar[Mapping[str, frozenset[str]]] = {}
+    _fit: LinearFit | NetworkFit | OnTheWay
 
+    @abstractmethod
     def _mean(self, x: Any) -> Array:
-        raise AttributeError("a subclass predicts the mean")
+        """Return the mean."""
 
     def _terms(self, x: Any) -> Array | None:
         """Return sums (n, m) of the sizes of the terms that means are made of; None where that is not known."""
         return None
 
+    @abstractmethod
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
-        raise AttributeError("a subclass knows the uncertainty of its mean")
+        """Return the standard deviation of a prediction."""
 
     def __getstate__(self) -> dict[str, Any]:
         return to_stored(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(from_stored(state, type(self), self._kept))
+        super().__setstate__(from_stored(state, type(self)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -102,7 +104,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         float
         """
         check_is_fitted(self)
-        rows = checks.new_rows(self, X, y, sample_weight, len(self._state["noise_covariance"]))
+        rows = checks.new_rows(self, X, y, sample_weight, self._fit.likelihood.n_outputs)
         mean = self._mean(rows.x)
         size = -exponents(np.abs(rows.y).max(axis=0, initial=0.0))  # in units of its own no square overflows
         outputs, mean = scale(rows.y, size), scale(mean.reshape(rows.y.shape), size)
@@ -136,7 +138,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         checks.check_choice("kind", kind, ("observation", "mean"))
         checks.check_probability("coverage", coverage)
         x = checks.new_data(self, X)
-        dof = self._state["residual_dof"]
+        dof = self._fit.likelihood.residual_dof
         quantile = student_t.ppf(0.5 + coverage / 2, dof) if dof > 0 else np.nan
         checks.warn_of_order(X, sample_weight=sample_weight)
         share = self._noise_share(sample_weight, x.shape[0])
@@ -147,7 +149,7 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _noise_share(self, sample_weight: Any, n_rows: int) -> float | Array:
         """Return the noise variance of new observations in units of that of one of weight one."""
         weights = checks.check_weights(sample_weight, n_rows, none=True)
-        if weights is None or self._state["frequency"]:
+        if weights is None or self._fit.likelihood.frequency:
             return 1.0
         with np.errstate(divide="ignore"):
             return np.asarray(1.0 / weights)
@@ -169,33 +171,36 @@ class LikelihoodRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         float or ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        state = self._state
-        m = len(state["noise_covariance"])
-        rows = checks.new_rows(self, X, y, sample_weight, m)
-        mean, outputs, weights = self._mean(rows.x), rows.y, rows.weights
-        terms = self._terms(rows.x) if np.any(state["noise_free"]) else None
-        # The noise is kept in units of its own, where its squares neither overflow nor vanish.
-        unit, exponent = state.get("output_unit", np.ones(m)), state.get("noise_exponent", np.zeros(m, dtype=np.int64))
-        density = new_log_density(
-            find_noise(state["noise"]),
-            scale(outputs / unit, -exponent),
-            scale(mean.reshape(outputs.shape) / unit, -exponent),
-            scale(state["noise_covariance"], -(exponent[:, None] + exponent)),
-            weights,
-            frequency=state["frequency"],
-            noise_free=state["noise_free"],
-            root=state.get("noise_root"),
-            terms=None if terms is None else scale(terms / unit, -exponent),
-        )
-        if state.get("singular"):
-            warn_user(state["singular"], NoiseFreeWarning)
-        counted = 1.0 if weights is None else weights if state["frequency"] else weights > 0
-        log_unit = float(np.log(unit).sum()) + float(np.log(2.0) * exponent.sum())
-        density = density - log_unit * counted
+        likelihood = self._fit.likelihood
+        rows = checks.new_rows(self, X, y, sample_weight, likelihood.n_outputs)
+        mean = self._mean(rows.x).reshape(rows.y.shape)
+        terms = self._terms(rows.x) if likelihood.noise_free.any() else None
+        if likelihood.singular is not None:
+            warn_user(
+                describe_singular_noise(likelihood.singular, checks.output_names(self, likelihood.n_outputs)),
+                NoiseFreeWarning,
+            )
+        density = likelihood.log_density(rows.y, mean, rows.weights, terms)
         if pointwise:
             return density
         # One impossible row makes the data impossible, whatever infinite densities the others have.
         return float(-np.inf if np.isneginf(density).any() else density.sum())
+
+    def _assign_shared(self) -> None:
+        """Take the attributes that both estimators have from the fit."""
+        fit = self._fit
+        assert not isinstance(fit, OnTheWay)
+        covariance = fit.likelihood.covariance_of_y
+        variance = np.diagonal(covariance).copy()
+        self.noise_variance_ = float(variance[0]) if fit.single_output else variance
+        self.__dict__.pop("noise_covariance_", None)
+        if not fit.single_output:
+            self.noise_covariance_ = covariance
+        self.log_likelihood_, self.n_parameters_ = fit.likelihood.log_likelihood, fit.likelihood.n_parameters
+        self.__dict__.update(fit.likelihood.criteria)
+        self.converged_, self.n_iter_ = fit.optimum.converged, fit.optimum.n_iter
+        self.loss_curve_, self.gradient_norm_ = list(fit.optimum.loss_curve), fit.optimum.gradient_norm
+        self.solver_, self.solver_reason_ = fit.optimum.solver, fit.optimum.solver_reason
 
 
 def _as_precise(values: Array, x: Any) -> Any:

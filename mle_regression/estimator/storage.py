@@ -1,61 +1,67 @@
 """Fitted estimators at rest: what a stored one says of its format, and whether this version can read it.
 
 An estimator is stored (by pickle, joblib, skops or a copy) as its parameters and fitted attributes, with the number of the
-format and the version that wrote it. Where a fit comes to keep something new, raise `FORMAT` and let `_upgraded` add to
-what older files hold, or leave them to be refused.
+format and the version that wrote it. The typed fit is a plain dict there, of arrays, numbers, strings, and dicts and tuples
+of these. Where a fit comes to keep something new, raise `FORMAT` and let `earlier_formats` add to what older files hold, or
+leave them to be refused.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-import numpy as np
-from scipy.linalg import null_space
+import scipy.sparse as sp
 
 from mle_regression._version import __version__
-from mle_regression.diagnostics.noise_factor import factor_of_cross
-from mle_regression.linalg.scaling import scale
+from mle_regression.diagnostics.laplace import Inverse
+from mle_regression.diagnostics.noise_factor import SingularNoise
+from mle_regression.estimator.earlier_formats import typed_fit
+from mle_regression.fit.incremental import RunningSums
+from mle_regression.fitted.likelihood import Likelihood, OnTheWay
+from mle_regression.fitted.linear import LinearFit
+from mle_regression.fitted.network import KeptCurvature, NetworkFit
+from mle_regression.fitted.optimum import Optimum
+from mle_regression.fitted.penalty import PenaltyChoice
+from mle_regression.fitted.posterior import Posterior
+from mle_regression.fitted.predictive_noise import PredictiveNoise
+from mle_regression.linalg.dual_geometry import DualGeometry
+from mle_regression.linalg.exact import Fixed
+from mle_regression.linalg.frame import Frame
+from mle_regression.linalg.geometry import DenseGeometry
+from mle_regression.linalg.gram import Moments
+from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.rank import Relation
+from mle_regression.linalg.sparse_geometry import SparseGeometry
+from mle_regression.linalg.sums import ExactSums
+from mle_regression.rows.base import Totals
+from mle_regression.rows.standard import Units
 
-# Of what a fit keeps. Files of format 0 say nothing of it.
-FORMAT = 2
-# Condition of a triangle up to which its covariance alone gives it.
-_CONDITION = 1e7
-# Components of unit vectors that are no more than rounding.
-_ROUNDING = 1e-9
-_FORMAT, _VERSION = "_format", "_version"
-# What this version reads of a fit: attributes that are dicts, and their keys.
-LINEAR = {
-    "_state": frozenset(
-        (
-            *("effective_dof", "eps", "frequency", "geometry", "gradient", "memory", "n", "noise"),
-            *("noise_covariance", "noise_exponent"),
-            *("noise_free", "noise_root", "notes", "output_exponent", "rates", "residual_dof", "residual_scale"),
-            *("residual_squares", "singular", "totals", "weight_exponent"),
-        )
-    ),
-    "_sums": frozenset(
-        ("counts", "digits", "eps", "frame", "limbs", "rounded", "shape", "single_output", "top", "totals")
-    ),
-}
-NETWORK = {
-    "_state": frozenset(
-        (
-            *("activation", "alpha", "curvature", "edge", "frequency", "memory", "n", "noise", "noise_covariance"),
-            *("noise_free", "noise_root", "output_unit", "posterior", "predictive_source", "predictive_variance"),
-            *("residual_dof", "single_output", "singular", "sizes", "theta", "units"),
-        )
+# Of what a fit keeps. Files of format 0 say nothing of it; up to 2 a fit was two dicts.
+FORMAT = 3
+_FORMAT, _VERSION, _KIND = "_format", "_version", "kind"
+# Attributes that are typed fits.
+_TYPED = ("_fit", "_sums")
+_KINDS: dict[str, type] = {
+    kind.__name__: kind
+    for kind in (
+        *(LinearFit, NetworkFit, Likelihood, OnTheWay, Optimum, KeptCurvature, Posterior, PredictiveNoise),
+        *(PenaltyChoice, SingularNoise, Relation, Inverse, Units, Totals),
+        *(DenseGeometry, SparseGeometry, ProductGeometry, DualGeometry),
+        *(RunningSums, ExactSums, Fixed, Moments, Frame),
     )
 }
 
 
 def to_stored(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return an estimator's attributes with the format that they have, as a file holds them."""
-    return {**state, _FORMAT: FORMAT, _VERSION: __version__}
+    plain = {name: as_plain(value) if name in _TYPED else value for name, value in state.items()}
+    return {**plain, _FORMAT: FORMAT, _VERSION: __version__}
 
 
-def from_stored(stored: Mapping[str, Any], kind: type, kept: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+def from_stored(stored: Mapping[str, Any], kind: type) -> dict[str, Any]:
     """Return the attributes of an estimator that a file holds, in the format of this version.
 
     Parameters
@@ -64,8 +70,6 @@ def from_stored(stored: Mapping[str, Any], kind: type, kept: Mapping[str, frozen
         What `to_stored` has returned, of this version or another.
     kind : type
         The estimator's class.
-    kept : mapping of str to set of str
-        `LINEAR` or `NETWORK`.
 
     Raises
     ------
@@ -81,78 +85,51 @@ def from_stored(stored: Mapping[str, Any], kind: type, kept: Mapping[str, frozen
             f"{FORMAT}. Update mle_regression, or fit again."
         )
     state = _defaults(kind) | state
-    if number == FORMAT:
-        return state
-    state = _upgraded(state, number)
-    for name, keys in kept.items():
-        missing = sorted(keys - state[name].keys()) if name in state else []
-        if missing:
-            raise ValueError(
-                f"This {kind.__name__} was stored {written}, in a format that version {__version__} does not read: its fit "
-                f"lacks {', '.join(missing)}. Load it with the version that stored it, or fit again."
-            )
-    return state
+    try:
+        if number < FORMAT:
+            return typed_fit(state, number)
+        return {name: as_typed(value) if name in _TYPED else value for name, value in state.items()}
+    except KeyError as error:
+        raise ValueError(
+            f"This {kind.__name__} was stored {written}, in a format that version {__version__} does not read: its fit "
+            f"lacks {error.args[0]}. Load it with the version that stored it, or fit again."
+        ) from None
 
 
-def _upgraded(state: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return attributes of format ``number`` in that of today.
-
-    Format 0 has of the noise its covariance alone, that of the training rows, and whether there is none.
-    """
-    old = state.get("_state", {})
-    if number > 0 or "noise_covariance" not in old or "noise_root" in old:
-        return state
-    covariance, m = old["noise_covariance"], len(old["noise_covariance"])
-    exponent = np.zeros(m, dtype=np.int64)
-    if "output_exponent" in old and "weight_exponent" in old:
-        exponent = old["output_exponent"] + old["weight_exponent"]
-    root = factor_of_cross(scale(covariance, -(exponent[:, None] + exponent)), _CONDITION)
-    new = {key: value for key, value in old.items() if key != "exact"}
-    new["noise_root"], new["singular"] = np.zeros((0, 0)) if root is None else root, ""
-    new["noise_free"] = np.array(np.broadcast_to(old.get("exact", old.get("noise_free", False)), m))
-    if "output_exponent" in old:
-        new["noise_exponent"] = exponent
-        new["gradient"], new["memory"] = np.zeros((0, 0)), {}
-    if "theta" in old:
-        new = _with_posteriors(_with_predictive_noise(new))
-    return state | {"_state": new}
+def as_plain(value: Any) -> Any:
+    """Return a typed fit as dicts and tuples of arrays, numbers and strings."""
+    if is_dataclass(value) and not isinstance(value, type):
+        inner = {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+        return {_KIND: type(value).__name__} | inner
+    if sp.issparse(value):
+        return {
+            _KIND: "csr",
+            "data": value.data,
+            "indices": value.indices,
+            "indptr": value.indptr,
+            "shape": value.shape,
+        }
+    if isinstance(value, dict):
+        return {name: as_plain(inner) for name, inner in value.items()}
+    if isinstance(value, (tuple, list)):
+        return type(value)(as_plain(inner) for inner in value)
+    return value
 
 
-def _with_predictive_noise(network: dict[str, Any]) -> dict[str, Any]:
-    """Return a network's state, and those of its ensemble, with the noise of new rows: in format 0, that of the training."""
-    variance = np.diagonal(network["noise_covariance"]).copy()
-    new = network | {"predictive_variance": variance, "predictive_source": "training rows"}
-    if new.get("members"):
-        new["members"] = tuple(_with_predictive_noise(member) for member in new["members"])
-    return new
-
-
-def _with_posteriors(network: dict[str, Any]) -> dict[str, Any]:
-    """Return a network's state, and those of its ensemble, with posteriors as `posterior_of` has them.
-
-    Format 0 has a root of all parameters, or of the last layer alone, which says too little.
-    """
-    new = dict(network)
-    if "members" in network:
-        new["members"] = tuple(_with_posteriors(member) for member in network["members"])
-    old = network.get("posterior")
-    if old is None or "covariance" in old:
-        return new
-    posterior = {name: old[name] for name in ("effective", "noise", "distance", "refusal")} | {"covariance": None}
-    if old["kind"] == "all parameters":
-        size, undetermined = len(old["root"]), old["undetermined"]
-        free = np.abs(undetermined).max(axis=1, initial=0.0) > _ROUNDING
-        seen = np.zeros((size, int(free.sum()) - undetermined.shape[1]))
-        if seen.size:
-            seen[free] = null_space(undetermined[free].T)[:, : seen.shape[1]]
-        nothing = {"prior": np.zeros(size), "basis": np.zeros((size, 0))}
-        posterior["covariance"] = {"root": old["root"], "free": free, "seen": seen} | nothing
-    elif not posterior["refusal"]:
-        posterior["refusal"] = (
-            "This network was stored by an earlier version of mle_regression, which knew the uncertainty of its last layer "
-            "alone: fit again."
-        )
-    return new | {"posterior": posterior}
+def as_typed(value: Any) -> Any:
+    """Return what `as_plain` was given; raises KeyError, with the name of what lacks."""
+    if isinstance(value, dict):
+        inner = {name: as_typed(part) for name, part in value.items() if name != _KIND}
+        name = value.get(_KIND)
+        if name is None:
+            return inner
+        if name == "csr":
+            return sp.csr_array((inner["data"], inner["indices"], inner["indptr"]), shape=inner["shape"])
+        kind = _KINDS[name]
+        return kind(**{field.name: inner[field.name] for field in fields(kind)})
+    if isinstance(value, (tuple, list)):
+        return type(value)(as_typed(inner) for inner in value)
+    return value
 
 
 def _defaults(kind: type) -> dict[str, Any]:

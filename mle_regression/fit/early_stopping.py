@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mle_regression.diagnostics.likelihood import profile_log_likelihood
-from mle_regression.fit.predictive_noise import PredictiveNoise, of_held_out
+from mle_regression.fit.predictive_noise import of_held_out
+from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective

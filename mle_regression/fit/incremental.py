@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from mle_regression.diagnostics.noise_factor import factor_of_cross
-from mle_regression.fit.linear import refinement_is_cheap, scaled_problem
-from mle_regression.fitted.linear import FittedLinear
+from mle_regression.fit.linear import LinearProblem, control_of, iterative, refinement_is_cheap, scaled_problem
+from mle_regression.fit.linear_options import LinearOptions
+from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.exact import BITS, Fixed
+from mle_regression.linalg.exact import BITS
 from mle_regression.linalg.frame import Frame, choose_frame
 from mle_regression.linalg.gram import Moments, block_moments, moved
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.sums import ExactSums, KeptSums, exact_sums, no_sums
+from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_moments
 from mle_regression.rows.base import Block, Rows, Totals, as_dense, joined, row_totals
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import LeastSquares
+from mle_regression.rows.training_data import TrainingData
+from mle_regression.solvers.base import Solution, Solver, Status
+from mle_regression.solvers.linear_path import Iterative, solve_by_path
 from mle_regression.solvers.passes import UNDERFLOW, magnitudes
+from mle_regression.solvers.summed import solve_summed
 
 # Rounded sums of [X | y] up to this condition leave coefficients and sums of squares 13 digits. If some batches have it,
 # all rows together have one larger by the root of the number of batches at most: none can depend where a part does not.
@@ -64,6 +70,8 @@ class RunningSums:
         Whether the sums of the columns themselves are known.
     as_given : bool
         Whether all rows were summed without rounding.
+    single_output : bool
+        Whether y had one dimension.
     """
 
     n_features: int
@@ -79,9 +87,10 @@ class RunningSums:
     dependent: bool = False
     constant: bool = True
     as_given: bool = True
+    single_output: bool = False
 
 
-def no_rows(n_features: int, n_outputs: int) -> RunningSums:
+def no_rows(n_features: int, n_outputs: int, single_output: bool = False) -> RunningSums:
     """Return the sums over no rows."""
     q = 1 + n_features + n_outputs
     return RunningSums(
@@ -92,30 +101,28 @@ def no_rows(n_features: int, n_outputs: int) -> RunningSums:
         exact=no_sums(q),
         rounded=None,
         frame=Frame(np.zeros(q - 1, dtype=np.int64), np.zeros(q - 1)),
+        single_output=single_output,
     )
 
 
-def sums_of_fit(fit: FittedLinear, totals: Totals) -> RunningSums:
+def sums_of_fit(fit: LinearFit) -> RunningSums:
     """Return the sums over the rows of a fit, from its triangular factor: as right as a QR decomposition is.
 
     Parameters
     ----------
-    fit : FittedLinear
+    fit : LinearFit
         Without intercept the sums of the columns are not known, and left zero.
-    totals : Totals
-        With weights divided by ``4**fit.weight_exponent``, as the fit's.
     """
-    geometry, k = fit.geometry, fit.weight_exponent
+    geometry, k, totals = fit.geometry, fit.weight_exponent, fit.totals
     p, m = fit.coef.shape
     slopes = scale(fit.scaled_coef, geometry.exponent[:, None])
     mean_of_y = scale(fit.intercept, -fit.output_exponent) + geometry.mean @ slopes
     first = np.sqrt(geometry.total) * np.concatenate([np.ones(1), geometry.mean, mean_of_y])
     if not fit.centred:
         first[1:] = 0.0
-    left = fit.noise_root * np.sqrt(fit.n)
+    left = fit.likelihood.root * np.sqrt(fit.n)
     if not left.size:
-        rest = scale(fit.noise_covariance * fit.n, -(fit.output_exponent[:, None] + fit.output_exponent))
-        values, vectors = np.linalg.eigh(scale(rest, -2 * k))
+        values, vectors = np.linalg.eigh(fit.likelihood.covariance * fit.n)
         left = (vectors * np.sqrt(np.maximum(values, 0.0))).T
     inner = np.hstack([geometry.factor, geometry.factor @ slopes])
     upper = np.vstack(
@@ -147,21 +154,27 @@ def sums_of_fit(fit: FittedLinear, totals: Totals) -> RunningSums:
         max_weight=float(np.ldexp(totals.max_weight, 2 * k)),
     )
     return replace(
-        no_rows(p, m), totals=whole, eps=fit.eps, exact=gram.scaled(2 * k // BITS), constant=fit.centred, as_given=False
+        no_rows(p, m, fit.single_output),
+        totals=whole,
+        eps=fit.eps,
+        exact=gram.scaled(2 * k // BITS),
+        constant=fit.centred,
+        as_given=False,
     )
 
 
-def with_rows(
-    sums: RunningSums, x: Any, y: Array, weights: Array | None, eps: float, refine: bool | str
-) -> RunningSums:
+@one_blas_thread()
+def with_rows(sums: RunningSums, data: TrainingData, refine: bool | str) -> RunningSums:
     """Add rows: exactly while they are few or the columns nearly dependent (or if asked), else in float64."""
-    rows = as_rows(x, y, weights)
-    totals = joined(sums.totals, row_totals(y, weights))
-    sums = replace(sums, totals=totals, eps=max(sums.eps, eps))
+    if not len(data.y):
+        return sums
+    rows = as_rows(data.x, data.y, data.weights)
+    totals = joined(sums.totals, row_totals(data.y, data.weights))
+    sums = replace(sums, totals=totals, eps=max(sums.eps, data.eps))
     few = refinement_is_cheap(totals.n_rows, sums.n_features, sums.n_outputs)
     if refine is True or (refine == "auto" and not _is_broad(sums) and (few or sums.dependent)):
         return _with_exact(sums, rows)
-    return _with_rounded(sums, rows, weights, refine)
+    return _with_rounded(sums, rows, data.weights, refine)
 
 
 def merged(one: RunningSums, other: RunningSums) -> RunningSums:
@@ -172,7 +185,7 @@ def merged(one: RunningSums, other: RunningSums) -> RunningSums:
     elif other.rounded is not None:
         rounded = moved(other.rounded, other.frame, frame, other.rounded_weight).add(rounded)
     return replace(
-        no_rows(one.n_features, one.n_outputs),
+        no_rows(one.n_features, one.n_outputs, one.single_output),
         totals=joined(one.totals, other.totals),
         eps=max(one.eps, other.eps),
         exact=one.exact + other.exact,
@@ -188,10 +201,9 @@ def merged(one: RunningSums, other: RunningSums) -> RunningSums:
     )
 
 
-def pose_from_sums(
-    sums: RunningSums, *, fit_intercept: bool, alpha: float, rank_tol: float | None, deficiency: str
-) -> tuple[LeastSquares, int]:
-    """Return the least-squares problem of the rows seen, its weights divided by ``4**k``, and k."""
+def pose_from_sums(sums: RunningSums, options: LinearOptions) -> LinearProblem:
+    """Pose the problem of the rows seen, under the options of now."""
+    alpha, fit_intercept = options.alpha or 0.0, options.fit_intercept
     if not sums.totals.n_rows:
         raise ValueError("All sample weights so far are zero: there is no row to fit. Give rows of positive weight.")
     if fit_intercept and not sums.constant:
@@ -215,7 +227,7 @@ def pose_from_sums(
         well_conditioned=sums.checked > 0,
     )
     return scaled_problem(
-        GoneRows((sums.totals.n_rows, sums.n_features, sums.n_outputs)),
+        SummedRows((sums.totals.n_rows, sums.n_features, sums.n_outputs)),
         replace(
             sums.totals,
             sum_weights=float(np.ldexp(sums.totals.sum_weights, -2 * k)),
@@ -223,25 +235,49 @@ def pose_from_sums(
             max_weight=float(np.ldexp(sums.totals.max_weight, -2 * k)),
         ),
         k,
-        eps=sums.eps,
-        fit_intercept=fit_intercept,
-        alpha=alpha,
-        rank_tol=rank_tol,
-        deficiency=deficiency,
-        refine=True,
-        sums=kept,
-    ), k
+        options,
+        alpha,
+        sums.eps,
+        sums.single_output,
+        kept,
+    )
+
+
+@one_blas_thread()
+def solve_from_sums(problem: LinearProblem, options: LinearOptions, rng: Callable[[], np.random.Generator]) -> Solution:
+    """Minimise the problem of rows that have gone by."""
+    stepwise = iterative(options.solver)
+    if stepwise is None:
+        return solve_summed(problem.squares, cast("Solver", options.solver))
+    return solve_by_path(problem.squares, stepwise, control_of(options, rng()))
+
+
+@one_blas_thread()
+def solve_by_pass(
+    problem: LinearProblem,
+    options: LinearOptions,
+    data: TrainingData,
+    start: Array | None,
+    rng: np.random.Generator,
+) -> Solution:
+    """Go once through new rows by a solver that draws batches, from coefficients (p, m); zero if None."""
+    stepwise = cast("Iterative", options.solver)
+    weights = None if data.weights is None else scale(data.weights, -2 * problem.weight_exponent)
+    control = replace(control_of(options, rng, options.batch_size), max_iter=1)
+    rows = as_rows(data.x, data.y, weights)
+    solution = solve_by_path(problem.squares, stepwise, control, start, rows)
+    return solution if solution.status is Status.CONVERGED else replace(solution, status=Status.CONTINUING)
 
 
 @dataclass(frozen=True, slots=True)
-class GoneRows:
+class SummedRows:
     """Rows of which only sums are left: a shape."""
 
     shape: tuple[int, int, int]
 
     def reduce(self, *_: Any, **__: Any) -> Any:
         """Refuse: there are no rows to sum over."""
-        raise NotImplementedError("The rows have gone by; only their sums are left.")
+        raise TypeError("The rows have gone by; only their sums are left.")
 
     map = sample = reduce
 
@@ -332,41 +368,3 @@ def _condition(triangle: Triangle) -> float:
         return 1.0 / max(reciprocal_condition(triangle.r), np.finfo(np.float64).tiny)
     values = np.linalg.svd(triangle.r, compute_uv=False)
     return float(values[0] / max(values[-1], np.finfo(np.float64).tiny)) if values.size else 1.0
-
-
-def to_state(sums: RunningSums) -> dict[str, Any]:
-    """Write the sums as a dict of arrays and numbers, which pickle, joblib and skops take."""
-    rounded = sums.rounded
-    return {
-        "shape": (sums.n_features, sums.n_outputs),
-        "totals": {name: getattr(sums.totals, name) for name in Totals.__dataclass_fields__},
-        "eps": sums.eps,
-        "digits": sums.exact.gram.digits,
-        "top": sums.exact.gram.top,
-        "limbs": sums.exact.limbs,
-        "rounded": () if rounded is None else (rounded.sums, rounded.gram),
-        "frame": (sums.frame.exponent, sums.frame.shift),
-        "counts": (sums.rounded_weight, sums.n_rounded, sums.checked, sums.dependent, sums.constant, sums.as_given),
-    }
-
-
-def from_state(state: dict[str, Any]) -> RunningSums:
-    """Read what `to_state` wrote."""
-    # Of earlier versions, none tells whether the sums were exact but that nothing was rounded.
-    weight, n, checked, dependent, constant, *given = state["counts"]
-    n_features, n_outputs = state["shape"]
-    return RunningSums(
-        n_features=n_features,
-        n_outputs=n_outputs,
-        totals=Totals(**state["totals"]),
-        eps=state["eps"],
-        exact=ExactSums(Fixed(state["digits"], state["top"]), state["limbs"]),
-        rounded=Moments(*state["rounded"]) if state["rounded"] else None,
-        frame=Frame(*state["frame"]),
-        rounded_weight=weight,
-        n_rounded=n,
-        checked=checked,
-        dependent=dependent,
-        constant=constant,
-        as_given=bool(given[0]) if given else not state["rounded"],
-    )

@@ -10,10 +10,11 @@ import numpy as np
 
 from mle_regression.diagnostics.laplace import few_residuals
 from mle_regression.fit.early_stopping import HeldOut, keep_best
-from mle_regression.fit.network_noise import observations, relative_alpha
 from mle_regression.fit.network_options import NetworkOptions
-from mle_regression.fit.penalty.evidence import Chosen, parameter_groups, train_by_evidence
-from mle_regression.fit.predictive_noise import PredictiveNoise
+from mle_regression.fit.network_rows import observations, relative_alpha
+from mle_regression.fit.penalty.evidence import parameter_groups, train_by_evidence
+from mle_regression.fitted.penalty import PenaltyChoice
+from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.network import Network
@@ -22,7 +23,7 @@ from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.rows.standard import Units, standard_rows
 from mle_regression.rows.training_data import TrainingData
-from mle_regression.solvers.base import Status
+from mle_regression.solvers.base import Need, Status
 from mle_regression.solvers.levenberg_marquardt import LevenbergMarquardt
 from mle_regression.solvers.path import Control, Path
 from mle_regression.solvers.registry import find_network_solver
@@ -69,13 +70,13 @@ class Trained:
         Where it ended, the parameters to keep, and how it got there.
     objective : NetworkObjective
         What was minimised, with the penalties at the end.
-    solver : str
+    solver, reason : str
         Its name and, where it was chosen for the user, why.
     score : float
         By which restarts are ranked: log evidence, held-out log-likelihood, or minus the loss.
     validation_curve : list of float
         Log-likelihood of a row held out after each iteration, at their own noise, in the units of y; empty if none are.
-    chosen : Chosen or None
+    chosen : PenaltyChoice or None
         Penalties by evidence.
     held_out : PredictiveNoise or None
         How far rows held out lie from the mean, if there are any.
@@ -88,12 +89,18 @@ class Trained:
     path: Path
     objective: NetworkObjective
     solver: str
+    reason: str
     score: float
     validation_curve: list[float]
-    chosen: Chosen | None = None
+    chosen: PenaltyChoice | None = None
     held_out: PredictiveNoise | None = None
     budget: float = 0.0
     dead: bool = False
+
+    @property
+    def by_residuals(self) -> bool:
+        """Whether the solver works on each residual, and ends where no step lowers their squares."""
+        return find_network_solver(self.solver).needs is Need.RESIDUALS
 
     @property
     def theta(self) -> Array:
@@ -169,12 +176,12 @@ class Training:
 
     def _trained(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Trained:
         objective, held_out = self._posed(start)
-        solver, said = self._solver(objective)
+        solver, reason = self._solver(objective)
         if self.options.by_evidence:
             path, objective, chosen = self._by_evidence(objective, held_out, solver, rng)
             curve = [] if held_out is None else held_out.curve
             outside = None if held_out is None else held_out.noise(np.asarray(path.theta))
-            return Trained(path, objective, said, chosen.log_marginal_likelihood, curve, chosen, outside)
+            return Trained(path, objective, solver.name, reason, chosen.log_marginal_likelihood, curve, chosen, outside)
         path = keep_best(
             self._minimise(objective, held_out, solver, self._control(objective, solver, rng, memory)), held_out
         )
@@ -183,9 +190,9 @@ class Training:
             if isinstance(solver, LevenbergMarquardt):
                 step = _step_work(self.network, objective.n_residuals)
             score, budget = -min(path.losses[-1], path.losses[0]), max(_ALWAYS, _SHARE * path.n_iter * step)
-            return Trained(path, objective, said, score, [], budget=budget)
+            return Trained(path, objective, solver.name, reason, score, [], budget=budget)
         outside = held_out.noise(np.asarray(path.theta))
-        return Trained(path, objective, said, held_out.best, held_out.curve, held_out=outside)
+        return Trained(path, objective, solver.name, reason, held_out.best, held_out.curve, held_out=outside)
 
     def one_pass(self, start: Array, rng: np.random.Generator, memory: dict[str, AnyArray]) -> Trained:
         """Go once through the rows by batches."""
@@ -197,7 +204,7 @@ class Training:
         path.memory = path.memory | {"passes": np.array(int(memory.get("passes", 0)) + 1)}
         path.status = path.status if path.status is Status.CONVERGED else Status.CONTINUING
         dead = is_dead(objective, np.asarray(path.theta))
-        return Trained(path, objective, solver.name, -path.losses[-1], [], dead=dead)
+        return Trained(path, objective, solver.name, "", -path.losses[-1], [], dead=dead)
 
     def _posed(self, start: Array) -> tuple[NetworkObjective, HeldOut | None]:
         options, data, rows = self.options, self.data, self.held_out
@@ -211,22 +218,22 @@ class Training:
         return objective, HeldOut(self.network, inner, weights, options.patience, stops, options.frequency)
 
     def _solver(self, objective: NetworkObjective) -> tuple[Any, str]:
-        """Return the solver, and what `solver_` says of it."""
+        """Return the solver and, where it was not for the user to choose, why it is this one."""
         if self.options.solver != "auto":
             solver = find_network_solver(self.options.solver)
-            return solver, solver.name
+            return solver, ""
         if self.options.by_evidence:
-            return find_network_solver("lm"), "lm (penalties by evidence)"
+            return find_network_solver("lm"), "penalties by evidence"
         if self.options.calls_for_batches:
-            return find_network_solver("adam"), "adam (for the learning_rate or batch_size that is set)"
+            return find_network_solver("adam"), "for the learning_rate or batch_size that is set"
         size, residuals = self.network.n_parameters, objective.n_residuals
         said = f"{size:,} parameters, {objective.n_rows:,} rows"
         few = _GRADIENTS * _OF_A_GRADIENT * residuals * size if residuals < size else 0.0
         if _step_work(self.network, residuals) <= max(_LM_WORK, few):
-            return find_network_solver("lm"), f"lm ({said}: few enough for a Gauss-Newton matrix in each step)"
+            return find_network_solver("lm"), f"{said}: few enough for a Gauss-Newton matrix in each step"
         if objective.n_rows * size <= _GRADIENT_WORK:
-            return find_network_solver("lbfgs"), f"lbfgs ({said}: few enough for all rows in each step)"
-        return find_network_solver("adam"), f"adam ({said}: too many for all rows in each step)"
+            return find_network_solver("lbfgs"), f"{said}: few enough for all rows in each step"
+        return find_network_solver("adam"), f"{said}: too many for all rows in each step"
 
     def _minimise(
         self,
@@ -260,7 +267,7 @@ class Training:
 
     def _by_evidence(
         self, objective: NetworkObjective, held_out: HeldOut | None, solver: Any, rng: np.random.Generator
-    ) -> tuple[Path, NetworkObjective, Chosen]:
+    ) -> tuple[Path, NetworkObjective, PenaltyChoice]:
         """Let the solver minimise under penalties that the evidence chooses."""
         reached: AnyArray | None = None
 

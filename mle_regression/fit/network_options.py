@@ -11,6 +11,7 @@ from mle_regression.fit.early_stopping import Patience
 from mle_regression.linalg.memory import require_memory
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
+from mle_regression.solvers.base import Need
 from mle_regression.solvers.registry import find_network_solver
 
 _BATCH = 200
@@ -116,7 +117,7 @@ class NetworkOptions:
         """Whether the solver that there is, or would be chosen, takes some rows at a time."""
         if is_auto(self.solver):
             return not self.by_evidence
-        return bool(find_network_solver(self.solver).draws_batches)
+        return find_network_solver(self.solver).needs is Need.BATCHES
 
 
 def is_auto(value: Any) -> bool:

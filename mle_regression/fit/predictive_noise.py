@@ -11,12 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 
+from mle_regression.fitted.predictive_noise import COUNTED, HELD_OUT, LEFT_OUT, TOO_LOW, TRAINING, PredictiveNoise
 from mle_regression.linalg.arrays import Array
 from mle_regression.objective.network import NetworkObjective
-
-HELD_OUT, LEFT_OUT, COUNTED, TRAINING = "rows held out", "each row left out", "parameters counted", "training rows"
-# The same where parameters are too many for what is linear in them to tell of a network that is fitted anew.
-TOO_LOW = "; may be far too low"
 
 # With so many residuals a parameter, or more, counting parameters tells as much as leaving rows out.
 _MANY = 20.0
@@ -28,30 +25,6 @@ _LARGEST = 5000
 # Penalty, relative to the mean square of the Jacobian's columns, of parameters that have none.
 _LEAST = 1e-8
 _JACOBIAN_SIZE = 1 << 22
-
-
-@dataclass(frozen=True, slots=True)
-class PredictiveNoise:
-    """Mean square distance of new rows from the mean, as it is estimated.
-
-    Attributes
-    ----------
-    variance : Array of shape (m,)
-        Of an observation of weight one, in standard units.
-    dof : float
-        Degrees of freedom of the estimate.
-    source : str
-        What it comes from.
-    """
-
-    variance: Array
-    dof: float
-    source: str
-
-
-def is_unsure(source: str) -> bool:
-    """Tell whether an estimate from there may be far too low."""
-    return source == TRAINING or source.endswith(TOO_LOW)
 
 
 def of_held_out(residuals: Array, weights: Array | None, frequency: bool, chosen: bool) -> PredictiveNoise:

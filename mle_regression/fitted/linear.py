@@ -22,18 +22,20 @@ from mle_regression.diagnostics.hypotheses import (
 )
 from mle_regression.diagnostics.noise_factor import mean_reach
 from mle_regression.diagnostics.robust import Sandwich
-from mle_regression.linalg.arrays import Array, BoolArray, IntArray
+from mle_regression.fitted.likelihood import Likelihood
+from mle_regression.fitted.optimum import Optimum
+from mle_regression.linalg.arrays import AnyArray, Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.geometry import Geometry, inverse_root
 from mle_regression.linalg.scaling import scale
-from mle_regression.linalg.stored_geometry import geometry_of_state
+from mle_regression.rows.base import Totals
 from mle_regression.rows.labels import unlike
 
 INTERCEPT = "intercept"
 
 
 @dataclass(frozen=True, slots=True)
-class FittedLinear:
+class LinearFit:
     """What a linear fit with c intercepts (0 or 1), p columns and m outputs knows of itself.
 
     Attributes
@@ -48,16 +50,17 @@ class FittedLinear:
         Weighted sums of squares of outputs divided by ``2**output_exponent``, with the same weights.
     residual_scale : Array of shape (m,)
         s, so divided.
-    residual_dof, effective_dof, n : float
+    effective_dof : float
+        Parameters of the mean, a penalised one counted in part.
     output_exponent : IntArray of shape (m,)
     weight_exponent : int
-    noise_covariance : Array of shape (m, m)
-        Σ̂, in the units of y.
-    noise_root : Array of shape (m, m) or (0, 0)
-        Triangular root of Σ̂, of outputs divided by ``2**(output_exponent + weight_exponent)``; empty where Σ̂ is singular.
-    frequency, single_output : bool
-    noise_free : BoolArray of shape (m,)
-        Of which outputs the fit is exact.
+    likelihood : Likelihood
+    optimum : Optimum
+    totals : Totals
+        Of the rows, with weights divided by ``4**weight_exponent``.
+    refined : bool
+        Whether the solution was worked out in exact arithmetic.
+    single_output : bool
     eps : float
         Relative precision of the numbers in X.
     notes : tuple of str
@@ -65,6 +68,8 @@ class FittedLinear:
         By how much an iteration of the solver shrank the error: according to theory and as observed; NaN of direct ones.
     gradient : Array of shape (p, m) or (0, 0)
         What an iterative solver has left of ``XᵀW(y − Xβ − b) − αβ``, in scaled columns.
+    memory : dict of str to array
+        What an iterative solver has remembered to go on with.
     outputs : tuple of str
         Names of the columns of y; empty if they have none.
     """
@@ -75,21 +80,40 @@ class FittedLinear:
     geometry: Geometry
     residual_squares: Array
     residual_scale: Array
-    residual_dof: float
     effective_dof: float
-    n: float
     output_exponent: IntArray
     weight_exponent: int
-    noise_covariance: Array
-    noise_root: Array
-    frequency: bool
-    noise_free: BoolArray
+    likelihood: Likelihood
+    optimum: Optimum
+    totals: Totals
+    refined: bool
     single_output: bool
     eps: float
     notes: tuple[str, ...]
     rates: tuple[float, float]
     gradient: Array
+    memory: dict[str, AnyArray]
     outputs: tuple[str, ...] = ()
+
+    @property
+    def n(self) -> float:
+        """Number of observations."""
+        return self.likelihood.n
+
+    @property
+    def residual_dof(self) -> float:
+        """Observations less effective parameters."""
+        return self.likelihood.residual_dof
+
+    @property
+    def frequency(self) -> bool:
+        """Whether a weight says how often a row is there."""
+        return self.likelihood.frequency
+
+    @property
+    def noise_free(self) -> BoolArray:
+        """Of which outputs (m,) the fit is exact."""
+        return self.likelihood.noise_free
 
     @property
     def centred(self) -> bool:
@@ -162,14 +186,14 @@ class FittedLinear:
         return scale(self.residual_scale**2, 2 * self.output_exponent + 2 * self.weight_exponent)
 
     @property
-    def noise(self) -> Array:
+    def scaled_residual_variance(self) -> Array:
         """Noise variance s² (m,) of outputs divided by ``2**output_exponent``; NaN where the fit is exact."""
         return np.where(self.noise_free, np.nan, self.residual_scale**2)
 
     def overall_f_test(self) -> FTest:
         """F test that all coefficients but the intercept are zero."""
         df = self.geometry.rank - int(self.centred)
-        return f_test(self.explained / self.noise, df, self.residual_dof)
+        return f_test(self.explained / self.scaled_residual_variance, df, self.residual_dof)
 
     def wald_test(self, restriction: Array, value: Array, covariance: Sandwich | None = None) -> FTest:
         """F test of ``restriction @ params = value``.
@@ -221,7 +245,7 @@ class FittedLinear:
         return float(values[0]) if self.single_output else values
 
 
-def accurate_residuals(x: Array, y: Array, fit: FittedLinear) -> Array:
+def accurate_residuals(x: Array, y: Array, fit: LinearFit) -> Array:
     """Return y − Xβ − b (b, m), in twice the precision, of outputs divided by ``2**output_exponent``."""
     columns = scale(x, -fit.geometry.exponent)
     terms = scale(fit.scaled_coef, fit.geometry.exponent[:, None])
@@ -229,32 +253,3 @@ def accurate_residuals(x: Array, y: Array, fit: FittedLinear) -> Array:
     outputs = scale(y, -fit.output_exponent)
     a = np.hstack([outputs, np.ones((len(y), 1)), columns])
     return accurate_product(a, np.vstack([np.eye(y.shape[1]), -constant, -terms]))
-
-
-def snapshot(
-    state: dict[str, Any], coef: Array, intercept: Any, features: tuple[str, ...], outputs: tuple[str, ...] = ()
-) -> FittedLinear:
-    """Gather the fitted numbers of an estimator."""
-    return FittedLinear(
-        features=features,
-        coef=np.atleast_2d(coef).T,
-        intercept=np.broadcast_to(np.asarray(intercept, dtype=np.float64), (np.atleast_2d(coef).shape[0],)),
-        geometry=geometry_of_state(state["geometry"]),
-        residual_squares=state["residual_squares"],
-        residual_scale=state["residual_scale"],
-        residual_dof=state["residual_dof"],
-        effective_dof=state["effective_dof"],
-        n=state["n"],
-        output_exponent=state["output_exponent"],
-        weight_exponent=state["weight_exponent"],
-        noise_covariance=state["noise_covariance"],
-        noise_root=state["noise_root"],
-        frequency=state["frequency"],
-        noise_free=state["noise_free"],
-        single_output=coef.ndim == 1,
-        eps=state["eps"],
-        notes=state["notes"],
-        rates=state["rates"],
-        gradient=state.get("gradient", np.zeros((0, 0))),
-        outputs=outputs,
-    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mle_regression.fitted.linear import INTERCEPT, FittedLinear
+from mle_regression.fitted.linear import INTERCEPT, LinearFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
 
@@ -16,12 +16,12 @@ _SAME = 1e-7
 _DEPENDENT = 1e-13
 
 
-def total_weight(fit: FittedLinear) -> float:
+def total_weight(fit: LinearFit) -> float:
     """Sum of the weights."""
     return float(scale(fit.geometry.total, 2 * fit.weight_exponent))
 
 
-def total_squares(fit: FittedLinear) -> Array:
+def total_squares(fit: LinearFit) -> Array:
     """Σ w y² (m,) about zero: what is left and what is explained, the mean included."""
     mean = scale(fit.intercept, -fit.output_exponent)
     if fit.centred:
@@ -31,7 +31,7 @@ def total_squares(fit: FittedLinear) -> Array:
     return scale(squares, 2 * fit.output_exponent + 2 * fit.weight_exponent)
 
 
-def unmatched_columns(small: FittedLinear, large: FittedLinear) -> tuple[str, ...]:
+def unmatched_columns(small: LinearFit, large: LinearFit) -> tuple[str, ...]:
     """Name the columns of ``small`` that are none of ``large``, by their cross-products with each other and with y.
 
     Columns are matched one by one: to one, or a multiple of one, whose cosines with y and with the columns matched before are
@@ -91,7 +91,7 @@ class _Columns:
     cosines: Array
 
 
-def _columns(fit: FittedLinear, centred: bool) -> _Columns:
+def _columns(fit: LinearFit, centred: bool) -> _Columns:
     """Describe the columns by their cross-products, about the means or about zero, whatever their units."""
     p, exponent = len(fit.features), fit.geometry.exponent
     gram = fit.geometry.factor.T @ fit.geometry.factor

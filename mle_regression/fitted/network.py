@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 
-from mle_regression.diagnostics import laplace
-from mle_regression.linalg.arrays import Array
+from mle_regression.fitted.likelihood import Likelihood
+from mle_regression.fitted.optimum import Optimum
+from mle_regression.fitted.penalty import PenaltyChoice
+from mle_regression.fitted.posterior import Posterior
+from mle_regression.fitted.predictive_noise import PredictiveNoise
+from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
@@ -18,31 +24,115 @@ from mle_regression.rows.training_data import TrainingData
 _JACOBIAN_SIZE = 1 << 22
 
 
-class FittedNetwork:
-    """A network as a fitted estimator keeps it.
+@dataclass(frozen=True, slots=True)
+class KeptCurvature:
+    """What a fit keeps of the curvature where its training has ended.
 
-    Parameters
+    Attributes
     ----------
-    state : dict
-        With ``theta``, ``sizes``, ``activation``, ``units``, ``alpha`` and, if it is known, ``posterior``.
+    eigenvalues, error_bounds : Array of shape (k,)
+        Of the Hessian of J in standard units, ascending: all, or some at each end.
+    condition_number : float
+    verdict, reason : str
+        What kind of place it is, and what the verdict rests on.
     """
 
-    def __init__(self, state: dict[str, Any]) -> None:
-        self.state = state
-        self.theta: Array = state["theta"]
-        self.network = Network(tuple(state["sizes"]), find_activation(state["activation"]))
-        self.of_x, self.of_y = (Units(*pair) for pair in state["units"])
+    eigenvalues: Array
+    error_bounds: Array
+    condition_number: float
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFit:
+    """What a network fitted to d columns and m outputs knows of itself.
+
+    Attributes
+    ----------
+    theta : Array of shape (P,)
+        Parameters, in standard units.
+    sizes : tuple of int
+        Units of each layer, inputs and outputs included.
+    activation : str
+    of_x, of_y : Units
+    alpha : Array of shape (P,) or ()
+        Penalty, of weights as they were given.
+    single_output : bool
+        Whether y had one dimension.
+    likelihood : Likelihood
+    predictive : PredictiveNoise
+        How far new rows lie from the mean.
+    optimum : Optimum
+    loss : float
+        J at the parameters.
+    validation_curve : tuple of float
+        Log-likelihood of a row held out after each iteration; empty if none are.
+    stability_limit : float
+        Curvature above which the solver's steps grow; NaN where it has none of its own.
+    memory : dict of str to array
+        What the solver has remembered to go on with.
+    penalty : PenaltyChoice or None
+        Penalties by evidence.
+    posterior : Posterior or None
+    curvature : KeptCurvature or None
+    members : tuple of NetworkFit
+        Networks that predictions are the mean of, this one among them; empty where it predicts alone.
+    """
+
+    theta: Array
+    sizes: tuple[int, ...]
+    activation: str
+    of_x: Units
+    of_y: Units
+    alpha: Array
+    single_output: bool
+    likelihood: Likelihood
+    predictive: PredictiveNoise
+    optimum: Optimum
+    loss: float
+    validation_curve: tuple[float, ...]
+    stability_limit: float
+    memory: dict[str, AnyArray]
+    penalty: PenaltyChoice | None = None
+    posterior: Posterior | None = None
+    curvature: KeptCurvature | None = None
+    members: tuple[NetworkFit, ...] = ()
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+        return Network(self.sizes, find_activation(self.activation))
+
+    @property
+    def networks(self) -> tuple[NetworkFit, ...]:
+        """Networks that predictions are averaged over."""
+        return self.members or (self,)
+
+    def layers_in_units(self) -> list[Array]:
+        """Return each layer's weights and biases (units, inputs + 1), the last column biases, for X and y in their units."""
+        layers = [np.array(layer, dtype=np.float64) for layer in self.network.layers(self.theta)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            layers[0][:, :-1] /= self.of_x.spread
+            layers[0][:, -1] -= layers[0][:, :-1] @ self.of_x.center
+            layers[-1] *= self.of_y.spread[:, None]
+            layers[-1][:, -1] += self.of_y.center
+        return layers
 
     def objective(self, x: Any, y: Array | None = None, weights: Array | None = None) -> NetworkObjective:
         """Return the objective of some rows in float64, starting at the fitted parameters."""
-        outputs = np.zeros((x.shape[0], self.network.sizes[-1])) if y is None else y
+        outputs = np.zeros((x.shape[0], self.sizes[-1])) if y is None else y
         data = TrainingData(x if isinstance(x, np.ndarray) else x.tocsr(), outputs, weights, False, 0.0)
         rows = standard_rows(data, (self.of_x, self.of_y), "float64")
         share = 1.0 if weights is None else 1.0 / float(weights.max())
-        return NetworkObjective(self.network, rows, self.state.get("alpha", 0.0) * share, self.theta)
+        return NetworkObjective(self.network, rows, self.alpha * share, self.theta)
 
     def mean(self, x: Any) -> Array:
-        """Return the mean (n, m) in the units of y."""
+        """Return the mean (n, m) in the units of y, of all networks."""
+        return np.asarray(np.mean([one.own_mean(x) for one in self.networks], axis=0))
+
+    def own_mean(self, x: Any) -> Array:
+        """Return the mean (n, m) of this network alone."""
         return self.of_y.original(self.objective(x).outputs(self.theta).T)
 
     def variance(self, x: Any) -> Array:
@@ -55,8 +145,11 @@ class FittedNetwork:
     @one_blas_thread()
     def _variance(self, x: Any) -> Array:
         """Return the same in standard units."""
-        objective, inverse = self.objective(x), laplace.Inverse(**self.state["posterior"]["covariance"])
-        m = self.network.sizes[-1]
+        inverse = None if self.posterior is None else self.posterior.covariance
+        if inverse is None:
+            return np.full((x.shape[0], self.sizes[-1]), np.nan)
+        objective = self.objective(x)
+        m = self.sizes[-1]
         width = max(1, _JACOBIAN_SIZE // (m * len(self.theta)))
         squares = np.empty((x.shape[0], m))
         for lo in range(0, x.shape[0], width):
@@ -66,16 +159,13 @@ class FittedNetwork:
         return squares
 
     def moments(self, x: Any, noise_share: float | Array) -> tuple[Array, Array]:
-        """Return the mean (n, m) of a prediction and its variance with so much of the noise variance in it.
+        """Return the mean (n, m) of this network and the variance of a prediction with so much of the noise variance in it.
 
-        The mean is in units of y, the variance in those of ``output_unit``, as the squares of y may overflow.
-        ``noise_share`` is a number, or (n,) one a row.
+        The mean is in units of y, the variance in those of `of_y`, as the squares of y may overflow. ``noise_share`` is a
+        number, or (n,) one a row.
         """
-        state, mean = self.state, self.mean(x)
-        posterior = state["posterior"]
+        mean, posterior, n = self.own_mean(x), self.posterior, self.likelihood.n
         share = np.reshape(noise_share, (-1, 1))
-        of_noise = np.diagonal(state["noise_covariance"]) if posterior else state["predictive_variance"]
-        variance = share * of_noise
         if posterior is None:
             if not share.any():
                 raise ValueError(
@@ -83,8 +173,37 @@ class FittedNetwork:
                     "alpha='evidence' (partial_fit does not work it out); or ask for kind='observation', which has the "
                     "noise alone."
                 )
-            return mean, np.broadcast_to(variance, mean.shape)
-        if posterior["refusal"]:
-            raise ValueError(posterior["refusal"])
-        left = state["n"] - posterior["effective"] / mean.shape[1]
-        return mean, variance * state["n"] / max(left, 0.01 * state["n"]) + self._variance(x)
+            return mean, np.broadcast_to(share * self.predictive.variance, mean.shape)
+        if posterior.invalid_reason:
+            raise ValueError(posterior.invalid_reason)
+        left = n - posterior.effective / mean.shape[1]
+        variance = share * np.diagonal(self.likelihood.covariance)
+        return mean, variance * n / max(left, 0.01 * n) + self._variance(x)
+
+    def deviation(self, x: Any, noise_share: float | Array) -> Array:
+        """Return the standard deviation (n, m) of a prediction, in the units of y: of all networks, and between them."""
+        means, variances = zip(*(one.moments(x, noise_share) for one in self.networks), strict=True)
+        apart = np.var([mean / self.of_y.spread for mean in means], axis=0)
+        return np.asarray(np.sqrt(np.mean(variances, axis=0) + apart) * self.of_y.spread)
+
+    def log_predictive_density(self, x: Any, y: Array, noise_share: float | Array) -> Array:
+        """Return the log density (n,) of rows with the parameters' uncertainty, outputs taken as independent."""
+        each, unit = [], self.of_y.spread
+        for one in self.networks:
+            mean, variance = one.moments(x, noise_share)
+            each.append(_log_density(y / unit - mean / unit, variance))
+        return np.asarray(logsumexp(each, axis=0) - np.log(len(each)) - float(np.log(unit).sum()))
+
+
+def sum_of_logs(values: Array) -> Array:
+    """Sum logs over the last axis; what is impossible in one part is impossible, however certain the others are."""
+    with np.errstate(invalid="ignore"):
+        return np.where((values == -np.inf).any(axis=-1), -np.inf, values.sum(axis=-1))
+
+
+def _log_density(gap: Array, variance: Array) -> Array:
+    """Log density (n,) of gaps (n, m) of independent normal outputs; of no variance, infinite on the mean, zero off it."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        density = -0.5 * (np.log(2.0 * np.pi * variance) + gap**2 / variance)
+    certain = np.where(gap == 0, np.inf, -np.inf)
+    return sum_of_logs(np.where(variance > 0, density, certain))

@@ -14,8 +14,7 @@ from mle_regression.diagnostics.influence import Influence, Noise, influence, ro
 from mle_regression.diagnostics.residual_tests.base import FitView, TestResult, undefined
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
 from mle_regression.diagnostics.robust import Sandwich
-from mle_regression.fitted.linear import FittedLinear, accurate_residuals
-from mle_regression.fitted.optimum import Optimum
+from mle_regression.fitted.linear import LinearFit, accurate_residuals
 from mle_regression.fitted.robust_covariance import CovarianceChoice, ScoredRows, robust_covariance
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.frame import Frame
@@ -68,8 +67,7 @@ class FitOnRows:
 
     Parameters
     ----------
-    fit : FittedLinear
-    optimum : Optimum
+    fit : LinearFit
     x : array or sparse matrix of shape (n, p)
     y : Array of shape (n, m)
     weights : Array of shape (n,) or None for ones
@@ -80,15 +78,13 @@ class FitOnRows:
     @one_blas_thread()
     def __init__(
         self,
-        fit: FittedLinear,
-        optimum: Optimum,
+        fit: LinearFit,
         x: Any,
         y: Array,
         weights: Array | None,
         labels: Any,
     ) -> None:
         self._as_fitted = fit
-        self._optimum = optimum
         self._x = x
         self._y = y
         # In the coordinates of the geometry, whose weights are divided by a power of four.
@@ -104,7 +100,7 @@ class FitOnRows:
         return len(self._y) if self._weights is None else int(np.count_nonzero(self._weights))
 
     @cached_property
-    def _fit(self) -> FittedLinear:
+    def _fit(self) -> LinearFit:
         """The fit; of one by products alone, with the triangle of its rows, which is summed where someone asks for it."""
         fit, geometry = self._as_fitted, self._as_fitted.geometry
         if not isinstance(geometry, ProductGeometry) or self.data == NEW:
@@ -140,7 +136,7 @@ class FitOnRows:
     def _values(self) -> _RowValues:
         """Whitening, residuals and leverages: of plain products, or in twice the precision where digits would cancel."""
         fit = self._fit
-        if not self._optimum.refined:
+        if not self._fit.refined:
             return self._values_by(Whitener(fit.geometry))
         if not self._cancels:
             found = self._values_by(Whitener(fit.geometry))
@@ -222,7 +218,7 @@ class FitOnRows:
             self._values.leverage,
             self._precision,
             Noise(
-                fit.noise,
+                fit.scaled_residual_variance,
                 fit.residual_dof,
                 fit.effective_dof,
                 fit.penalised,
@@ -348,7 +344,7 @@ class FitOnRows:
                 precision=None if precision is None else precision[keep],
                 counts=counts,
                 geometry=fit.geometry,
-                variance=float(fit.noise[k]),
+                variance=float(fit.scaled_residual_variance[k]),
                 dof=fit.residual_dof,
                 eps=fit.eps,
                 least_squares=self.data == TRAINING and not fit.penalised,

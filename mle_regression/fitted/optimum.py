@@ -1,4 +1,4 @@
-"""What kind of optimum a fit has reached, how, and how likely the data are there."""
+"""What kind of optimum a fit has reached, and how."""
 
 from __future__ import annotations
 
@@ -7,14 +7,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """Fitted attributes of an estimator that its summary tells; the names are theirs without the underscore."""
+    """Where a solver has ended.
 
-    log_likelihood: float
-    aic: float
-    aicc: float
-    bic: float
+    Attributes
+    ----------
+    solver : str
+        Its name.
+    solver_reason : str
+        Why it was this one, where it was chosen for the user; empty where he has.
+    verdict : str
+        What the curvature says of the place; empty where it is not known.
+    converged : bool
+    n_iter : int
+    loss_curve : tuple of float
+        J after each iteration, the start before them.
+    gradient_norm : float
+    """
+
     solver: str
-    refined: bool
+    solver_reason: str
     verdict: str
-    rank: int
+    converged: bool
     n_iter: int
+    loss_curve: tuple[float, ...]
+    gradient_norm: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,22 +24,41 @@ _ROUNDING = 64.0
 _NEAR = 0.3
 
 
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """The Gaussian round the optimum of a network, of all parameters.
+
+    Attributes
+    ----------
+    covariance : laplace.Inverse or None
+        In standard units; None where it is out of reach.
+    effective : float
+        Effective parameters γ.
+    noise : float
+        σ², the mean over outputs.
+    distance : float
+        To the optimum, in posterior standard deviations.
+    invalid_reason : str
+        Why there is no such Gaussian, and what to do; empty if there is one.
+    """
+
+    covariance: laplace.Inverse | None
+    effective: float
+    noise: float
+    distance: float
+    invalid_reason: str = ""
+
+
 @one_blas_thread()
-def posterior_of(objective: NetworkObjective, theta: Array, n: float, by_evidence: bool = False) -> dict[str, Any]:
+def posterior_of(objective: NetworkObjective, theta: Array, n: float, by_evidence: bool = False) -> Posterior:
     """Return the Gaussian round the optimum, of all parameters.
 
     Under penalties by evidence the noise is no less than that which the evidence has: where its maximum is out of range,
     residuals may be much smaller.
-
-    Returns
-    -------
-    dict
-        ``covariance``, the fields of a `laplace.Inverse` in standard units, or None where it is out of reach;
-        ``effective``, γ; ``noise``, σ², the mean over outputs; ``distance`` to the optimum, in standard deviations.
     """
     curvature = _curvature(objective, theta)
     if curvature is None:
-        return {"covariance": None, "effective": np.nan, "noise": np.nan, "distance": np.nan}
+        return Posterior(None, np.nan, np.nan, np.nan)
     value, gradient = objective.value_and_gradient(theta)
     squares, m = float(np.trace(objective.cross)), objective.network.sizes[-1]
     effective = float(laplace.effective_parameters(curvature, objective.penalty).sum())
@@ -53,18 +72,8 @@ def posterior_of(objective: NetworkObjective, theta: Array, n: float, by_evidenc
         root = _root_by_outputs(objective, theta, inverse, m * n / left * objective.cross, noise)
     else:
         root = inverse.root * noise**0.5
-    return {
-        "covariance": {
-            "root": root / n**0.5,
-            "prior": inverse.prior * (noise / n) ** 0.5,
-            "basis": inverse.basis,
-            "free": inverse.free,
-            "seen": inverse.seen,
-        },
-        "effective": effective,
-        "noise": noise,
-        "distance": away,
-    }
+    covariance = replace(inverse, root=root / n**0.5, prior=inverse.prior * (noise / n) ** 0.5)
+    return Posterior(covariance, effective, noise, away)
 
 
 def _curvature(objective: NetworkObjective, theta: Array) -> laplace.Curvature | None:
@@ -116,9 +125,9 @@ def _mixed_gauss_newton(objective: NetworkObjective, theta: Array, mixing: Array
     return matrix
 
 
-def refusal(posterior: dict[str, Any], verdict: str | None, noise_free: bool, remedy: str) -> str:
+def invalid_reason(posterior: Posterior, verdict: str, noise_free: bool, remedy: str) -> str:
     """Return why there is no Gaussian round the parameters, and what to do; nothing if there is one."""
-    if posterior["covariance"] is None:
+    if posterior.covariance is None:
         return (
             "The uncertainty of this network's mean is out of reach: its parameters and its rows are too many for matrices, "
             f"and the data tell of more than {_RANKS[-1]:,} directions. Take fewer hidden units, or a larger alpha; or ask "
@@ -128,9 +137,9 @@ def refusal(posterior: dict[str, Any], verdict: str | None, noise_free: bool, re
         return ""
     if verdict == "saddle point":
         return f"The network stands at a saddle point, round which parameters have no Gaussian distribution. {remedy}"
-    if posterior["distance"] > _NEAR:
+    if posterior.distance > _NEAR:
         return (
-            f"The network is not at an optimum: the nearest one is {posterior['distance']:.3g} posterior standard deviations "
+            f"The network is not at an optimum: the nearest one is {posterior.distance:.3g} posterior standard deviations "
             f"away, and the parameters' distribution is not centred where they are. {remedy}"
         )
     return ""

@@ -11,7 +11,7 @@ from mle_regression.diagnostics import robust
 from mle_regression.diagnostics.clusters import AdjustedGroups, cluster_meat, intersections, sums_by_group
 from mle_regression.diagnostics.covariance import Whitener
 from mle_regression.diagnostics.robust import Sandwich, sandwich
-from mle_regression.fitted.linear import FittedLinear
+from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.scaling import scale
 from mle_regression.rows.registry import as_rows
@@ -27,7 +27,7 @@ class ScoredRows:
 
     Attributes
     ----------
-    fit : FittedLinear
+    fit : LinearFit
     x : array or sparse matrix of shape (n, p)
     weights : Array of shape (n,) or None
         In the coordinates of the fit's geometry.
@@ -39,7 +39,7 @@ class ScoredRows:
         What the user calls the rows.
     """
 
-    fit: FittedLinear
+    fit: LinearFit
     x: Any
     weights: Array | None
     residual: Array

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mle_regression.linalg.memory import fits_memory
-from mle_regression.solvers.base import LeastSquares, Options, Solution
+from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
 from mle_regression.solvers.by_products import solve_by_products, solve_if_easy
 from mle_regression.solvers.direct import conclude
 from mle_regression.solvers.dual import solve_dual
@@ -33,8 +33,9 @@ class Automatic(Options):
     """
 
     name: ClassVar[str] = "auto"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = True
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.MOMENTS
+    continues_from: ClassVar[Need | None] = Need.MOMENTS
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

@@ -41,6 +41,19 @@ UNFINISHED = {
 }
 
 
+class Need(Enum):
+    """What a solver asks of the rows of a linear model, or goes on from in a later call.
+
+    MOMENTS: sums over the rows, which may have gone by; of a network, whose loss no sums determine, all rows at each step.
+    ROWS: products with them. BATCHES: some of them at a time. RESIDUALS: each by itself, and what moves it.
+    """
+
+    MOMENTS = "sums over rows"
+    ROWS = "rows"
+    BATCHES = "batches of rows"
+    RESIDUALS = "residuals"
+
+
 class NonFiniteRowsError(ValueError):
     """Some rows hold NaN or infinity; ``columns`` are positions in [X | y]."""
 
@@ -118,6 +131,8 @@ class Solution:
         What to be wary of.
     memory : dict of str to array
         What an iterative solver has remembered to go on with.
+    reason : str
+        Why this branch ran, where the solver has chosen it.
     """
 
     coef: Array
@@ -138,6 +153,7 @@ class Solution:
     notes: tuple[str, ...] = ()
     gradient: Array = field(default_factory=lambda: np.zeros((0, 0)))
     memory: dict[str, AnyArray] = field(default_factory=dict)
+    reason: str = ""
 
     @property
     def arrived(self) -> bool:
@@ -148,12 +164,14 @@ class Solution:
 class Solver(Protocol):
     """One algorithm, with the options that belong to it alone.
 
-    ``from_sums`` tells whether sums over rows that have gone by are enough for it.
+    ``serves`` are the noise families that it can fit, ``needs`` is what it works on, ``continues_from`` what a later call
+    can go on from.
     """
 
     name: ClassVar[str]
-    noises: ClassVar[frozenset[str]]
-    from_sums: ClassVar[bool]
+    serves: ClassVar[frozenset[str]]
+    needs: ClassVar[Need]
+    continues_from: ClassVar[Need | None]
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

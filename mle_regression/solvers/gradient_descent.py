@@ -9,7 +9,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.objective.base import Objective
-from mle_regression.solvers.base import Options
+from mle_regression.solvers.base import Need, Options
 from mle_regression.solvers.path import Control, Path, Walk, walk
 
 ACCELERATIONS = ("none", "nesterov", "polyak")
@@ -34,10 +34,9 @@ class GradientDescent(Options):
     acceleration: str = "nesterov"
 
     name: ClassVar[str] = "gd"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = True
-    draws_batches: ClassVar[bool] = False
-    goes_on: ClassVar[bool] = False
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.MOMENTS
+    continues_from: ClassVar[Need | None] = Need.MOMENTS
     iterations: ClassVar[int] = 2000
 
     def minimise(self, objective: Objective, control: Control) -> Path:
@@ -121,7 +120,7 @@ class GradientDescent(Options):
         path = walk(descend, follower)
         if control.remember:
             path.memory = {"gd_velocity": velocity, "gd_step": np.array(step)}
-        path.edge = stable_curvature(self.acceleration, share, step)
+        path.stability_limit = stable_curvature(self.acceleration, share, step)
         return path
 
 

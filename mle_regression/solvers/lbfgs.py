@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from mle_regression.linalg.arrays import EPS, AnyArray, Array
 from mle_regression.objective.base import Objective
-from mle_regression.solvers.base import Options, Status
+from mle_regression.solvers.base import Need, Options, Status
 from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
 
 # Of the decrease that the slope promises, and of the slope, a step leaves no less and no more (Wolfe's conditions).
@@ -36,10 +36,9 @@ class LBFGS(Options):
     memory: int = 20
 
     name: ClassVar[str] = "lbfgs"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = True
-    draws_batches: ClassVar[bool] = False
-    goes_on: ClassVar[bool] = False
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.MOMENTS
+    continues_from: ClassVar[Need | None] = Need.MOMENTS
     iterations: ClassVar[int] = 2000
 
     def minimise(self, objective: Objective, control: Control) -> Path:

@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.objective.base import JacobianProducts, SumOfSquares
-from mle_regression.solvers.base import Options, Status
+from mle_regression.solvers.base import Need, Options, Status
 from mle_regression.solvers.path import Control, Path, Walk, walk
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
@@ -62,10 +62,9 @@ class LevenbergMarquardt(Options):
     max_memory: float = 2.0
 
     name: ClassVar[str] = "lm"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = True
-    draws_batches: ClassVar[bool] = False
-    goes_on: ClassVar[bool] = False
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.RESIDUALS
+    continues_from: ClassVar[Need | None] = None
 
     def minimise(self, objective: SumOfSquares, control: Control) -> Path:
         """Follow Gauss–Newton steps until the gradient vanishes."""

@@ -22,7 +22,7 @@ from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle, solve_triangle
 from mle_regression.objective.linear import QuadraticObjective, linear_objective, quadratic_objective
 from mle_regression.rows.base import Rows
-from mle_regression.solvers.base import LeastSquares, Solution, Status
+from mle_regression.solvers.base import LeastSquares, Need, Solution, Status
 from mle_regression.solvers.by_products import solve_by_products
 from mle_regression.solvers.direct import Estimate, as_solution, is_close_fit, polished
 from mle_regression.solvers.normal import cholesky, is_wide
@@ -43,15 +43,14 @@ _FURTHER, _WORTH_TELLING = 100.0, 1e-5
 class Iterative(Protocol):
     """An algorithm that follows an objective down.
 
-    ``draws_batches`` tells whether it needs rows to do so, ``goes_on`` whether some new ones are enough to go on with,
-    ``by_products`` whether products with X and its transpose are.
+    ``serves``, ``needs`` and ``continues_from`` are as a `Solver` has them; ``by_products`` tells whether products with X and
+    its transpose are enough.
     """
 
     name: ClassVar[str]
-    noises: ClassVar[frozenset[str]]
-    from_sums: ClassVar[bool]
-    draws_batches: ClassVar[bool]
-    goes_on: ClassVar[bool]
+    serves: ClassVar[frozenset[str]]
+    needs: ClassVar[Need]
+    continues_from: ClassVar[Need | None]
     by_products: ClassVar[bool]
 
     def minimise(self, objective: Any, control: Control) -> Path:
@@ -179,7 +178,7 @@ def _objective(
     kept: IntArray,
     start: Array | None,
 ) -> QuadraticObjective:
-    if solver.draws_batches:
+    if solver.needs is not Need.MOMENTS:
         if len(kept) < problem.rows.shape[1]:
             raise ValueError(
                 f"solver={solver.name!r} cannot drop dependent columns; remove them, or take on_rank_deficiency='min_norm'."

@@ -8,7 +8,7 @@ from typing import ClassVar
 from mle_regression.linalg.bidiagonal import Bidiagonalisation
 from mle_regression.objective.linear import LinearObjective
 from mle_regression.objective.products import ProductObjective
-from mle_regression.solvers.base import Options
+from mle_regression.solvers.base import Need, Options
 from mle_regression.solvers.path import Control, Path, Walk, ends_of, near_norm, walk
 
 Objective = LinearObjective | ProductObjective
@@ -26,10 +26,9 @@ class LSMR(Options):
     """
 
     name: ClassVar[str] = "lsmr"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = False
-    draws_batches: ClassVar[bool] = True
-    goes_on: ClassVar[bool] = False
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.ROWS
+    continues_from: ClassVar[Need | None] = None
     by_products: ClassVar[bool] = True
 
     def minimise(self, objective: Objective, control: Control) -> Path:

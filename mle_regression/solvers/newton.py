@@ -10,7 +10,7 @@ import numpy as np
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.lanczos import extreme_eigenpairs
 from mle_regression.objective.base import Objective
-from mle_regression.solvers.base import Options, Status
+from mle_regression.solvers.base import Need, Options, Status
 from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
@@ -35,10 +35,9 @@ class NewtonCG(Options):
     radius: float = 1.0
 
     name: ClassVar[str] = "newton"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = True
-    draws_batches: ClassVar[bool] = False
-    goes_on: ClassVar[bool] = False
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.MOMENTS
+    continues_from: ClassVar[Need | None] = Need.MOMENTS
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow trust-region Newton steps."""

@@ -22,7 +22,7 @@ from mle_regression.linalg.triangle import (
     triangle_of_factor,
     triangle_of_moments,
 )
-from mle_regression.solvers.base import LeastSquares, Options, Solution
+from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
 from mle_regression.solvers.direct import Polish, conclude, is_close_fit
 from mle_regression.solvers.dual import solve_dual
 from mle_regression.solvers.passes import require_triangle, sum_exact, sum_moments
@@ -48,8 +48,9 @@ class NormalEquation(Options):
     """
 
     name: ClassVar[str] = "normal"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = True
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.MOMENTS
+    continues_from: ClassVar[Need | None] = Need.MOMENTS
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

@@ -84,7 +84,7 @@ class Path:
         By how much a step shrinks the error according to theory; NaN where there is none.
     memory : dict of str to array
         What the solver remembers: moments of the gradient, a damping.
-    edge : float
+    stability_limit : float
         Largest curvature at which the solver's last step is stable; NaN where it has no step of its own.
     """
 
@@ -94,7 +94,7 @@ class Path:
     status: Status = Status.MAX_ITER
     rate: float = np.nan
     memory: dict[str, AnyArray] = field(default_factory=dict)
-    edge: float = np.nan
+    stability_limit: float = np.nan
 
     @property
     def n_iter(self) -> int:

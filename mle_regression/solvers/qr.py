@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.triangle import Triangle, triangle_of_factor
-from mle_regression.solvers.base import LeastSquares, Options, Solution
+from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
 from mle_regression.solvers.direct import Polish, conclude
 from mle_regression.solvers.passes import find_frame, require_triangle, sum_factors
 
@@ -21,8 +21,9 @@ class TallSkinnyQR(Options):
     """
 
     name: ClassVar[str] = "qr"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = True
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.MOMENTS
+    continues_from: ClassVar[Need | None] = Need.MOMENTS
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

@@ -40,8 +40,8 @@ def find_solver(solver: object, noise: str) -> Solver | Iterative:
         found = cast("Solver | Iterative", solver)
     else:
         raise ValueError(f"solver={solver!r} is not a solver; the solvers are: {', '.join(map(repr, SOLVERS))}.")
-    if noise not in found.noises:
-        able = [name for name, kind in SOLVERS.items() if noise in kind.noises]
+    if noise not in found.serves:
+        able = [name for name, kind in SOLVERS.items() if noise in kind.serves]
         raise ValueError(
             f"solver={found.name!r} does not serve noise={noise!r}; these do: {', '.join(able) or 'none'}."
         )

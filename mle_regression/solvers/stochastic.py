@@ -12,7 +12,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray
 from mle_regression.objective.base import BatchObjective
-from mle_regression.solvers.base import Options
+from mle_regression.solvers.base import Need, Options
 from mle_regression.solvers.gradient_descent import largest_curvature, stable_curvature
 from mle_regression.solvers.path import Control, DivergenceError, Path, Walk, ends_of, walk
 
@@ -123,10 +123,9 @@ class StochasticGradient(Options):
     average: bool = False
 
     name: ClassVar[str] = "sgd"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = False
-    draws_batches: ClassVar[bool] = True
-    goes_on: ClassVar[bool] = True
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.BATCHES
+    continues_from: ClassVar[Need | None] = Need.BATCHES
 
     def minimise(self, objective: BatchObjective, control: Control) -> Path:
         """Follow batch gradients for ``max_iter`` passes over the rows."""
@@ -146,7 +145,7 @@ class StochasticGradient(Options):
         if automatic:
             path.memory = path.memory | {"sgd_step": np.array(step.size)}
         last = step.size * _share(self.schedule, max(0, path.n_iter - 1), control.max_iter)
-        path.edge = stable_curvature(self._acceleration, self.momentum, last)
+        path.stability_limit = stable_curvature(self._acceleration, self.momentum, last)
         return path
 
     @property
@@ -193,10 +192,9 @@ class Adam(Options):
     schedule: str = "cosine"
 
     name: ClassVar[str] = "adam"
-    noises: ClassVar[frozenset[str]] = frozenset({"gaussian"})
-    from_sums: ClassVar[bool] = False
-    draws_batches: ClassVar[bool] = True
-    goes_on: ClassVar[bool] = True
+    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    needs: ClassVar[Need] = Need.BATCHES
+    continues_from: ClassVar[Need | None] = Need.BATCHES
 
     def minimise(self, objective: BatchObjective, control: Control) -> Path:
         """Follow batch gradients for ``max_iter`` passes over the rows."""

@@ -15,10 +15,12 @@ from mle_regression.linalg.rank import independent_columns, spectrum, surely_ful
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.sums import KeptSums
 from mle_regression.linalg.triangle import Triangle, exceeds_condition, triangle_of_factor, triangle_of_moments
-from mle_regression.solvers.base import LeastSquares, Solution
+from mle_regression.solvers.base import LeastSquares, Solution, Solver
 from mle_regression.solvers.direct import Polish, conclude
-from mle_regression.solvers.normal import WELL_CONDITIONED, triangle_of_sums
+from mle_regression.solvers.normal import WELL_CONDITIONED, NormalEquation, triangle_of_sums
 from mle_regression.solvers.passes import sum_exact
+from mle_regression.solvers.qr import TallSkinnyQR
+from mle_regression.solvers.svd import SingularValues
 
 # Added to the squares of columns of unit length where they are dependent: the singular values that are zero become 2**-50,
 # the least that a preconditioner in float64 can turn into one, and stay below the tolerance.
@@ -53,18 +55,21 @@ class SummedTriangle:
     digits: float = 16.0
 
 
-def solve_summed(problem: LeastSquares) -> Solution:
+def solve_summed(problem: LeastSquares, solver: Solver) -> Solution:
     """Minimise a problem of which only the sums are left: the exact normal equation, at the rank that it has.
+
+    The singular values of the triangle, where the ``solver`` is of these; QR needs rows.
 
     What was summed in float64 is solved in float64, with directions taken for none that the rounding of the sums hides.
     """
-    found = reduce_sums(problem)
+    found, by_spectrum = reduce_sums(problem), isinstance(solver, SingularValues)
     solution = conclude(
         replace(problem, refine=found.exact, tolerance=found.tolerance),
         found.triangle,
         found.frame,
-        "normal",
+        SingularValues.name if by_spectrum else NormalEquation.name,
         Polish.NOTHING,
+        by_spectrum=by_spectrum,
     )
     notes: tuple[str, ...] = ()
     if found.digits < _FEW_DIGITS:
@@ -72,7 +77,8 @@ def solve_summed(problem: LeastSquares) -> Solution:
             f"The columns are so nearly dependent that sums in float64 leave about {max(found.digits, 0.0):.0f} digits of "
             "the coefficients. Fit all rows together, or give them to partial_fit with refine=True.",
         )
-    return replace(solution, refined=solution.refined and kept_sums(problem).as_given, notes=notes)
+    reason = f"of solver={solver.name!r}, sums over rows have this alone" if isinstance(solver, TallSkinnyQR) else ""
+    return replace(solution, refined=solution.refined and kept_sums(problem).as_given, notes=notes, reason=reason)
 
 
 def kept_sums(problem: LeastSquares) -> KeptSums:

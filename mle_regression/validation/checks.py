@@ -146,6 +146,12 @@ def more_data(estimator: BaseEstimator, data: TrainingData, x: Any, y: Any, samp
     return replace(data, x=rows.x, y=rows.y, weights=rows.weights)
 
 
+def check_validation_rows(x: Any, y: Any, sample_weight: Any) -> None:
+    """Raise unless rows to watch a fit on are whole."""
+    if (x is None) != (y is None) or (x is None and sample_weight is not None):
+        raise ValueError("X_val and y_val (and weights for them) go together; pass both or none.")
+
+
 def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False, name: str = "sample_weight") -> Array | None:
     """Check sample weights: None, a number, or (n,) finite numbers, not negative and (unless ``none``) not all zero."""
     if sample_weight is None:
@@ -170,6 +176,12 @@ def check_weights(sample_weight: Any, n_rows: int, *, none: bool = False, name: 
     if not none and not weights.any():
         raise ValueError(f"All sample weights are zero ({name}): there is no row to fit or to watch.")
     return np.asarray(weights)
+
+
+def warn_of_batches(batch_size: int | None, n_rows: int) -> None:
+    """Warn of batches that are more than all rows."""
+    if batch_size is not None and batch_size > n_rows:
+        warn_user(f"batch_size={batch_size} is more than the {n_rows} rows, all of which are taken.", UserWarning)
 
 
 def describe_column(estimator: BaseEstimator, j: int) -> str:

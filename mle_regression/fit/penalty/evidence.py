@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from mle_regression.diagnostics import laplace
+from mle_regression.fitted.penalty import PenaltyChoice
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
@@ -43,28 +44,6 @@ _ESTIMATES = 40
 _NOTHING = 0.05
 _FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 _AT_REST = (Status.CONVERGED, Status.PLATEAU)
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What the evidence has chosen.
-
-    Attributes
-    ----------
-    alpha : dict of str to float
-        α of each group of parameters, for weights as the objective has them.
-    effective : float
-        γ.
-    log_marginal_likelihood : float
-        In standard units of y.
-    bounded : list of str
-        Groups whose α stands at its bound: the data ask for none of them, or for no penalty.
-    """
-
-    alpha: dict[str, float]
-    effective: float
-    log_marginal_likelihood: float
-    bounded: list[str]
 
 
 def parameter_groups(network: Network, grouping: str, features: list[str]) -> tuple[IntArray, list[str]]:
@@ -107,7 +86,7 @@ def train_by_evidence(
     max_iter: int,
     n: float,
     log_weights: float,
-) -> tuple[Path, NetworkObjective, Chosen]:
+) -> tuple[Path, NetworkObjective, PenaltyChoice]:
     """Train to the optimum under the penalties that make the data likeliest.
 
     The evidence is a function of log α alone: of the optimum that training finds there, and the curvature of that. It is
@@ -138,7 +117,7 @@ def train_by_evidence(
         All steps one after another. Losses are those under the penalties of their time.
     objective : NetworkObjective
         With the penalties chosen.
-    chosen : Chosen
+    chosen : PenaltyChoice
     """
     climb = _Climb(objective, train, grouping, max_iter, n, log_weights)
     place = climb.top()
@@ -148,7 +127,7 @@ def train_by_evidence(
     alpha_of = {name: float(level) * total for name, level in zip(names, place.levels, strict=True)}
     idle = climb.at_bound(place) | (climb.determined(place) < _NOTHING)
     bounded = [name for name, at in zip(names, idle, strict=True) if at]
-    chosen = Chosen(alpha_of, place.effective, place.density, bounded)
+    chosen = PenaltyChoice(alpha_of, place.effective, place.density, bounded)
     return path, climb.posed(place.levels, place.theta), chosen
 
 

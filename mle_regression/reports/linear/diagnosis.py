@@ -14,9 +14,8 @@ from mle_regression.diagnostics.hypotheses import FTest, f_test, independent_res
 from mle_regression.diagnostics.influence import Influence
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
 from mle_regression.diagnostics.robust import Sandwich
-from mle_regression.fitted.linear import FittedLinear
+from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.on_rows import NEW, TRAINING, FitOnRows
-from mle_regression.fitted.optimum import Optimum
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.geometry import parameter_exponents
 from mle_regression.linalg.qr import triangular_factor
@@ -52,8 +51,7 @@ class LinearDiagnosis(FitOnRows):
 
     def __init__(
         self,
-        fit: FittedLinear,
-        optimum: Optimum,
+        fit: LinearFit,
         x: Any,
         y: Array,
         weights: Array | None,
@@ -61,7 +59,7 @@ class LinearDiagnosis(FitOnRows):
     ) -> None:
         self._labelled = labels is not None
         self._index: pd.Index = pd.RangeIndex(len(y)) if labels is None else labels
-        super().__init__(fit, optimum, x, y, weights, self._index)
+        super().__init__(fit, x, y, weights, self._index)
 
     # -- how sure the coefficients are -------------------------------------------------------------------------------
 
@@ -348,7 +346,7 @@ class LinearDiagnosis(FitOnRows):
         return Document(
             f"Diagnosis of a linear regression on {self.data} ({len(self._y)}): {model_line(self._fit)}",
             [
-                Panel("The fit", goodness(self._fit, self._optimum)),
+                Panel("The fit", goodness(self._fit)),
                 Table(f"Coefficients, standard errors {robust_kind}", table),
                 Table("Tests: is the noise as assumed, the mean linear?", tests.drop(columns="note")),
                 Table(

@@ -1,9 +1,13 @@
-"""What a linear fit says of its coefficients, without a second look at the data."""
+"""What a linear fit says of its coefficients: the methods and attributes that `MLELinearRegressor` has of it.
+
+Each is a function of an estimator that has a linear fit, and stands in the class by its name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,12 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from mle_regression.diagnostics import curvature
 from mle_regression.diagnostics.covariance import cross_products
-from mle_regression.fitted.linear import FittedLinear, snapshot
-from mle_regression.fitted.optimum import Optimum
+from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.geometry import Geometry
 from mle_regression.linalg.scaling import scale
-from mle_regression.linalg.stored_geometry import geometry_of_state
 from mle_regression.reports.document import Document
 from mle_regression.reports.linear.coefficients import blocks, coefficient_table, named_matrix
 from mle_regression.reports.linear.diagnosis import LinearDiagnosis
@@ -27,262 +28,274 @@ from mle_regression.rows.labels import unlike
 from mle_regression.validation import checks
 
 
-class LinearInference:
-    """Inference from the fit alone, for an estimator with a linear mean and Gaussian noise."""
+class HasLinearFit(Protocol):
+    """An estimator that has been fitted."""
 
-    _state: dict[str, Any]
+    _fit: LinearFit
     coef_: Array
-    intercept_: Any
 
-    def coefficients(self, confidence: float = 0.95, *, feature_names: Sequence[str] | None = None) -> pd.DataFrame:
-        """Table of estimates, standard errors, t, p-values and confidence limits, a row a parameter.
 
-        Parameters
-        ----------
-        confidence : float, default=0.95
-            Coverage of the interval ``lower`` to ``upper``.
-        feature_names : sequence of str, default=None
-            Names for columns that had none when they were fitted, as behind a transformer that returns arrays:
-            ``pipe[:-1].get_feature_names_out()``. With ``pipe.set_output(transform="pandas")`` they are known.
+def fit_of(self: HasLinearFit) -> LinearFit:
+    """Return the fit of an estimator."""
+    check_is_fitted(self)
+    return self._fit
 
-        Returns
-        -------
-        pandas.DataFrame
-            Indexed by column name, and by output before it where y has two dimensions. After a penalised fit there are
-            posterior standard deviations under the Gaussian prior, and no p-values. Where the fit is exact, t and p-value
-            are NaN.
 
-        Examples
-        --------
-        >>> from sklearn.datasets import load_diabetes
-        >>> from mle_regression import MLELinearRegressor
-        >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-        >>> table = MLELinearRegressor().fit(X[["bmi", "bp"]], y).coefficients()
-        >>> table[["estimate", "std_error", "t"]].round(3).loc["bmi"].tolist()
-        [8.519, 0.705, 12.089]
-        """
-        checks.check_probability("confidence", confidence)
-        fit = self.fit_numbers(feature_names)
-        return coefficient_table(
-            fit.names,
-            fit.params,
-            fit.errors,
-            fit.residual_dof,
-            confidence,
-            fit.penalised,
-            noise_free=fit.noise_free,
-            outputs=fit.outputs,
+def named_fit(self: HasLinearFit, feature_names: Sequence[str] | None = None) -> LinearFit:
+    """Return the fit of an estimator, of which all reports are made, with the names of its columns."""
+    fit, names = fit_of(self), checks.check_feature_names(self, feature_names)
+    outputs = checks.output_labels(self)
+    return replace(fit, features=tuple(names), outputs=outputs)
+
+
+def coefficients(
+    self: HasLinearFit, confidence: float = 0.95, *, feature_names: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Table of estimates, standard errors, t, p-values and confidence limits, a row a parameter.
+
+    Parameters
+    ----------
+    confidence : float, default=0.95
+        Coverage of the interval ``lower`` to ``upper``.
+    feature_names : sequence of str, default=None
+        Names for columns that had none when they were fitted, as behind a transformer that returns arrays:
+        ``pipe[:-1].get_feature_names_out()``. With ``pipe.set_output(transform="pandas")`` they are known.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by column name, and by output before it where y has two dimensions. After a penalised fit there are
+        posterior standard deviations under the Gaussian prior, and no p-values. Where the fit is exact, t and p-value
+        are NaN.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from mle_regression import MLELinearRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> table = MLELinearRegressor().fit(X[["bmi", "bp"]], y).coefficients()
+    >>> table[["estimate", "std_error", "t"]].round(3).loc["bmi"].tolist()
+    [8.519, 0.705, 12.089]
+    """
+    checks.check_probability("confidence", confidence)
+    fit = named_fit(self, feature_names)
+    return coefficient_table(
+        fit.names,
+        fit.params,
+        fit.errors,
+        fit.residual_dof,
+        confidence,
+        fit.penalised,
+        noise_free=fit.noise_free,
+        outputs=fit.outputs,
+    )
+
+
+def coefficient_covariance(self: HasLinearFit, *, feature_names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Covariance matrix of the coefficients, s²(XᵀWX)⁻¹; the posterior covariance after a penalised fit.
+
+    Parameters
+    ----------
+    feature_names : sequence of str, default=None
+        As in `coefficients`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Square, by parameter; with a two-dimensional y one such block for each output. NaN where the data do not
+        determine a coefficient.
+    """
+    fit = named_fit(self, feature_names)
+    return blocks([named_matrix(fit.covariance(k), fit.names) for k in range(fit.params.shape[1])], fit.outputs)
+
+
+def fisher_information(self: HasLinearFit, *, feature_names: Sequence[str] | None = None) -> pd.DataFrame:
+    """Fisher information of (coefficients, noise variance) at the optimum, blockdiag(XᵀWX/σ̂², n/(2σ̂⁴)).
+
+    Of the likelihood alone, whatever the penalty.
+
+    Parameters
+    ----------
+    feature_names : sequence of str, default=None
+        As in `coefficients`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Square, by parameter, the last one "noise_variance"; with a two-dimensional y a block for each output by itself.
+    """
+    fit = named_fit(self, feature_names)
+    products = scale(cross_products(fit.geometry), 2 * fit.weight_exponent)  # beyond float64: infinite
+    penalty = float(scale(fit.geometry.alpha, 2 * fit.weight_exponent))
+    first = int(fit.centred)
+    products[range(first, len(products)), range(first, len(products))] -= penalty
+    tables = []
+    for variance in np.diagonal(fit.likelihood.covariance_of_y):
+        table = np.zeros((len(products) + 1, len(products) + 1))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+            table[:-1, :-1] = products / variance
+            table[-1, -1] = fit.n / 2.0 / variance**2
+        tables.append(named_matrix(table, [*fit.names, unlike("noise_variance", fit.names)]))
+    return blocks(tables, fit.outputs)
+
+
+def f_test(self: HasLinearFit) -> HypothesisTest:
+    """F test that all coefficients but the intercept are zero, ((TSS − RSS)/k) / s².
+
+    Returns
+    -------
+    HypothesisTest
+        With ``statistic``, ``df_num``, ``df_denom``, ``p_value``; arrays where y has two dimensions.
+
+    Raises
+    ------
+    ValueError
+        After a penalised fit, which has no null distribution.
+    """
+    fit = _unpenalised(self, "f_test")
+    return told(fit, fit.overall_f_test(), "all coefficients but the intercept are 0" if fit.centred else "all are 0")
+
+
+def test_linear(
+    self: HasLinearFit,
+    R: Any,
+    q: Any = None,
+    *,
+    feature_names: Sequence[str] | None = None,
+) -> HypothesisTest:
+    """F test of linear hypotheses ``R @ parameters = q``.
+
+    Parameters
+    ----------
+    R : str, sequence of str, or array-like of shape (n_hypotheses, n_parameters)
+        Equations between columns, ``"bmi = 2*bp"``, ``"age = sex = 0"``, several separated by commas and "intercept"
+        among the names; ``"age, sex"`` is ``"age = sex = 0"``. A name that can be taken for something else (a number, the
+        difference of two others) stands in backticks or in ``Q("…")``. Or a matrix over (intercept, coef), the intercept
+        only if there is one.
+    q : array-like of shape (n_hypotheses,) or (n_hypotheses, n_outputs), default=None
+        Right-hand sides of a matrix R, zero if None.
+    feature_names : sequence of str, default=None
+        As in `coefficients`.
+
+    Returns
+    -------
+    HypothesisTest
+        The exact F test under Gaussian noise; NaN, with a warning, where the data do not determine ``R @ parameters``.
+
+    Raises
+    ------
+    ValueError
+        For unknown names, contradictions, and after a penalised fit.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from mle_regression import MLELinearRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    >>> print(MLELinearRegressor().fit(X, y).test_linear("s1 = s2 = 0"))
+    H0: s1 - s2 = 0, s2 = 0
+    F(2, 431) = 3.0032, p = 0.05067
+    """
+    fit = _unpenalised(self, "test_linear", feature_names)
+    restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
+    return told(fit, fit.wald_test(restriction, value), text)
+
+
+def summary(self: HasLinearFit, confidence: float = 0.95, *, feature_names: Sequence[str] | None = None) -> Document:
+    """Report on the fit: how good, how sure, what kind of optimum, and what to be wary of.
+
+    Parameters
+    ----------
+    confidence : float, default=0.95
+        Coverage of the intervals.
+    feature_names : sequence of str, default=None
+        As in `coefficients`.
+
+    Returns
+    -------
+    Document
+        Text when printed, as wide as the terminal; HTML in a notebook; ``to_text(width)`` and ``to_html()`` as asked.
+    """
+    checks.check_probability("confidence", confidence)
+    return linear_summary(named_fit(self, feature_names), confidence)
+
+
+def diagnose(
+    self: HasLinearFit, X: Any, y: Any, sample_weight: Any = None, *, feature_names: Sequence[str] | None = None
+) -> LinearDiagnosis:
+    """Look at the fit through rows: those it was fitted on, or new ones to see whether they follow it.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,), default=None
+        As in ``fit``.
+    feature_names : sequence of str, default=None
+        As in `coefficients`.
+
+    Returns
+    -------
+    LinearDiagnosis
+        Robust standard errors, influence of rows, collinearity, tests of the assumptions, curvature; each worked out
+        when asked for.
+    """
+    fit, index = named_fit(self, feature_names), getattr(X, "index", None)
+    rows = checks.new_rows(self, X, y, sample_weight, fit.likelihood.n_outputs)
+    labels = index if isinstance(index, pd.Index) else None
+    return LinearDiagnosis(fit, rows.x, rows.y, rows.weights, labels)
+
+
+def hessian_eigenvalues_(self: HasLinearFit) -> Array:
+    """Eigenvalues of H = ∇²J over (intercept, coef) in the units of X, ascending."""
+    return curvature.hessian_eigenvalues(fit_of(self).geometry)
+
+
+def condition_number_(self: HasLinearFit) -> float:
+    """λmax/λmin of H, the square of the condition of [1 X]; infinite where H is singular."""
+    return curvature.condition_number(fit_of(self).geometry)
+
+
+def standard_errors_(self: HasLinearFit) -> Array:
+    """Return the standard errors of `coef_`, of its shape; NaN where the data do not determine a coefficient."""
+    fit = fit_of(self)
+    return fit.errors[int(fit.centred) :].T.reshape(self.coef_.shape)
+
+
+def intercept_standard_error_(self: HasLinearFit) -> Any:
+    """Return the standard error of `intercept_`, of its shape; 0.0 without intercept."""
+    fit = fit_of(self)
+    return fit.of_output(fit.errors[0]) if fit.centred else 0.0
+
+
+def r2_(self: HasLinearFit) -> Any:
+    """R² of the fit, weighted; without intercept about zero (uncentred). An array where y has two dimensions."""
+    fit = fit_of(self)
+    return fit.of_output(fit.r2)
+
+
+def adjusted_r2_(self: HasLinearFit) -> Any:
+    """R² adjusted for the degrees of freedom used; NaN where none is left."""
+    fit = fit_of(self)
+    return fit.of_output(fit.adjusted_r2)
+
+
+def residual_variance_(self: HasLinearFit) -> Any:
+    """Unbiased noise variance s² = RSS / `residual_dof_`, which the standard errors use."""
+    fit = fit_of(self)
+    return fit.of_output(fit.residual_variance)
+
+
+def residual_dof_(self: HasLinearFit) -> float:
+    """Residual degrees of freedom: observations less (effective) parameters."""
+    return float(fit_of(self).residual_dof)
+
+
+def _unpenalised(self: HasLinearFit, what: str, feature_names: Sequence[str] | None = None) -> LinearFit:
+    fit = named_fit(self, feature_names)
+    if fit.penalised:
+        raise ValueError(
+            f"{what} has no null distribution after a penalised fit (alpha > 0); fit with alpha=0, or read the "
+            "posterior standard deviations of coefficients()."
         )
-
-    def coefficient_covariance(self, *, feature_names: Sequence[str] | None = None) -> pd.DataFrame:
-        """Covariance matrix of the coefficients, s²(XᵀWX)⁻¹; the posterior covariance after a penalised fit.
-
-        Parameters
-        ----------
-        feature_names : sequence of str, default=None
-            As in `coefficients`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Square, by parameter; with a two-dimensional y one such block for each output. NaN where the data do not
-            determine a coefficient.
-        """
-        fit = self.fit_numbers(feature_names)
-        return blocks([named_matrix(fit.covariance(k), fit.names) for k in range(fit.params.shape[1])], fit.outputs)
-
-    def fisher_information(self, *, feature_names: Sequence[str] | None = None) -> pd.DataFrame:
-        """Fisher information of (coefficients, noise variance) at the optimum, blockdiag(XᵀWX/σ̂², n/(2σ̂⁴)).
-
-        Of the likelihood alone, whatever the penalty.
-
-        Parameters
-        ----------
-        feature_names : sequence of str, default=None
-            As in `coefficients`.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Square, by parameter, the last one "noise_variance"; with a two-dimensional y a block for each output by itself.
-        """
-        fit = self.fit_numbers(feature_names)
-        products = scale(cross_products(fit.geometry), 2 * fit.weight_exponent)  # beyond float64: infinite
-        penalty = float(scale(fit.geometry.alpha, 2 * fit.weight_exponent))
-        first = int(fit.centred)
-        products[range(first, len(products)), range(first, len(products))] -= penalty
-        tables = []
-        for variance in np.diagonal(fit.noise_covariance):
-            table = np.zeros((len(products) + 1, len(products) + 1))
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-                table[:-1, :-1] = products / variance
-                table[-1, -1] = fit.n / 2.0 / variance**2
-            tables.append(named_matrix(table, [*fit.names, unlike("noise_variance", fit.names)]))
-        return blocks(tables, fit.outputs)
-
-    def f_test(self) -> HypothesisTest:
-        """F test that all coefficients but the intercept are zero, ((TSS − RSS)/k) / s².
-
-        Returns
-        -------
-        HypothesisTest
-            With ``statistic``, ``df_num``, ``df_denom``, ``p_value``; arrays where y has two dimensions.
-
-        Raises
-        ------
-        ValueError
-            After a penalised fit, which has no null distribution.
-        """
-        fit = self._unpenalised("f_test")
-        return told(
-            fit, fit.overall_f_test(), "all coefficients but the intercept are 0" if fit.centred else "all are 0"
-        )
-
-    def test_linear(self, R: Any, q: Any = None, *, feature_names: Sequence[str] | None = None) -> HypothesisTest:
-        """F test of linear hypotheses ``R @ parameters = q``.
-
-        Parameters
-        ----------
-        R : str, sequence of str, or array-like of shape (n_hypotheses, n_parameters)
-            Equations between columns, ``"bmi = 2*bp"``, ``"age = sex = 0"``, several separated by commas and "intercept"
-            among the names; ``"age, sex"`` is ``"age = sex = 0"``. A name that can be taken for something else (a number, the
-            difference of two others) stands in backticks or in ``Q("…")``. Or a matrix over (intercept, coef), the intercept
-            only if there is one.
-        q : array-like of shape (n_hypotheses,) or (n_hypotheses, n_outputs), default=None
-            Right-hand sides of a matrix R, zero if None.
-        feature_names : sequence of str, default=None
-            As in `coefficients`.
-
-        Returns
-        -------
-        HypothesisTest
-            The exact F test under Gaussian noise; NaN, with a warning, where the data do not determine ``R @ parameters``.
-
-        Raises
-        ------
-        ValueError
-            For unknown names, contradictions, and after a penalised fit.
-
-        Examples
-        --------
-        >>> from sklearn.datasets import load_diabetes
-        >>> from mle_regression import MLELinearRegressor
-        >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-        >>> print(MLELinearRegressor().fit(X, y).test_linear("s1 = s2 = 0"))
-        H0: s1 - s2 = 0, s2 = 0
-        F(2, 431) = 3.0032, p = 0.05067
-        """
-        fit = self._unpenalised("test_linear", feature_names)
-        restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
-        return told(fit, fit.wald_test(restriction, value), text)
-
-    def summary(self, confidence: float = 0.95, *, feature_names: Sequence[str] | None = None) -> Document:
-        """Report on the fit: how good, how sure, what kind of optimum, and what to be wary of.
-
-        Parameters
-        ----------
-        confidence : float, default=0.95
-            Coverage of the intervals.
-        feature_names : sequence of str, default=None
-            As in `coefficients`.
-
-        Returns
-        -------
-        Document
-            Text when printed, as wide as the terminal; HTML in a notebook; ``to_text(width)`` and ``to_html()`` as asked.
-        """
-        checks.check_probability("confidence", confidence)
-        return linear_summary(self.fit_numbers(feature_names), self._optimum(), confidence)
-
-    def diagnose(
-        self, X: Any, y: Any, sample_weight: Any = None, *, feature_names: Sequence[str] | None = None
-    ) -> LinearDiagnosis:
-        """Look at the fit through rows: those it was fitted on, or new ones to see whether they follow it.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        sample_weight : array-like of shape (n_samples,), default=None
-            As in ``fit``.
-        feature_names : sequence of str, default=None
-            As in `coefficients`.
-
-        Returns
-        -------
-        LinearDiagnosis
-            Robust standard errors, influence of rows, collinearity, tests of the assumptions, curvature; each worked out
-            when asked for.
-        """
-        check_is_fitted(self)
-        fit, index = self.fit_numbers(feature_names), getattr(X, "index", None)
-        rows = checks.new_rows(self, X, y, sample_weight, len(self._state["noise_covariance"]))
-        labels = index if isinstance(index, pd.Index) else None
-        return LinearDiagnosis(fit, self._optimum(), rows.x, rows.y, rows.weights, labels)
-
-    @property
-    def hessian_eigenvalues_(self) -> Array:
-        """Eigenvalues of H = ∇²J over (intercept, coef) in the units of X, ascending."""
-        return curvature.hessian_eigenvalues(self._geometry())
-
-    @property
-    def condition_number_(self) -> float:
-        """λmax/λmin of H, the square of the condition of [1 X]; infinite where H is singular."""
-        return curvature.condition_number(self._geometry())
-
-    @property
-    def standard_errors_(self) -> Array:
-        """Standard errors of `coef_`, of its shape; NaN where the data do not determine a coefficient."""
-        fit = self.fit_numbers()
-        return fit.errors[int(fit.centred) :].T.reshape(self.coef_.shape)
-
-    @property
-    def intercept_standard_error_(self) -> Any:
-        """Standard error of `intercept_`, of its shape; 0.0 without intercept."""
-        fit = self.fit_numbers()
-        return fit.of_output(fit.errors[0]) if fit.centred else 0.0
-
-    @property
-    def r2_(self) -> Any:
-        """R² of the fit, weighted; without intercept about zero (uncentred). An array where y has two dimensions."""
-        fit = self.fit_numbers()
-        return fit.of_output(fit.r2)
-
-    @property
-    def adjusted_r2_(self) -> Any:
-        """R² adjusted for the degrees of freedom used; NaN where none is left."""
-        fit = self.fit_numbers()
-        return fit.of_output(fit.adjusted_r2)
-
-    @property
-    def residual_variance_(self) -> Any:
-        """Unbiased noise variance s² = RSS / `residual_dof_`, which the standard errors use."""
-        fit = self.fit_numbers()
-        return fit.of_output(fit.residual_variance)
-
-    @property
-    def residual_dof_(self) -> float:
-        """Residual degrees of freedom: observations less (effective) parameters."""
-        return float(self.fit_numbers().residual_dof)
-
-    def _optimum(self) -> Optimum:
-        return Optimum(**{field: getattr(self, f"{field}_") for field in Optimum.__dataclass_fields__})
-
-    def _geometry(self) -> Geometry:
-        check_is_fitted(self)
-        return geometry_of_state(self._state["geometry"])
-
-    def fit_numbers(self, feature_names: Sequence[str] | None = None) -> FittedLinear:
-        """Return the fitted numbers, of which all reports are made, under the names of the columns."""
-        check_is_fitted(self)
-        names = checks.check_feature_names(self, feature_names)
-        return snapshot(self._state, self.coef_, self.intercept_, tuple(names), checks.output_labels(self))
-
-    def _unpenalised(self, what: str, feature_names: Sequence[str] | None = None) -> FittedLinear:
-        fit = self.fit_numbers(feature_names)
-        if fit.penalised:
-            raise ValueError(
-                f"{what} has no null distribution after a penalised fit (alpha > 0); fit with alpha=0, or read the "
-                "posterior standard deviations of coefficients()."
-            )
-        return fit
+    return fit

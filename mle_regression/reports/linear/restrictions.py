@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mle_regression.diagnostics.hypotheses import FTest
-from mle_regression.fitted.linear import FittedLinear
+from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.reports.linear.hypotheses import HypothesisTest, describe_hypotheses, parse_hypotheses
 from mle_regression.warnings import InferenceWarning, warn_user
@@ -55,7 +55,7 @@ def _check_finite(table: Array, right: Array) -> None:
         raise ValueError("R and q must be finite, and not so large that their squares are not.")
 
 
-def told(fit: FittedLinear, test: FTest, hypothesis: str, notes: Sequence[str] = ()) -> HypothesisTest:
+def told(fit: LinearFit, test: FTest, hypothesis: str, notes: Sequence[str] = ()) -> HypothesisTest:
     """Return the result as floats where y had one dimension; warn where it is NaN. ``notes`` go with it."""
     if np.isnan(test.p_value).any():
         reason = test.reason

@@ -10,8 +10,7 @@ from mle_regression.diagnostics.accuracy import expected_digits
 from mle_regression.diagnostics.collinearity import scaled_condition
 from mle_regression.diagnostics.curvature import descent, hessian_spectrum
 from mle_regression.diagnostics.near_dependencies import HARMFUL_INFLATION, near_dependencies
-from mle_regression.fitted.linear import FittedLinear
-from mle_regression.fitted.optimum import Optimum
+from mle_regression.fitted.linear import LinearFit
 from mle_regression.reports.document import Document, Notes, Panel, Table, number
 from mle_regression.reports.linear.coefficients import coefficient_table
 from mle_regression.reports.linear.dependencies import describe_near_dependency
@@ -21,10 +20,10 @@ _NOTHING = "Nothing stands out. Whether the noise is as assumed, diagnose(X, y).
 _FEW_ROWS_PER_PARAMETER = 5.0
 
 
-def linear_summary(fit: FittedLinear, optimum: Optimum, confidence: float) -> Document:
+def linear_summary(fit: LinearFit, confidence: float) -> Document:
     """Report on a linear fit: model, goodness, coefficients, curvature, and what to be wary of."""
     told = notes(fit)
-    if optimum.verdict == "unique minimum" and not fit.penalised:
+    if fit.optimum.verdict == "unique minimum" and not fit.penalised:
         told += near_dependency_notes(fit)
     table = coefficient_table(
         fit.names,
@@ -39,15 +38,15 @@ def linear_summary(fit: FittedLinear, optimum: Optimum, confidence: float) -> Do
     return Document(
         f"Linear regression by maximum likelihood: {model_line(fit)}",
         [
-            Panel("", goodness(fit, optimum)),
+            Panel("", goodness(fit)),
             Table(f"Coefficients, with {100 * confidence:g} % limits", table),
-            Panel("Curvature: what kind of optimum is it?", curvature_items(fit, optimum)),
+            Panel("Curvature: what kind of optimum is it?", curvature_items(fit)),
             Notes("Notes", told or [_NOTHING]),
         ],
     )
 
 
-def model_line(fit: FittedLinear) -> str:
+def model_line(fit: LinearFit) -> str:
     """Say in one line what was fitted."""
     p = len(fit.features)
     parts = [f"{p} column{'s' * (p != 1)}", "intercept" if fit.centred else "no intercept", "Gaussian noise"]
@@ -59,12 +58,15 @@ def model_line(fit: FittedLinear) -> str:
     return ", ".join(parts)
 
 
-def goodness(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
+def goodness(fit: LinearFit) -> list[tuple[str, object]]:
     """How many rows and parameters, how well they fit, how likely."""
     uncentred = "" if fit.centred else " (about zero)"
     items: list[tuple[str, object]] = [
         ("observations", round(fit.n) if fit.n == round(fit.n) else fit.n),
-        ("effective parameters" if fit.penalised else "rank", fit.effective_dof if fit.penalised else optimum.rank),
+        (
+            "effective parameters" if fit.penalised else "rank",
+            fit.effective_dof if fit.penalised else fit.geometry.rank,
+        ),
         ("residual dof", fit.residual_dof),
         (f"R²{uncentred}", _each(fit.r2)),
         (f"adjusted R²{uncentred}", _each(fit.adjusted_r2)),
@@ -76,23 +78,24 @@ def goodness(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
             (f"F({test.df_num}, {test.df_denom:.6g})", _each(test.statistic)),
             ("p-value of F", _each(test.p_value)),
         ]
+    criteria = fit.likelihood.criteria
     items += [
-        ("log-likelihood", f"{optimum.log_likelihood:.8g}"),
-        ("AIC", f"{optimum.aic:.8g}"),
-        ("BIC", f"{optimum.bic:.8g}"),
-        ("solver", solver_line(optimum)),
+        ("log-likelihood", f"{fit.likelihood.log_likelihood:.8g}"),
+        ("AIC", f"{criteria['aic_']:.8g}"),
+        ("BIC", f"{criteria['bic_']:.8g}"),
+        ("solver", solver_line(fit)),
     ]
     return items
 
 
-def solver_line(optimum: Optimum) -> str:
+def solver_line(fit: LinearFit) -> str:
     """Say which solver ran, and how long it took."""
-    if optimum.refined:
-        return f"{optimum.solver}, refined"
-    return f"{optimum.solver}, {optimum.n_iter} steps" if optimum.n_iter > 1 else optimum.solver
+    if fit.refined:
+        return f"{fit.optimum.solver}, refined"
+    return f"{fit.optimum.solver}, {fit.optimum.n_iter} steps" if fit.optimum.n_iter > 1 else fit.optimum.solver
 
 
-def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, object]]:
+def curvature_items(fit: LinearFit) -> list[tuple[str, object]]:
     """Eigenvalues, conditions, verdict and the digits to expect."""
     spectrum, condition = hessian_spectrum(fit.geometry), scaled_condition(fit.geometry)
     values = spectrum.eigenvalues
@@ -102,13 +105,11 @@ def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, obje
         low, high = values[:_SHOWN_EIGENVALUES], values[-_SHOWN_EIGENVALUES:]
         shown = "  ".join([*(f"{v:.3g}" for v in low), "…", *(f"{v:.3g}" for v in high)])
     digits = (
-        "0: not determined"
-        if optimum.verdict != "unique minimum"
-        else f"{_computed_digits(fit, optimum, condition):.0f}"
+        "0: not determined" if fit.optimum.verdict != "unique minimum" else f"{_computed_digits(fit, condition):.0f}"
     )
     steps = descent(values, fit.geometry.rank)
     return [
-        ("verdict", optimum.verdict),
+        ("verdict", fit.optimum.verdict),
         ("eigenvalues of the Hessian", shown),
         ("condition number", f"{spectrum.condition:.3g}"),
         ("condition of [1 X], columns of unit length", f"{condition:.3g}"),
@@ -118,7 +119,7 @@ def curvature_items(fit: FittedLinear, optimum: Optimum) -> list[tuple[str, obje
     ]
 
 
-def notes(fit: FittedLinear) -> list[str]:
+def notes(fit: LinearFit) -> list[str]:
     """Say in plain words what to be wary of, and what to do."""
     points = list(fit.notes)
     if not fit.centred:
@@ -146,7 +147,7 @@ def notes(fit: FittedLinear) -> list[str]:
     return points
 
 
-def near_dependency_notes(fit: FittedLinear) -> list[str]:
+def near_dependency_notes(fit: LinearFit) -> list[str]:
     """Say which columns are nearly combinations of others."""
     return [
         f"Nearly dependent columns (variance inflation {dependency.inflation:.3g}, harmful from {HARMFUL_INFLATION:g}): "
@@ -156,15 +157,15 @@ def near_dependency_notes(fit: FittedLinear) -> list[str]:
     ]
 
 
-def _computed_digits(fit: FittedLinear, optimum: Optimum, condition: float) -> float:
-    return 15.0 if optimum.refined else expected_digits(condition, _residual_ratio(fit))
+def _computed_digits(fit: LinearFit, condition: float) -> float:
+    return 15.0 if fit.refined else expected_digits(condition, _residual_ratio(fit))
 
 
-def _data_digits(fit: FittedLinear, condition: float) -> float:
+def _data_digits(fit: LinearFit, condition: float) -> float:
     return expected_digits(condition, _residual_ratio(fit), fit.eps)
 
 
-def _residual_ratio(fit: FittedLinear) -> float:
+def _residual_ratio(fit: LinearFit) -> float:
     """‖r‖/‖Xβ‖, of the output where it is largest."""
     mean = fit.geometry.total * (fit.params[0] * 2.0**-fit.output_exponent) ** 2 if fit.centred else 0.0
     with np.errstate(divide="ignore", invalid="ignore"):

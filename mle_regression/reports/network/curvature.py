@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ import pandas as pd
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY, descent
 from mle_regression.diagnostics.stationary import MINIMUM, STATIONARY, Escape
 from mle_regression.diagnostics.units import FlatUnit
+from mle_regression.fitted.network import KeptCurvature
 from mle_regression.fitted.network_on_rows import Flatness, NetworkCurvature
 from mle_regression.linalg.arrays import Array
 from mle_regression.models.network import Network
@@ -235,15 +235,15 @@ def reason(found: NetworkCurvature, features: Sequence[str]) -> str:
     )
 
 
-def kept_curvature(found: NetworkCurvature, features: Sequence[str]) -> dict[str, Any]:
+def kept_curvature(found: NetworkCurvature, features: Sequence[str]) -> KeptCurvature:
     """Return what a fit keeps of its curvature, and what the verdict rests on."""
-    return {
-        "eigenvalues": found.spectrum.values,
-        "error_bounds": found.spectrum.bounds,
-        "condition_number": found.condition_number,
-        "verdict": found.judgement.verdict,
-        "reason": reason(found, features),
-    }
+    return KeptCurvature(
+        found.spectrum.values,
+        found.spectrum.bounds,
+        found.condition_number,
+        found.judgement.verdict,
+        reason(found, features),
+    )
 
 
 def _columns(flat: Flatness, features: Sequence[str]) -> tuple[str, ...]:

@@ -22,17 +22,17 @@ class NetworkDiagnosis:
     ----------
     network : NetworkOnRows
     features, outputs : sequence of str
-    edge : float
+    stability_limit : float
         Curvature above which the solver's steps grow.
     """
 
     def __init__(
-        self, network: NetworkOnRows, features: Sequence[str], outputs: Sequence[str], edge: float = np.nan
+        self, network: NetworkOnRows, features: Sequence[str], outputs: Sequence[str], stability_limit: float = np.nan
     ) -> None:
         self._network = network
         self._features = list(features)
         self._names = parameter_names(network.objective.network, features, outputs)
-        self._edge = edge
+        self._stability_limit = stability_limit
 
     def curvature(
         self,
@@ -111,11 +111,11 @@ class NetworkDiagnosis:
         Full-batch gradient descent tends to raise λmax until it hovers about there (Cohen et al., 2021). With momentum β
         it is 2(1 + β)/η, with Nesterov's 2(1 + β)/((1 + 2β)η).
         """
-        if np.isnan(self._edge):
+        if np.isnan(self._stability_limit):
             raise ValueError(
                 "Only gd and sgd have a step to compare the curvature with; this network was trained otherwise."
             )
-        return self.sharpness(), self._edge
+        return self.sharpness(), self._stability_limit
 
     def __repr__(self) -> str:
         rows, size = self._network.objective.n_rows, len(self._network.theta)

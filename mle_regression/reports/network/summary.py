@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mle_regression.fitted.network import KeptCurvature, NetworkFit
 from mle_regression.reports.document import Document, Notes, Panel, number
+from mle_regression.reports.linear.dependencies import describe_singular_noise
 
 _SHOWN_PENALTIES = 12
 _CRITERIA = (
@@ -16,55 +18,49 @@ _CRITERIA = (
 )
 
 
-def network_summary(fitted: Mapping[str, Any], state: Mapping[str, Any]) -> Document:
-    """Report on a network: its layers, its training, its likelihood, its curvature if that is known.
-
-    Parameters
-    ----------
-    fitted : mapping
-        The estimator's attributes.
-    state : mapping
-        Its ``_state``.
-    """
-    sizes, members = " - ".join(map(str, state["sizes"])), len(state.get("members") or (state,))
+def network_summary(fit: NetworkFit, outputs: Sequence[str]) -> Document:
+    """Report on a network: its layers, its training, its likelihood, its curvature if that is known."""
+    sizes, members = " - ".join(map(str, fit.sizes)), len(fit.networks)
     several = f"mean of {members} networks, each " if members > 1 else ""
     parts: list[Panel | Notes] = [
-        Panel("Likelihood", _likelihood(fitted, state)),
-        Panel("Training", _training(fitted)),
+        Panel("Likelihood", _likelihood(fit)),
+        Panel("Training", _training(fit)),
     ]
-    if "alpha_" in fitted:
-        parts.append(Panel("Penalties that the evidence chose", _penalties(fitted["alpha_"])))
-    if state["curvature"] is not None:
-        parts.append(Panel("Curvature: what kind of place is it?", _curvature(state["curvature"])))
-    parts.append(Notes("Notes", [*_notes(fitted, state), _CRITERIA]))
-    head = f"{several}{sizes}, {state['activation']}, {len(state['theta']):,} parameters, Gaussian noise"
+    if fit.penalty is not None:
+        parts.append(Panel("Penalties that the evidence chose", _penalties(fit.penalty.alpha)))
+    if fit.curvature is not None:
+        parts.append(Panel("Curvature: what kind of place is it?", _curvature(fit.curvature)))
+    parts.append(Notes("Notes", [*_notes(fit, outputs), _CRITERIA]))
+    head = f"{several}{sizes}, {fit.activation}, {len(fit.theta):,} parameters, Gaussian noise"
     return Document(f"Network by maximum likelihood: {head}", parts)
 
 
-def _likelihood(fitted: Mapping[str, Any], state: Mapping[str, Any]) -> list[tuple[str, object]]:
+def _likelihood(fit: NetworkFit) -> list[tuple[str, object]]:
+    n, unit = fit.likelihood.n, fit.of_y.spread
     items: list[tuple[str, object]] = [
-        ("observations", round(state["n"]) if state["n"] == round(state["n"]) else state["n"]),
-        ("log-likelihood", f"{fitted['log_likelihood_']:.8g}"),
-        ("noise sd", _each(np.sqrt(fitted["noise_variance_"]))),
+        ("observations", round(n) if n == round(n) else n),
+        ("log-likelihood", f"{fit.likelihood.log_likelihood:.8g}"),
+        ("noise sd", _each(np.sqrt(np.diagonal(fit.likelihood.covariance_of_y)))),
     ]
-    if state["posterior"] is None and not state.get("members"):
-        deviation = np.sqrt(state["predictive_variance"]) * state["output_unit"]
-        items.append((f"sd of new rows ({state['predictive_source']})", _each(deviation)))
-    if fitted["validation_curve_"]:
-        items.append(("held-out log-likelihood a row", max(fitted["validation_curve_"])))
-    if "log_marginal_likelihood_" in fitted:
-        items.append(("log marginal likelihood", f"{fitted['log_marginal_likelihood_']:.8g}"))
-    if state["posterior"] is not None:
-        items.append(("effective parameters", state["posterior"]["effective"]))
+    if fit.posterior is None and not fit.members:
+        deviation = np.sqrt(fit.predictive.variance) * unit
+        items.append((f"sd of new rows ({fit.predictive.source})", _each(deviation)))
+    if fit.validation_curve:
+        items.append(("held-out log-likelihood a row", max(fit.validation_curve)))
+    if fit.penalty is not None:
+        items.append(("log marginal likelihood", f"{fit.penalty.log_marginal_likelihood:.8g}"))
+    if fit.posterior is not None:
+        items.append(("effective parameters", fit.posterior.effective))
     return items
 
 
-def _training(fitted: Mapping[str, Any]) -> list[tuple[str, object]]:
+def _training(fit: NetworkFit) -> list[tuple[str, object]]:
+    optimum = fit.optimum
     return [
-        ("solver", fitted["solver_"]),
-        ("iterations", fitted["n_iter_"]),
-        ("loss", fitted["loss_"]),
-        ("gradient", fitted["gradient_norm_"]),
+        ("solver", f"{optimum.solver} ({optimum.solver_reason})" if optimum.solver_reason else optimum.solver),
+        ("iterations", optimum.n_iter),
+        ("loss", fit.loss),
+        ("gradient", optimum.gradient_norm),
     ]
 
 
@@ -75,32 +71,33 @@ def _penalties(alpha: Mapping[str, float]) -> list[tuple[str, object]]:
     return [*items[:_SHOWN_PENALTIES], ("…", f"{len(items) - _SHOWN_PENALTIES} more in alpha_")]
 
 
-def _curvature(found: Mapping[str, Any]) -> list[tuple[str, object]]:
-    values = found["eigenvalues"]
+def _curvature(found: KeptCurvature) -> list[tuple[str, object]]:
+    values = found.eigenvalues
     return [
-        ("verdict", found["verdict"]),
+        ("verdict", found.verdict),
         ("eigenvalues", f"{number(values[0])} to {number(values[-1])}"),
-        ("condition number", found["condition_number"]),
+        ("condition number", found.condition_number),
     ]
 
 
-def _notes(fitted: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
-    said = [state["singular"]] if state["singular"] else []
-    if state["curvature"] is not None:
-        said.append(str(state["curvature"]["reason"]))
-    elif not fitted["converged_"]:
-        stopped = "where the rows held out were likeliest" if fitted["validation_curve_"] else "early"
+def _notes(fit: NetworkFit, outputs: Sequence[str]) -> list[str]:
+    singular = fit.likelihood.singular
+    said = [] if singular is None else [describe_singular_noise(singular, outputs)]
+    if fit.curvature is not None:
+        said.append(fit.curvature.reason)
+    elif not fit.optimum.converged:
+        stopped = "where the rows held out were likeliest" if fit.validation_curve else "early"
         said.append(
-            f"Training has stopped {stopped}, at a gradient of {number(fitted['gradient_norm_'], 3)}: this is no optimum of "
+            f"Training has stopped {stopped}, at a gradient of {number(fit.optimum.gradient_norm, 3)}: this is no optimum of "
             "the objective."
         )
-    if state["posterior"] is None:
+    if fit.posterior is None:
         said.append(
             "Standard deviations of predictions are those of the noise alone; alpha='evidence', or curvature='full', adds "
             "the uncertainty of the parameters."
         )
-    elif state["posterior"]["refusal"]:
-        said.append(str(state["posterior"]["refusal"]))
+    elif fit.posterior.invalid_reason:
+        said.append(fit.posterior.invalid_reason)
     return said
 
 

@@ -1,0 +1,56 @@
+"""The parameters of a linear estimator, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mle_regression.fit.linear_options import LinearOptions
+from mle_regression.noise.registry import find_noise
+from mle_regression.solvers.base import Need
+from mle_regression.solvers.registry import find_solver
+from mle_regression.validation import checks
+
+WEIGHT_TYPES = ("precision", "frequency")
+ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
+_MAX_ITER = 1000
+
+
+def linear_options(estimator: Any) -> LinearOptions:
+    """Read the options of an estimator; raises ValueError on one that makes no sense."""
+    noise = find_noise(estimator.noise)
+    solver = find_solver(estimator.solver, estimator.noise)
+    checks.check_choice("fit_intercept", estimator.fit_intercept, (True, False))
+    checks.check_choice("weight_type", estimator.weight_type, WEIGHT_TYPES)
+    checks.check_choice("on_rank_deficiency", estimator.on_rank_deficiency, ON_RANK_DEFICIENCY)
+    checks.check_choice("refine", estimator.refine, ("auto", True, False))
+    checks.check_choice("warm_start", estimator.warm_start, (True, False))
+    by_evidence = isinstance(estimator.alpha, str) and estimator.alpha == "evidence"
+    alpha = None if by_evidence else checks.check_penalty(estimator.alpha)
+    rank_tol = None if estimator.rank_tol is None else checks.check_non_negative("rank_tol", estimator.rank_tol)
+    if estimator.max_iter is not None:
+        checks.check_positive_integer("max_iter", estimator.max_iter)
+    if estimator.batch_size is not None:
+        checks.check_positive_integer("batch_size", estimator.batch_size)
+        if solver.needs is not Need.BATCHES:
+            raise ValueError(
+                f"batch_size={estimator.batch_size!r} has no effect: this solver takes all rows in each step. Leave "
+                "batch_size=None, or take a solver that draws batches: 'sgd', 'adam', 'adamw'."
+            )
+    if not (isinstance(estimator.learning_rate, str) and estimator.learning_rate == "auto"):
+        checks.check_positive("learning_rate", estimator.learning_rate)
+    return LinearOptions(
+        solver=solver,
+        fit_intercept=bool(estimator.fit_intercept),
+        alpha=alpha,
+        noise=noise,
+        frequency=estimator.weight_type == "frequency",
+        rank_tol=rank_tol,
+        deficiency=estimator.on_rank_deficiency,
+        refine=estimator.refine,
+        learning_rate=estimator.learning_rate,
+        batch_size=None if estimator.batch_size is None else int(estimator.batch_size),
+        max_iter=_MAX_ITER if estimator.max_iter is None else int(estimator.max_iter),
+        tol=checks.check_tolerance(estimator.tol),
+        warm_start=bool(estimator.warm_start),
+        verbose=bool(estimator.verbose),
+    )

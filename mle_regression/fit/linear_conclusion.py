@@ -1,0 +1,230 @@
+"""What the solution of a linear problem says: noise, likelihood, and all that is known without rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mle_regression.diagnostics.covariance import effective_parameters
+from mle_regression.diagnostics.curvature import NOT_STATIONARY, verdict
+from mle_regression.diagnostics.noise_factor import (
+    LEFT_IN_SPAN,
+    SINGULAR,
+    NoiseFactor,
+    ResidualRows,
+    SingularNoise,
+    factor_of_cross,
+    factor_of_sums,
+    mean_reach,
+)
+from mle_regression.fit.linear import LinearProblem
+from mle_regression.fitted.likelihood import Likelihood
+from mle_regression.fitted.linear import LinearFit
+from mle_regression.fitted.optimum import Optimum
+from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.exact import fixed
+from mle_regression.linalg.geometry import inverse_root
+from mle_regression.linalg.scaling import scale
+from mle_regression.models.linear import linear_map
+from mle_regression.rows.base import Block
+from mle_regression.solvers.base import LeastSquares, Solution
+from mle_regression.solvers.passes import sum_exact
+
+# How often what is left of residuals in the span of the columns is taken from them.
+_MAX_PROJECTIONS = 3
+# Condition of a triangle up to which a covariance alone gives it.
+_CONDITION = 1e7
+
+
+def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
+    """Return all that is known of a fit without its rows; columns have no names yet, and nothing is told."""
+    solution = at_level(problem.squares, solution)
+    geometry, k = solution.geometry, problem.weight_exponent
+    likelihood, residual_scale, dof = _likelihood(problem, solution)
+    return LinearFit(
+        features=tuple(f"x{j}" for j in range(len(solution.coef))),
+        coef=solution.coef,
+        intercept=solution.intercept if problem.squares.centred else np.zeros(solution.coef.shape[1]),
+        geometry=geometry,
+        residual_squares=np.diagonal(solution.residual_cross).copy(),
+        residual_scale=residual_scale,
+        effective_dof=dof,
+        output_exponent=solution.output_exponent,
+        weight_exponent=k,
+        likelihood=likelihood,
+        optimum=Optimum(
+            solver=solution.solver,
+            solver_reason=solution.reason,
+            verdict=verdict(geometry) if solution.arrived else NOT_STATIONARY,
+            converged=solution.arrived,
+            n_iter=max(1, len(solution.losses) - 1),
+            loss_curve=tuple(loss_curve(solution)),
+            gradient_norm=solution.gradient_norms[-1] if solution.gradient_norms else solution.gradient_norm,
+        ),
+        totals=problem.squares.totals,
+        refined=solution.refined,
+        single_output=problem.single_output,
+        eps=problem.eps,
+        notes=(),
+        rates=solution.rates,
+        gradient=solution.gradient,
+        memory=solution.memory,
+    )
+
+
+def _likelihood(problem: LinearProblem, solution: Solution) -> tuple[Likelihood, Array, float]:
+    """Return the likelihood, s (m,) of outputs divided by ``2**output_exponent``, and the effective parameters."""
+    factor, n, m = noise_factor(problem, solution), problem.n, len(solution.output_exponent)
+    dof = effective_parameters(solution.geometry)
+    # Under a penalty effective degrees of freedom are no integer, and a difference of rounding is none.
+    left = n - dof if n - dof > np.sqrt(EPS) * n else 0.0
+    squares, exponent = np.diagonal(solution.residual_cross), solution.output_exponent + problem.weight_exponent
+    root, log_likelihood = factor.root / np.sqrt(n), float(np.inf)
+    if root.size:
+        in_units = n * float(np.log(2.0) * exponent.sum())
+        log_likelihood = problem.noise.max_log_likelihood(root, n, problem.sum_log_weights) - in_units
+    singular = None
+    if factor.singular and not solution.noise_free.any():
+        singular = SingularNoise(factor.relations, bearable_outputs(problem.squares, solution))
+    likelihood = Likelihood(
+        family=problem.noise.name,
+        frequency=problem.frequency,
+        covariance=solution.residual_cross / n,
+        root=root,
+        unit=np.ones(m),
+        exponent=exponent,
+        noise_free=solution.noise_free,
+        singular=singular,
+        log_likelihood=log_likelihood,
+        n=n,
+        n_parameters=dof * m + m * (m + 1) / 2,
+        residual_dof=left,
+    )
+    return likelihood, np.sqrt(squares / left) if left > 0 else np.full(m, np.nan), dof
+
+
+def at_level(problem: LeastSquares, solution: Solution) -> Solution:
+    """Return a solution in which outputs that do not vary have no slope, and no residuals, not even rounding.
+
+    With an intercept that is the optimum, penalised or not, and the only one of smallest norm.
+    """
+    level = problem.totals.level
+    still = np.flatnonzero(~np.isnan(level)) if problem.centred else np.zeros(0, dtype=np.int64)
+    if not still.size:
+        return solution
+    coef, intercept, cross = solution.coef.copy(), solution.intercept.copy(), solution.residual_cross.copy()
+    coef[:, still], intercept[still] = 0.0, level[still]
+    cross[still] = cross[:, still] = 0.0
+    noise_free, gradient = solution.noise_free.copy(), solution.gradient.copy()
+    noise_free[still] = True
+    if gradient.size:
+        gradient[:, still] = 0.0
+    return replace(
+        solution, coef=coef, intercept=intercept, residual_cross=cross, noise_free=noise_free, gradient=gradient
+    )
+
+
+def bearable_outputs(problem: LeastSquares, solution: Solution) -> int:
+    """Return how many outputs together the rows can bear: as many as residuals are free to vary.
+
+    Short of the minimum, as under a penalty, only the intercept takes from them.
+    """
+    used = solution.geometry.rank if solution.arrived and not problem.alpha else int(problem.centred)
+    return max(problem.totals.n_rows - used, 0)
+
+
+def noise_factor(problem: LinearProblem, solution: Solution) -> NoiseFactor:
+    """Return the triangular factor of the residuals, of outputs divided by ``2**output_exponent``.
+
+    From their cross-products where these have the digits, else from the residuals themselves or, where the rows have gone
+    by, from their exact sums.
+    """
+    m = len(solution.output_exponent)
+    if solution.noise_free.any() or bearable_outputs(problem.squares, solution) < m:
+        return SINGULAR
+    root = factor_of_cross(solution.residual_cross)
+    if root is not None:
+        return NoiseFactor(root)
+    if m == 1:
+        return SINGULAR
+    geometry = solution.geometry
+    coef = scale(solution.coef, geometry.exponent[:, None] - solution.output_exponent)
+    intercept = scale(solution.intercept, -solution.output_exponent) * np.ones(m)
+    if problem.squares.sums is None:
+        found = ResidualRows(problem.squares.rows, geometry, coef, intercept, solution.output_exponent).factor()
+    else:
+        found = _factor_from_sums(problem.squares, solution, coef, intercept)
+    told = [relation.in_units(scale(np.ones(m), solution.output_exponent)) for relation in found.relations]
+    return replace(found, relations=tuple(r for r in told if all(0 < abs(c) < np.inf for _, c in r.terms)))
+
+
+def _factor_from_sums(problem: LeastSquares, solution: Solution, coef: Array, intercept: Array) -> NoiseFactor:
+    """Factorise the residuals of rows that have gone by, of coefficients in scaled columns and outputs."""
+    geometry, m = solution.geometry, len(intercept)
+    gram, exponent = sum_exact(problem, np.arange(len(coef)), np.zeros(len(coef) + m, dtype=np.int64))
+    # From the units of X and y to those of the sums; residuals stay in the units of the solution.
+    unit = np.concatenate([np.zeros(int(problem.centred), dtype=np.int64), geometry.exponent, solution.output_exponent])
+    direction = np.vstack([*([-intercept[None, :]] if problem.centred else []), -coef, np.eye(m)])
+    residual = fixed(scale(direction, (exponent - unit)[:, None]))
+    squares = gram.to_float().diagonal()[-m:]
+    size = scale(np.sqrt(np.maximum(squares, 0.0)), exponent[-m:] - solution.output_exponent)
+    allowed = 0.0 if geometry.alpha else LEFT_IN_SPAN * EPS * mean_reach(geometry, coef, intercept)
+    root, moved = inverse_root(geometry), np.zeros(m)
+    for _ in range(_MAX_PROJECTIONS):
+        # What the rounding of the coefficients has left in the span of the columns.
+        image = gram.times(residual)
+        part = root.T @ scale(image.to_float()[:-m], (exponent - unit)[:-m, None])
+        products, moved = residual.times(image), moved + np.linalg.norm(part, axis=0)
+        if not (moved <= allowed).all() or not part.any():
+            break
+        step = scale(root @ part, (exponent - unit)[:-m, None])
+        residual = (residual + fixed(np.vstack([-step, np.zeros((m, m))]))).carried()
+    # Of cross-products that were rounded the square of a noise is known to rounding, and not the noise.
+    rounded = problem.sums is not None and problem.sums.moments is not None
+    return factor_of_sums(products, size, np.sqrt(EPS) if rounded else EPS)
+
+
+def likelihood_on_the_way(problem: LinearProblem, params: Array) -> Likelihood:
+    """Return the likelihood of the residuals that parameters (1 + p, m), the intercept first, leave."""
+    squares, k = problem.squares, problem.weight_exponent
+    coef, intercept = params[1:], params[0] if squares.centred else np.zeros(params.shape[1])
+
+    def cross(block: Block) -> Array:
+        residual = block.y - linear_map(block.x, coef, intercept)
+        return np.asarray(residual.T @ (residual if block.weights is None else block.weights[:, None] * residual))
+
+    m = params.shape[1]
+    covariance = scale(squares.rows.reduce(cross, np.add) / problem.n, 2 * k)
+    root = factor_of_cross(covariance, _CONDITION)
+    return Likelihood(
+        family=problem.noise.name,
+        frequency=problem.frequency,
+        covariance=covariance,
+        root=np.zeros((0, 0)) if root is None else root,
+        unit=np.ones(m),
+        exponent=np.zeros(m, dtype=np.int64),
+        noise_free=np.zeros(m, dtype=bool),
+        singular=None,
+        log_likelihood=np.nan,
+        n=problem.n,
+        n_parameters=np.nan,
+        residual_dof=np.inf,
+    )
+
+
+def loss_curve(solution: Solution) -> list[float]:
+    """Return J after each iteration, in units that make the last value J at the solution."""
+    last = objective_at(solution)
+    if not solution.losses:
+        return [last]
+    unit = last / solution.losses[-1] if solution.losses[-1] else 1.0
+    return [unit * loss for loss in solution.losses]
+
+
+def objective_at(solution: Solution) -> float:
+    """Objective J at the optimum, summed over the outputs."""
+    geometry, exponent = solution.geometry, solution.output_exponent
+    penalty = geometry.alpha * np.sum(scale(solution.coef, -exponent) ** 2, axis=0) if geometry.alpha else 0.0
+    squares = scale(np.diagonal(solution.residual_cross) + penalty, 2 * exponent)
+    return float(squares.sum() / geometry.total)

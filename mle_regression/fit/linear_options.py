@@ -1,0 +1,48 @@
+"""How a linear model is to be fitted: options that have been checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mle_regression.noise.gaussian import Gaussian
+from mle_regression.solvers.base import Solver
+from mle_regression.solvers.linear_path import Iterative
+
+
+@dataclass(frozen=True, slots=True)
+class LinearOptions:
+    """The parameters of `MLELinearRegressor` that say how to fit, read by ``estimator.linear_options``.
+
+    Attributes
+    ----------
+    solver : Solver or Iterative
+    fit_intercept : bool
+    alpha : float or None
+        The penalty; None where the evidence is to choose it.
+    noise : noise family
+    frequency : bool
+        Whether a weight says how often a row is there.
+    rank_tol : float or None
+    deficiency : {"warn", "raise", "drop", "min_norm"}
+    refine : bool or "auto"
+    learning_rate : float or "auto"
+    batch_size : int or None
+    max_iter : int
+    tol : float
+    warm_start, verbose : bool
+    """
+
+    solver: Solver | Iterative
+    fit_intercept: bool
+    alpha: float | None
+    noise: Gaussian
+    frequency: bool
+    rank_tol: float | None
+    deficiency: str
+    refine: bool | str
+    learning_rate: float | str
+    batch_size: int | None
+    max_iter: int
+    tol: float
+    warm_start: bool
+    verbose: bool

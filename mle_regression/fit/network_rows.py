@@ -1,0 +1,53 @@
+"""The rows that a network is trained on, and those that are held out to watch it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mle_regression.fit.network_options import NetworkOptions
+from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.models.network import Network
+from mle_regression.rows.training_data import TrainingData
+
+# Of fewer rows y has no spread to measure it by.
+_FEWEST = 2
+
+
+def rows_to_watch(
+    options: NetworkOptions, network: Network, data: TrainingData, rng: np.random.Generator
+) -> tuple[TrainingData | None, TrainingData]:
+    """Return rows held out, if any, and those to train on; rows of weight zero are not drawn."""
+    counted = np.arange(len(data.y)) if data.weights is None else np.flatnonzero(data.weights)
+    if not options.holds_out(len(counted), network):
+        return None, data
+    size = int(np.ceil(options.validation_fraction * len(counted)))
+    if len(counted) - size < _FEWEST:
+        raise ValueError(
+            f"early_stopping would hold out {size} of {len(counted)} rows and leave {len(counted) - size} to train on, where "
+            f"{_FEWEST} are the least; lower validation_fraction, give more rows, or set early_stopping=False."
+        )
+    order = rng.permutation(counted)
+    return _rows(data, np.sort(order[:size])), _rows(data, np.sort(order[size:]))
+
+
+def _rows(data: TrainingData, pick: IntArray) -> TrainingData:
+    x = data.x if isinstance(data.x, np.ndarray) else data.x.tocsr()
+    weights = None if data.weights is None else data.weights[pick]
+    return replace(data, x=x[pick], y=data.y[pick], weights=weights)
+
+
+def relative_alpha(alpha: float, weights: Array | None) -> float:
+    """Return α for weights that have been divided by the largest."""
+    return alpha if weights is None else alpha / float(weights.max())
+
+
+def observations(weights: Array | None, n_rows: int, frequency: bool) -> tuple[float, float]:
+    """Return the number of observations, and Σ log w of precision weights with mean one."""
+    if weights is None:
+        return float(n_rows), 0.0
+    if frequency:
+        return float(weights.sum()), 0.0
+    counted = weights[weights > 0]
+    return float(len(counted)), float(np.log(counted / counted.mean()).sum())

@@ -1,0 +1,85 @@
+"""How a linear fit has ended, and what is amiss with it: warnings, and notes that its reports tell again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+
+from mle_regression.diagnostics.hypotheses import explained_squares
+from mle_regression.fit.linear_options import LinearOptions
+from mle_regression.fit.penalty.ridge_evidence import RidgeEvidence
+from mle_regression.fitted.linear import LinearFit
+from mle_regression.linalg.scaling import scale
+from mle_regression.reports.linear.dependencies import (
+    describe_deficiency,
+    describe_singular_noise,
+    remedy_of_deficiency,
+)
+from mle_regression.reports.linear.exact_fits import describe_exact_fit
+from mle_regression.solvers.base import UNFINISHED, Need, Solution, Status
+from mle_regression.validation import checks
+from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning, warn_user
+
+# What X explains of y, beside its mean, that is no more than rounding.
+_STILL = 1e-14
+
+
+def tell_of_fit(estimator: BaseEstimator, fit: LinearFit, solution: Solution, options: LinearOptions) -> LinearFit:
+    """Warn of what is amiss, or raise; return the fit with what was told in its notes."""
+    outputs = checks.output_names(estimator, len(fit.noise_free))
+    beyond = np.flatnonzero(~np.isfinite(solution.coef).all(axis=1))
+    if beyond.size:
+        raise ValueError(
+            f"The coefficient of {checks.describe_column(estimator, int(beyond[0]))} is beyond the range of float64; "
+            "measure the column in smaller units, or y in larger ones."
+        )
+    notes, n_rows = list(solution.notes), fit.totals.n_rows
+    for note in notes:
+        warn_user(note, InferenceWarning)
+    if solution.status in UNFINISHED:
+        said = f"solver={solution.solver!r} has not converged in {len(solution.losses) - 1} iterations"
+        said += UNFINISHED[solution.status]
+        if solution.status is not Status.STALLED:
+            few = np.isfinite(solution.remaining)
+            said += f"; it needs {f'about {solution.remaining:.0f} more' if few else 'more than can be foretold'}"
+        notes.append(f"{said}. To go on, {solution.status.value}.")
+        warn_user(notes[-1], ConvergenceWarning)
+    if solution.relations and solution.status is not Status.CONTINUING:
+        rank, size = solution.geometry.rank, solution.geometry.size
+        said = describe_deficiency(rank, size, solution.relations, checks.feature_names(estimator), n_rows)
+        drops = options.solver.needs is Need.MOMENTS
+        way_out = remedy_of_deficiency(size, n_rows, drops)
+        if options.deficiency == "raise":
+            raise np.linalg.LinAlgError(f"{said} To go on, {way_out}.")
+        notes.append(said)
+        if options.deficiency == "warn":
+            remedy = f"The coefficients are those of smallest norm. Instead, {way_out}."
+            warn_user(f"{said} {remedy}", RankDeficiencyWarning)
+    if fit.noise_free.any():
+        geometry, names = solution.geometry, outputs
+        coef, mean = (scale(part, -solution.output_exponent) for part in (fit.coef, fit.intercept))
+        constant = explained_squares(geometry, coef) <= _STILL**2 * geometry.total * mean**2
+        names = ["y"] if len(names) == 1 else names
+        notes.append(describe_exact_fit(geometry.rank, n_rows, constant.tolist(), fit.noise_free.tolist(), names))
+        warn_user(notes[-1], NoiseFreeWarning)
+    if fit.likelihood.singular is not None:
+        notes.append(describe_singular_noise(fit.likelihood.singular, outputs))
+        warn_user(notes[-1], NoiseFreeWarning)
+    return replace(fit, notes=tuple(notes))
+
+
+def evidence_warning(chosen: RidgeEvidence) -> None:
+    """Warn where the evidence has taken the penalty to the end of its range."""
+    if chosen.bounded and chosen.alpha == 0.0:
+        warn_user("No column of X varies: there is no coefficient to penalise, and alpha_ is 0.", ConvergenceWarning)
+    elif chosen.bounded:
+        small = chosen.effective > 0.5
+        warn_user(
+            "The evidence grows to the end of its range: the data "
+            + ("ask for no penalty" if small else "show no effect of any column")
+            + f", and alpha_={chosen.alpha:.3g} stands for {'zero' if small else 'infinity'}.",
+            ConvergenceWarning,
+        )
