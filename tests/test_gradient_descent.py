@@ -98,7 +98,7 @@ def test_a_step_beyond_the_bound_diverges_and_is_refused(acceleration):
 @pytest.mark.parametrize(("acceleration", "edge"), [("none", 20.0), ("polyak", 38.0), ("nesterov", 2 * 1.9 / 2.8 * 10)])
 def test_the_largest_stable_curvature_of_a_step_of_a_tenth(acceleration, edge):
     path = GradientDescent(acceleration).minimise(Bowl([3.0, 1.0, -1.0], False), control(2, 0.1))
-    assert path.edge == pytest.approx(edge)
+    assert path.stability_limit == pytest.approx(edge)
 
 
 @pytest.mark.parametrize("acceleration", ["none", "polyak", "nesterov"])
@@ -106,7 +106,7 @@ def test_an_automatic_step_never_leads_up(acceleration):
     path = GradientDescent(acceleration).minimise(Bowl([3.0, 1.0, -1.0], False), control(900, tol=1e-9))
     assert path.status is Status.CONVERGED
     assert np.diff(path.losses).max() <= 16 * np.finfo(float).eps * path.losses[-1]
-    assert path.edge < 1e3 * np.linalg.eigvalsh(HESSIAN)[-1]
+    assert path.stability_limit < 1e3 * np.linalg.eigvalsh(HESSIAN)[-1]
     np.testing.assert_allclose(path.theta, np.linalg.solve(HESSIAN, SHIFT), rtol=1e-8)
 
 
@@ -130,7 +130,7 @@ def test_an_automatic_step_that_is_too_long_is_halved():
     assert path.theta[0] == pytest.approx(1.0, abs=1e-6)
     # a step is stable below 2/1600 at the minimum, and half of one that is not may be
     assert 2.0 / 1600 / 4.0 < float(path.memory["gd_step"]) < 2.0 / 1600
-    assert path.edge == pytest.approx(2.0 / float(path.memory["gd_step"]))
+    assert path.stability_limit == pytest.approx(2.0 / float(path.memory["gd_step"]))
 
 
 @pytest.mark.parametrize("values", [(1.0, -5.0, 2.0), (0.1, 0.2, 7.0)])

@@ -6,12 +6,13 @@ import pytest
 
 from mle_regression import MLELinearRegressor, RankDeficiencyWarning
 from mle_regression.fitted.nesting import total_squares, total_weight, unmatched_columns
+from mle_regression.reports.linear.inference import named_fit
 
 SIZES = [1e-100, 1.0, 1e100]
 
 
 def fit(X, y, weights=None, **options):
-    return MLELinearRegressor(**options).fit(X, y, weights)._fit
+    return named_fit(MLELinearRegressor(**options).fit(X, y, weights))
 
 
 @pytest.mark.parametrize("unit", SIZES)

@@ -72,13 +72,14 @@ def test_all_rows_of_leverage_one(rng):
 
 def test_the_report_tells_one_reason_once(rng):
     X, y = np.column_stack([rng.standard_normal(30), np.arange(30) == 4]), rng.standard_normal(30)
-    text = " ".join(str(diagnosis(X, y).report()).split())
+    text = " ".join(diagnosis(X, y).report().to_text(100).split())
     assert text.count("eing alone") + text.count("has leverage one") == 2  # HC3, and the row left out
     y = X @ [1.0, 2.0]
     with pytest.warns(UserWarning):
         found = diagnosis(X, y)
-    assert str(found.report()).count("there is no noise to test") == 1
-    assert "No number for" in str(found.report())
+    said = found.report().to_text(200)
+    assert said.count("there is no noise to test") == 1
+    assert "No number for" in said
 
 
 # -- clusters ----------------------------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def test_an_automatic_step_is_half_of_a_stable_one_where_curvature_is_measured(n
             return lambda v: self.hessian @ v
 
     path = StochasticGradient(nesterov=nesterov, schedule="constant").minimise(Measured([3.0, -2.0]), automatic(2))
-    assert path.edge == pytest.approx(2.0 * np.linalg.eigvalsh(Bowl([0.0, 0.0]).hessian)[-1], rel=1e-3)
+    assert path.stability_limit == pytest.approx(2.0 * np.linalg.eigvalsh(Bowl([0.0, 0.0]).hessian)[-1], rel=1e-3)
 
 
 @pytest.mark.parametrize(("n_rows", "asked", "size"), [(3, None, 32), (8447, None, 32), (8448, None, 33), (99, 7, 7)])
@@ -195,7 +195,7 @@ def test_batches_are_a_256th_of_the_rows_unless_told(n_rows, asked, size):
 @pytest.mark.parametrize("schedule", SHARES)
 def test_the_edge_is_that_of_the_last_step(schedule):
     path = StochasticGradient(momentum=0.0, nesterov=False, schedule=schedule).minimise(Told(), control(4, rate=0.1))
-    assert path.edge == pytest.approx(2.0 / (0.1 * SHARES[schedule](3, 4)))
+    assert path.stability_limit == pytest.approx(2.0 / (0.1 * SHARES[schedule](3, 4)))
 
 
 def test_options_that_are_none():

@@ -21,7 +21,7 @@ from mle_regression.rows.registry import as_rows
 def fit_of(rng, alpha, intercept, weighted, far=0.0, unit=1.0):
     X = (rng.standard_normal((30, 3)) + [far, 0.0, 0.5]) * [1.0, unit, 1.0 / unit]
     w = rng.uniform(0.5, 2.0, 30) if weighted else None
-    geometry = MLELinearRegressor(alpha=alpha, fit_intercept=intercept).fit(X, rng.standard_normal(30), w)._geometry()
+    geometry = MLELinearRegressor(alpha=alpha, fit_intercept=intercept).fit(X, rng.standard_normal(30), w)._fit.geometry
     A = np.column_stack([np.ones(30), X]) if intercept else X
     counted = np.ones(30) if w is None else w
     penalty = alpha * np.diag(np.r_[[0.0] * intercept, np.ones(3)])
@@ -83,7 +83,7 @@ def test_matrices_are_in_the_units_of_the_columns(alpha, intercept, unit, rng):
 def test_the_root_of_ill_conditioned_columns_is_set_right(degree, far):
     """Powers of twelve numbers: the inverse of their cross-products in 60 digits."""
     X = np.vander(far + np.arange(12.0) / 8.0, degree + 1)[:, :-1]
-    geometry = MLELinearRegressor(refine=False).fit(X, np.cos(np.arange(12.0)))._geometry()
+    geometry = MLELinearRegressor(refine=False).fit(X, np.cos(np.arange(12.0)))._fit.geometry
     whitener = accurate_whitener(as_rows(X, np.zeros((12, 1)), None), geometry)
     with mpmath.workdps(60):
         A = mpmath.matrix(np.column_stack([np.ones(12), X]).tolist())
