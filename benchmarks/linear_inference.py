@@ -40,14 +40,14 @@ def theirs(x, y):
     errors, _ = model.bse, (model.tvalues, model.pvalues, model.conf_int())
     clock("coefficient table")
     influence = OLSInfluence(model)
-    lever, cook, press = influence.hat_matrix_diag, influence.cooks_distance[0], influence.resid_press
+    leverage, cook, press = influence.hat_matrix_diag, influence.cooks_distance[0], influence.resid_press
     internal, dof = influence.resid_studentized_internal, model.df_resid
     external = internal * np.sqrt((dof - 1) / (dof - internal**2))
-    _ = (model.fittedvalues, model.resid, model.resid_pearson, external, external * np.sqrt(lever / (1 - lever)))
+    _ = (model.fittedvalues, model.resid, model.resid_pearson, external, external * np.sqrt(leverage / (1 - leverage)))
     clock("influence table")
     robust = model.HC3_se
     clock("HC3")
-    return clock.times, [errors, robust, lever, cook, press]
+    return clock.times, [errors, robust, leverage, cook, press]
 
 
 class Clock:

@@ -76,7 +76,7 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
     """
     (small, lower), (large, upper) = _linear_fit(restricted, "restricted"), _linear_fit(full, "full")
     _check_nested(small, large)
-    df = (large.geometry.rank - small.geometry.rank) * small.params.shape[1]
+    df = (large.information.rank - small.information.rank) * small.params.shape[1]
     gain = upper - lower
     hypothesis = "the restricted model"
     if df == 0 or not np.isfinite(gain):

@@ -365,7 +365,7 @@ class MLELinearRegressor(LikelihoodRegressor):
         self._fit = fit
         self.coef_ = fit.coef[:, 0].copy() if fit.single_output else fit.coef.T.copy()
         self.intercept_ = 0.0 if not fit.centred else fit.intercept[0] if fit.single_output else fit.intercept
-        self.rank_, self.effective_dof_, self.refined_ = fit.geometry.rank, fit.effective_dof, fit.refined
+        self.rank_, self.effective_dof_, self.refined_ = fit.information.rank, fit.effective_dof, fit.refined
         self.verdict_ = fit.optimum.verdict
         self._assign_shared()
 
@@ -407,7 +407,9 @@ class MLELinearRegressor(LikelihoodRegressor):
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         fit = self._fit
         rows = as_rows(x, np.zeros((x.shape[0], 0)))
-        leverage = rows.map(lambda block: covariance.leverage(fit.geometry, block.x), dense=not fit.geometry.sparse)
+        leverage = rows.map(
+            lambda block: covariance.leverage(fit.information, block.x), dense=not fit.information.sparse
+        )
         share = scale(noise_share, 2 * fit.weight_exponent)
         spread = np.sqrt(share + leverage)[:, None] * scale(fit.residual_scale, fit.output_exponent)
         return spread.reshape((-1, *self.coef_.shape[:-1]))

@@ -54,10 +54,10 @@ def exact_influence(X, y):
         residual = mpmath.matrix([float(v) for v in y]) - A * (inverse * (A.T * mpmath.matrix([float(v) for v in y])))
         hat = A * inverse
         n, k = A.rows, A.cols
-        lever = [mpmath.fsum(hat[i, j] * A[i, j] for j in range(k)) for i in range(n)]
+        leverage = [mpmath.fsum(hat[i, j] * A[i, j] for j in range(k)) for i in range(n)]
         hc0 = [mpmath.sqrt(mpmath.fsum((hat[i, j] * residual[i]) ** 2 for i in range(n))) for j in range(k)]
-        press = mpmath.fsum((residual[i] / (1 - lever[i])) ** 2 for i in range(n))
-        return tuple(np.array([float(v) for v in values]) for values in (residual, lever, hc0)) + (float(press),)
+        press = mpmath.fsum((residual[i] / (1 - leverage[i])) ** 2 for i in range(n))
+        return tuple(np.array([float(v) for v in values]) for values in (residual, leverage, hc0)) + (float(press),)
 
 
 KEPT = [name for name in HARD if not name.startswith(("Läuchli", "subnormal", "units"))]
@@ -69,14 +69,14 @@ def test_rows_and_robust_errors_have_all_digits(name, kind):
     """Where statsmodels has none: HC errors to 1e-1 at a condition of 1e10 (tests/test_inference.py has the easy ones)."""
     X = HARD[name]
     y = responses(X)[kind]
-    residual, lever, hc0, press = exact_influence(X, y)
+    residual, leverage, hc0, press = exact_influence(X, y)
     diagnosis = MLELinearRegressor(rank_tol=0.0).fit(X, y).diagnose(X, y)
     rows = diagnosis.rows()
     size = np.abs(residual).max()
     assert np.abs(rows["residual"] - residual).max() <= 1e-14 * size
-    np.testing.assert_allclose(rows["leverage"], lever, rtol=1e-13)
+    np.testing.assert_allclose(rows["leverage"], leverage, rtol=1e-13)
     assert digits(diagnosis.coefficients(cov="HC0")["std_error"], hc0) > 12.5
-    if lever.max() < 1 - 1e-4:
+    if leverage.max() < 1 - 1e-4:
         assert diagnosis.press == pytest.approx(press, rel=1e-11)
 
 
@@ -190,8 +190,8 @@ def test_blocks_and_threads_change_nothing(rng, n, monkeypatch):
     rows = diagnosis.rows()
     pick = rng.integers(0, n, 20)
     A = np.column_stack([np.ones(n), X - X.mean(axis=0)])
-    lever = np.einsum("ij,ij->i", A[pick] @ np.linalg.inv(A.T @ A), A[pick])
-    np.testing.assert_allclose(rows["leverage"][pick], lever, rtol=1e-8)
+    leverage = np.einsum("ij,ij->i", A[pick] @ np.linalg.inv(A.T @ A), A[pick])
+    np.testing.assert_allclose(rows["leverage"][pick], leverage, rtol=1e-8)
     assert rows["leverage"].sum() == pytest.approx(5, rel=1e-9)
     durbin_watson = diagnosis.tests().loc["durbin_watson", "statistic"]
     assert durbin_watson == pytest.approx(np.sum(np.diff(rows["residual"]) ** 2) / np.sum(rows["residual"] ** 2))

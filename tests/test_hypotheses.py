@@ -14,7 +14,7 @@ from mle_regression.diagnostics.hypotheses import (
     wald_squares_of_difference,
 )
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.geometry import deficient_geometry, geometry_of
+from mle_regression.linalg.information import deficient_information, information_of
 from mle_regression.linalg.qr import block_factor
 from mle_regression.linalg.rank import row_space as row_space_of
 from mle_regression.linalg.triangle import triangle_of_factor
@@ -85,13 +85,13 @@ def test_what_is_no_combination_of_rows_is_outside(centred, rng):
     frame = Frame(np.zeros(4, dtype=int), np.zeros(4))
     factor = block_factor(X, np.zeros((20, 1)), None, frame, centred)
     triangle = triangle_of_factor(factor, frame, 3, 20.0, centred, 0.0)
-    geometry = deficient_geometry(triangle, row_space_of(triangle, 1e-9), centred, 0.0)
+    information = deficient_information(triangle, row_space_of(triangle, 1e-9), centred, 0.0)
     A = np.column_stack([np.ones(20), X]) if centred else X
     inside = rng.standard_normal((3, 20)) @ A
-    assert not outside_row_space(geometry, inside).any()
+    assert not outside_row_space(information, inside).any()
     away = np.r_[[0.0] * centred, 1.0, 1.0, -1.0]  # Aβ does not change along it
-    assert outside_row_space(geometry, inside + 1e-3 * away).all()
-    assert outside_row_space(geometry, np.eye(A.shape[1])).tolist() == [False] * centred + [True] * 3
+    assert outside_row_space(information, inside + 1e-3 * away).all()
+    assert outside_row_space(information, np.eye(A.shape[1])).tolist() == [False] * centred + [True] * 3
     regular = triangle_of_factor(
         block_factor(X[:, :2], np.zeros((20, 1)), None, Frame(frame.exponent[:3], frame.shift[:3]), centred),
         Frame(frame.exponent[:3], frame.shift[:3]),
@@ -100,7 +100,7 @@ def test_what_is_no_combination_of_rows_is_outside(centred, rng):
         centred,
         0.0,
     )
-    assert not outside_row_space(geometry_of(regular, centred, 0.0), np.eye(2 + centred)).any()
+    assert not outside_row_space(information_of(regular, centred, 0.0), np.eye(2 + centred)).any()
 
 
 def test_f_statistics():

@@ -51,9 +51,9 @@ def test_every_number_is_that_of_two_fits(n, weighted, seen, rng):
         base = np.ones(n, dtype=bool) if seen else others
         coef, squares, inverse = fitted(X[base], Y[base], w[base])
         dof = base.sum() - 3.0
-        lever = np.einsum("ij,jk,ik->i", X, inverse, X)
+        leverage = np.einsum("ij,jk,ik->i", X, inverse, X)
         noise = Noise(squares / dof, dof, 3.0, False)
-        found = influence(X @ coef, Y - X @ coef, lever, precision, noise, fitted_on=seen)
+        found = influence(X @ coef, Y - X @ coef, leverage, precision, noise, fitted_on=seen)
         expected = brute_force(X, Y, w, i)
         for name in ("standardized", "studentized_internal", "studentized_external", "cooks_distance"):
             np.testing.assert_allclose(getattr(found, name)[i], expected[name], rtol=1e-8, err_msg=name)
@@ -72,8 +72,8 @@ def test_every_number_is_that_of_two_fits(n, weighted, seen, rng):
 def test_one_degree_of_freedom_leaves_none_without_a_row(rng):
     X, Y, w = rows_of(rng, 4, False)
     coef, squares, inverse = fitted(X, Y, w)
-    lever = np.einsum("ij,jk,ik->i", X, inverse, X)
-    found = influence(X @ coef, Y - X @ coef, lever, None, Noise(squares, 1.0, 3.0, False), fitted_on=True)
+    leverage = np.einsum("ij,jk,ik->i", X, inverse, X)
+    found = influence(X @ coef, Y - X @ coef, leverage, None, Noise(squares, 1.0, 3.0, False), fitted_on=True)
     assert np.isnan(found.studentized_external).all()
     assert np.isfinite(found.studentized_internal).all()
 
@@ -100,8 +100,8 @@ def test_rows_of_no_weight_move_nothing(rng):
     X, Y, w = rows_of(rng, 9, True)
     w[2] = 0.0
     coef, squares, inverse = fitted(X, Y, w)
-    lever = np.einsum("ij,jk,ik->i", X, inverse, X)
-    found = influence(X @ coef, Y - X @ coef, lever, w, Noise(squares / 5, 5.0, 3.0, False), fitted_on=True)
+    leverage = np.einsum("ij,jk,ik->i", X, inverse, X)
+    found = influence(X @ coef, Y - X @ coef, leverage, w, Noise(squares / 5, 5.0, 3.0, False), fitted_on=True)
     for name in ("standardized", "studentized_internal", "studentized_external"):
         assert np.isnan(getattr(found, name)[2]).all()
         assert np.isfinite(np.delete(getattr(found, name), 2, axis=0)).all()

@@ -52,7 +52,7 @@ def test_what_is_told_holds_and_what_holds_is_told(design):
     model = MLELinearRegressor(fit_intercept=intercept, on_rank_deficiency="min_norm").fit(X, y)
     if model.rank_ < X.shape[1] + intercept:
         return
-    found = near_dependencies(model._fit.geometry)
+    found = near_dependencies(model._fit.information)
     named = set()
     for dependency in found:
         relation = dependency.relation
@@ -92,7 +92,7 @@ def test_a_column_far_from_zero_is_no_dependency():
     assert told.dependencies == ()
     assert "ACIDCONC" in told.constant
     assert "does no harm to slopes" in str(told)
-    assert intercept_inflation(model._fit.geometry)[0] == pytest.approx(ratio, rel=1e-9)
+    assert intercept_inflation(model._fit.information)[0] == pytest.approx(ratio, rel=1e-9)
     np.testing.assert_allclose(far.standard_errors_, model.standard_errors_, rtol=1e-9)
 
 
@@ -116,7 +116,7 @@ def test_several_dependencies_are_kept_apart(rng):
 def test_a_small_share_is_told_where_the_dependency_is_nearer_than_it(rng):
     X = rng.standard_normal((60, 4))
     X[:, 3] = X[:, 0] - 2.0 * X[:, 1] + 1e-8 * X[:, 2] + 1e-11 * rng.standard_normal(60)
-    (told,) = near_dependencies(MLELinearRegressor().fit(X, X[:, 0] + rng.standard_normal(60))._fit.geometry)
+    (told,) = near_dependencies(MLELinearRegressor().fit(X, X[:, 0] + rng.standard_normal(60))._fit.information)
     assert told.relation.dependent == 3
     assert [place for place, _ in told.relation.terms] == [0, 1, 2]
     np.testing.assert_allclose([share for _, share in told.relation.terms], [1.0, -2.0, 1e-8], rtol=1e-2)
@@ -128,11 +128,11 @@ def test_what_columns_far_from_zero_do_to_the_intercept(mean, rng):
     Z = rng.standard_normal((50, 2))
     Z = (Z - Z.mean(axis=0)) / Z.std(axis=0)
     X, y = Z * [2.0, 0.5] + [0.0, -0.5 * mean], rng.standard_normal(50)
-    ratio, far = intercept_inflation(MLELinearRegressor().fit(X, y)._fit.geometry)
+    ratio, far = intercept_inflation(MLELinearRegressor().fit(X, y)._fit.information)
     centre = X.mean(axis=0)
     assert ratio == pytest.approx(np.sqrt(1.0 + centre @ np.linalg.solve(np.cov(X.T, bias=True), centre)), rel=1e-9)
     assert far.tolist() == ([1] if mean > 10 else [])
-    ratio, far = intercept_inflation(MLELinearRegressor(fit_intercept=False).fit(X, y)._fit.geometry)
+    ratio, far = intercept_inflation(MLELinearRegressor(fit_intercept=False).fit(X, y)._fit.information)
     assert (ratio, far.tolist()) == (1.0, [])
 
 

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning
 from mle_regression.diagnostics import laplace
-from mle_regression.diagnostics.stationary import way_down
+from mle_regression.diagnostics.stationary import escape_direction
 from mle_regression.estimator.callbacks import SharpnessMonitor
 from mle_regression.fit.penalty.evidence import GROUPINGS, _Climb, parameter_groups
 from mle_regression.fitted.network_on_rows import NetworkOnRows
@@ -276,7 +276,7 @@ def test_way_down_looks_to_both_sides():
         def value_and_gradient(self, theta):
             return float(theta[0] ** 4 - theta[0] ** 2 + 0.1 * theta[0]), np.zeros(1)
 
-    found = way_down(Saddle(), np.zeros(1), np.ones(1))
+    found = escape_direction(Saddle(), np.zeros(1), np.ones(1))
     assert found.direction[0] == -1.0
     assert found.gain == pytest.approx(0.32, abs=0.05)
 

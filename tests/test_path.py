@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from mle_regression.solvers.base import Status
-from mle_regression.solvers.path import Control, DivergenceError, Path, Walk, ends_of, remaining, walk
+from mle_regression.solvers.path import (
+    Control,
+    ConvergenceMonitor,
+    DivergenceError,
+    Path,
+    ends_of,
+    remaining,
+    run_monitored,
+)
 
 EPS = np.finfo(float).eps
 
@@ -16,11 +24,11 @@ def control(tol=0.0, **options):
 def follow(losses, norms=None, theta=(1.0,), **options):
     """Note one place after another until the path ends; return it, and whether it has ended."""
     given = {name: options.pop(name) for name in ("lowest", "highest", "proven") if name in options}
-    follower = Walk(control(**options), np.array(theta), given.pop("lowest", 0.0), "Take less.", **given)
+    monitor = ConvergenceMonitor(control(**options), np.array(theta), given.pop("lowest", 0.0), "Take less.", **given)
     for loss, norm in zip(losses, norms or [1.0] * len(losses), strict=True):
-        if follower.note(np.array(theta), loss, norm):
-            return follower.path, True
-    return follower.path, False
+        if monitor.note(np.array(theta), loss, norm):
+            return monitor.path, True
+    return monitor.path, False
 
 
 # -- near enough -------------------------------------------------------------------------------------------------------
@@ -223,15 +231,15 @@ def test_only_what_has_the_shape_asked_for_is_remembered():
 
 
 def test_an_interruption_keeps_where_the_path_is_once_it_has_begun():
-    def interrupted(follower):
-        follower.note(np.array([5.0]), 1.0, 1.0)
+    def interrupted(monitor):
+        monitor.note(np.array([5.0]), 1.0, 1.0)
         raise KeyboardInterrupt
 
-    def at_once(follower):
+    def at_once(monitor):
         raise KeyboardInterrupt
 
-    path = walk(interrupted, Walk(control(), np.zeros(1), 0.0, ""))
+    path = run_monitored(interrupted, ConvergenceMonitor(control(), np.zeros(1), 0.0, ""))
     assert path.status is Status.INTERRUPTED
     assert path.theta == [5.0]
     with pytest.raises(KeyboardInterrupt):
-        walk(at_once, Walk(control(), np.zeros(1), 0.0, ""))
+        run_monitored(at_once, ConvergenceMonitor(control(), np.zeros(1), 0.0, ""))

@@ -293,16 +293,16 @@ def test_what_is_known_of_columns_by_products(alpha, weighted, intercept, rng):
     found = solve_by_products(problem, LSMR(), control)
     Z, T = (X - w @ X / w.sum(), Y - w @ Y / w.sum()) if intercept else (X, Y)
     residual = T - Z @ found.coef
-    geometry, unit = found.geometry, 2.0**found.output_exponent
-    np.testing.assert_allclose(geometry.lengths * 2.0**geometry.exponent, np.sqrt(w @ Z**2 + alpha), rtol=1e-9)
-    np.testing.assert_allclose(geometry.mean, w @ X / w.sum() if intercept else np.zeros(3), rtol=1e-9)
+    information, unit = found.information, 2.0**found.output_exponent
+    np.testing.assert_allclose(information.lengths * 2.0**information.exponent, np.sqrt(w @ Z**2 + alpha), rtol=1e-9)
+    np.testing.assert_allclose(information.mean, w @ X / w.sum() if intercept else np.zeros(3), rtol=1e-9)
     explained = w @ (Z @ found.coef) ** 2 + alpha * (found.coef**2).sum(axis=0)
-    np.testing.assert_allclose(geometry.explained * unit**2, explained, rtol=1e-9)
+    np.testing.assert_allclose(information.explained * unit**2, explained, rtol=1e-9)
     np.testing.assert_allclose(found.residual_cross * np.outer(unit, unit), residual.T * w @ residual, rtol=1e-9)
     left = Z.T * w @ residual - alpha * found.coef
     np.testing.assert_allclose(found.gradient * unit, left, rtol=1e-6, atol=1e-9)
     assert np.abs(left).max() > 1e-3
-    assert found.geometry.rank == 3 + intercept
+    assert found.information.rank == 3 + intercept
     np.testing.assert_allclose(found.intercept, w @ (Y - X @ found.coef) / w.sum() if intercept else 0.0, atol=1e-9)
 
 

@@ -355,11 +355,11 @@ def test_roots_of_a_meat_are_those_of_its_positive_and_negative_parts(rng):
 
 
 def test_factors_of_rows_by_their_leverage():
-    lever = np.array([0.0, 0.5, 1.0 - 1e-6, 1.0 - 1e-12, 1.0])
-    np.testing.assert_array_equal(row_factors("HC0", lever), np.ones(5))
-    np.testing.assert_array_equal(row_factors("HC1", lever), np.ones(5))
-    np.testing.assert_allclose(row_factors("HC2", lever), [1.0, 2.0**0.5, 1e3, 0.0, 0.0], rtol=1e-9)
-    np.testing.assert_allclose(row_factors("HC3", lever), [1.0, 2.0, 1e6, 0.0, 0.0], rtol=1e-9)
+    leverage = np.array([0.0, 0.5, 1.0 - 1e-6, 1.0 - 1e-12, 1.0])
+    np.testing.assert_array_equal(row_factors("HC0", leverage), np.ones(5))
+    np.testing.assert_array_equal(row_factors("HC1", leverage), np.ones(5))
+    np.testing.assert_allclose(row_factors("HC2", leverage), [1.0, 2.0**0.5, 1e3, 0.0, 0.0], rtol=1e-9)
+    np.testing.assert_allclose(row_factors("HC3", leverage), [1.0, 2.0, 1e6, 0.0, 0.0], rtol=1e-9)
 
 
 # -- autocorrelation ---------------------------------------------------------------------------------------------------

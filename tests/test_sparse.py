@@ -16,7 +16,7 @@ from mle_regression import MLELinearRegressor, MLPGradientRegressor, RankDeficie
 from mle_regression.linalg import memory
 from mle_regression.linalg.elimination import eliminate, orthogonal_run
 from mle_regression.linalg.memory import MemoryNeededError
-from mle_regression.linalg.sparse_geometry import SparseGeometry
+from mle_regression.linalg.sparse_information import SparseInformation
 from mle_regression.solvers import sparse_normal
 
 
@@ -89,7 +89,7 @@ def test_sparse_dummies_give_what_dense_ones_give(levels, drop, options, factori
     monkeypatch.setattr(sparse_normal, "_pays", lambda *_: True)
     found = MLELinearRegressor(refine=False, **OPTIONS[options]).fit(X, y, weights)
     truth = MLELinearRegressor(refine=False, **OPTIONS[options]).fit(X.toarray(), y, weights)
-    assert isinstance(found._fit.geometry, SparseGeometry)
+    assert isinstance(found._fit.information, SparseInformation)
     assert (found.rank_, found.verdict_) == (truth.rank_, truth.verdict_)
     assert found._fit.notes == truth._fit.notes
     tight = {"rtol": 1e-9, "atol": 1e-11}
@@ -112,7 +112,7 @@ def test_a_fit_on_dummies_can_be_stored_and_asked_everything(rng):
     y = X @ rng.standard_normal(X.shape[1]) + rng.standard_normal(X.shape[0])
     found = pickle.loads(pickle.dumps(MLELinearRegressor().fit(X, y)))
     truth = MLELinearRegressor().fit(X.toarray(), y)
-    assert isinstance(found._fit.geometry, SparseGeometry)
+    assert isinstance(found._fit.information, SparseInformation)
     last = f"x{X.shape[1] - 1}"
     for one, other in (
         (found.test_linear(f"{last} = 0"), truth.test_linear(f"{last} = 0")),
@@ -153,7 +153,7 @@ def test_nearly_dependent_sparse_columns_leave_the_fast_way(near, rng):
     y = rng.standard_normal(X.shape[0])
     found, truth = (MLELinearRegressor().fit(x, y) for x in (X, X.toarray()))
     assert found.rank_ == truth.rank_ == X.shape[1] + 1
-    assert not isinstance(found._fit.geometry, SparseGeometry)
+    assert not isinstance(found._fit.information, SparseInformation)
     np.testing.assert_allclose(found.standard_errors_, truth.standard_errors_, rtol=1e-6)
 
 

@@ -6,7 +6,7 @@ import pytest
 from mle_regression.solvers import NewtonCG
 from mle_regression.solvers.base import Status
 from mle_regression.solvers.levenberg_marquardt import _Primal, step_within
-from mle_regression.solvers.newton import _to_edge, trust_region_step, way_down
+from mle_regression.solvers.newton import _to_edge, escape_direction, trust_region_step
 from mle_regression.solvers.path import Control
 
 
@@ -196,11 +196,11 @@ class Saddle:
 def test_the_way_down_from_a_saddle_point_leads_down(steep, rng):
     """It is along y, where −y² + steep·y⁴ is below zero for y² < 1/steep."""
     saddle = Saddle(steep)
-    step = way_down(saddle, np.zeros(2), 0.0, 1.0, rng)
+    step = escape_direction(saddle, np.zeros(2), 0.0, 1.0, rng)
     assert abs(step[0]) <= 1e-6 * abs(step[1])
     assert saddle.value_and_gradient(step)[0] < 0.0
-    assert way_down(Saddle(steep, 1.0), np.zeros(2), 0.0, 1.0, rng) is None
-    assert way_down(Saddle(steep, 0.0), np.zeros(2), 0.0, 1.0, rng) is None
+    assert escape_direction(Saddle(steep, 1.0), np.zeros(2), 0.0, 1.0, rng) is None
+    assert escape_direction(Saddle(steep, 0.0), np.zeros(2), 0.0, 1.0, rng) is None
 
 
 @pytest.mark.parametrize("side", [1.0, -1.0])
@@ -213,7 +213,7 @@ def test_the_way_down_is_looked_for_to_both_sides(side, rng):
             value, gradient = super().value_and_gradient(theta)
             return value + 2.0 * side * y**3, gradient + [0.0, 6.0 * side * y**2]
 
-    step = way_down(OneSided(0.0), np.zeros(2), 0.0, 1.0, rng)
+    step = escape_direction(OneSided(0.0), np.zeros(2), 0.0, 1.0, rng)
     np.testing.assert_allclose(step, [0.0, -side], atol=1e-4)
 
 

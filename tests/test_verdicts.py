@@ -6,13 +6,13 @@ import pytest
 from mle_regression import MLPGradientRegressor
 from mle_regression.diagnostics.stationary import (
     Spectrum,
+    escape_direction,
     extreme_spectrum,
     full_spectrum,
     judged,
     lower_nearby,
-    settled,
+    nearest_stationary_point,
     steepness,
-    way_down,
 )
 from mle_regression.fitted.network_on_rows import Flatness, NetworkCurvature, NetworkOnRows
 from mle_regression.models.activations import ACTIVATIONS, find_activation
@@ -165,7 +165,7 @@ def test_the_surest_eigenvalue_is_shown(rng):
 def test_the_way_down_begins_below_rounding():
     """A curvature of -1e-9 lowers the loss by less than its rounding at first, and by a good deal further on."""
     saddle = Function(lambda t: 1e3 - 1e-9 * t[0] ** 2, lambda t: [-2e-9 * t[0]], None)
-    found = way_down(saddle, np.zeros(1), np.ones(1))
+    found = escape_direction(saddle, np.zeros(1), np.ones(1))
     assert found.gain > 1e-5
 
 
@@ -178,9 +178,12 @@ def test_the_stationary_point_nearby(rng):
     theta = np.array([0.3, 0.02])
     values, vectors = np.linalg.eigh(VALLEY.hessian(theta))
     spectrum = Spectrum(values, vectors, np.full(2, 1e-14), np.zeros(2), values[-1], True)
-    there = settled(VALLEY, np.array([0.3, 0.089]), spectrum)
+    there = nearest_stationary_point(VALLEY, np.array([0.3, 0.089]), spectrum)
     assert np.linalg.norm(VALLEY.gradient(there)) < 1e-6 * np.linalg.norm(VALLEY.gradient(np.array([0.3, 0.089])))
-    assert settled(VALLEY, np.array([0.3, 2.0]), spectrum).tolist() == [0.3, 2.0]  # too far to speak for
+    assert nearest_stationary_point(VALLEY, np.array([0.3, 2.0]), spectrum).tolist() == [
+        0.3,
+        2.0,
+    ]  # too far to speak for
 
 
 class Whole(Function):
@@ -243,13 +246,13 @@ def test_steepness_has_no_unit(unit):
 def test_the_way_down_ends_where_the_loss_is_lowest(side):
     """−x² + x⁴/2 − side·x³/100, lowest near ±1, a little lower to one side."""
     valley = Function(lambda t: 5.0 - t[0] ** 2 + 0.5 * t[0] ** 4 - side * 0.01 * t[0] ** 3, lambda t: [0.0], None)
-    found = way_down(valley, np.zeros(1), np.ones(1))
+    found = escape_direction(valley, np.zeros(1), np.ones(1))
     assert found.direction == [side]
     assert found.step == pytest.approx(1.0, rel=0.2)
     assert found.loss == valley.value(found.step * found.direction)
     assert found.gain == pytest.approx(5.0 - found.loss)
     bowl = Function(lambda t: 5.0 + t[0] ** 2, lambda t: [0.0], None)
-    assert way_down(bowl, np.zeros(1), np.ones(1)).gain == 0.0
+    assert escape_direction(bowl, np.zeros(1), np.ones(1)).gain == 0.0
 
 
 @pytest.mark.parametrize(("part", "verdict"), [(1e-9, "flat minimum"), (1e-5, "undetermined")])

@@ -1,4 +1,4 @@
-"""Auxiliary regressions: the geometry of the rows at hand, and fits of one thing on functions of another."""
+"""Auxiliary regressions: the information of the rows at hand, and fits of one thing on functions of another."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.geometry import Geometry, deficient_geometry, geometry_of
 from mle_regression.linalg.gram import Moments, block_moments
+from mle_regression.linalg.information import InformationFactor, deficient_information, information_of
 from mle_regression.linalg.qr import block_factor, stack_factors
 from mle_regression.linalg.rank import default_tolerance, row_space, surely_full_rank
 from mle_regression.linalg.scaling import scale
@@ -92,16 +92,18 @@ def triangle_of(
     return triangle_of_factor(upper, frame, n_columns, total, centred, alpha)
 
 
-def geometry_at(
+def information_at(
     rows: Rows, frame: Frame, total: float, *, centred: bool, tolerance: float, alpha: float = 0.0
-) -> Geometry:
+) -> InformationFactor:
     """Geometry that a fit to these rows with penalty ``alpha`` has, at the rank of its equilibrated columns."""
     p = rows.shape[1]
     triangle = triangle_of(rows, frame, p, total, centred=centred, alpha=alpha)
     if surely_full_rank(triangle, tolerance):
-        return geometry_of(triangle, centred, alpha)
+        return information_of(triangle, centred, alpha)
     s = row_space(triangle, tolerance)
-    return geometry_of(triangle, centred, alpha) if s.rank == p else deficient_geometry(triangle, s, centred, alpha)
+    return (
+        information_of(triangle, centred, alpha) if s.rank == p else deficient_information(triangle, s, centred, alpha)
+    )
 
 
 def regress(

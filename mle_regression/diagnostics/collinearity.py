@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array
-from mle_regression.linalg.geometry import Geometry, inverse_root, scaled_factor
+from mle_regression.linalg.information import InformationFactor, inverse_root, scaled_factor
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.linalg.singular import of_easy_columns, values_of_easy_columns
 
 
-def variance_inflation(geometry: Geometry) -> Array:
+def variance_inflation(information: InformationFactor) -> Array:
     """Variance inflation factors (p,), 1/(1 − R²) of each column on the others (Marquardt, 1970); ``inf`` if dependent.
 
     The square of a column's length times that of its row of the inverse's root; of lengths about the mean if there is an
     intercept.
     """
-    first = int(geometry.centred)
-    lengths = column_norms(geometry.factor) * column_norms(inverse_root(geometry)[first:].T)
-    return np.where(geometry.estimable[first:] & (column_norms(geometry.factor) > 0), lengths**2, np.inf)
+    first = int(information.centred)
+    lengths = column_norms(information.factor) * column_norms(inverse_root(information)[first:].T)
+    return np.where(information.estimable[first:] & (column_norms(information.factor) > 0), lengths**2, np.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class Decomposition:
     directions: Array
 
 
-def decompose_variances(geometry: Geometry) -> Decomposition:
+def decompose_variances(information: InformationFactor) -> Decomposition:
     """Decompose the variance of each coefficient over the singular values of [1 | X]."""
-    factor = _unit_columns(geometry)
+    factor = _unit_columns(information)
     k = factor.shape[1]
     values, right_t = of_easy_columns(factor) or np.linalg.svd(factor, full_matrices=True)[1:]
     values = np.concatenate([values, np.zeros(k - len(values))]) if len(values) < k else values
-    values[geometry.rank :] = 0.0
+    values[information.rank :] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(values[:, None] > 0, right_t**2 / values[:, None] ** 2, 0.0)
         # Where the data determine nothing, all variance is there.
@@ -60,18 +60,18 @@ def decompose_variances(geometry: Geometry) -> Decomposition:
     return Decomposition(indices, proportions, right_t)
 
 
-def scaled_condition(geometry: Geometry) -> float:
+def scaled_condition(information: InformationFactor) -> float:
     """Condition number of [1 | X] with columns of unit length, the largest condition index; ``inf`` if dependent."""
-    if geometry.rank < geometry.size:
+    if information.rank < information.size:
         return float(np.inf)
-    factor = _unit_columns(geometry)
+    factor = _unit_columns(information)
     easy = values_of_easy_columns(factor)
     values = np.linalg.svd(factor, compute_uv=False) if easy is None else easy
     return float(values[0] / values[-1]) if values.size else 1.0
 
 
-def _unit_columns(geometry: Geometry) -> Array:
+def _unit_columns(information: InformationFactor) -> Array:
     """Return a factor of [1 | X] with columns of unit length."""
-    factor = scaled_factor(geometry)
+    factor = scaled_factor(information)
     lengths = column_norms(factor)
     return np.asarray(factor / np.where(lengths > 0, lengths, 1.0))

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array, IntArray
-from mle_regression.linalg.dual_geometry import DualGeometry
+from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.exact import accurate_product
-from mle_regression.linalg.geometry import Geometry, inverse_root, parameter_exponents, scaled_factor
-from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.information import InformationFactor, inverse_root, parameter_exponents, scaled_factor
+from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.scaling import column_norms, scale
-from mle_regression.linalg.sparse_geometry import SparseGeometry
+from mle_regression.linalg.sparse_information import SparseInformation
 from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition
 from mle_regression.rows.base import Block, Rows
 
@@ -28,22 +28,22 @@ _NEAR_MEAN = 4.0
 _NEAR_IDENTITY, _SAME_ROWS, _ROUNDING = 0.1, 1e-9, 64.0
 
 
-def effective_parameters(geometry: Geometry) -> float:
+def effective_parameters(information: InformationFactor) -> float:
     """Effective degrees of freedom tr(XᵀWX (XᵀWX + αI₀)⁻¹); the rank where there is no penalty (Hoerl and Kennard, 1970)."""
-    if isinstance(geometry, ProductGeometry):
-        return geometry.effective_dof
-    if not geometry.alpha:
-        return float(geometry.rank)
-    lengths = scale(geometry.inverse_lengths()[int(geometry.centred) :], -geometry.exponent)
-    return geometry.size - geometry.alpha * float(np.sum(lengths**2))
+    if isinstance(information, ProductInformation):
+        return information.effective_dof
+    if not information.alpha:
+        return float(information.rank)
+    lengths = scale(information.inverse_lengths()[int(information.centred) :], -information.exponent)
+    return information.size - information.alpha * float(np.sum(lengths**2))
 
 
-def standard_errors(geometry: Geometry, residual_scale: Array, output_exponent: IntArray) -> Array:
+def standard_errors(information: InformationFactor, residual_scale: Array, output_exponent: IntArray) -> Array:
     """Return standard errors (c + p, m) of (intercept, coef): s times the length of a row of the inverse's root.
 
     Parameters
     ----------
-    geometry : Geometry
+    information : InformationFactor
     residual_scale : Array of shape (m,)
         Residual standard deviation s of each output, divided by ``2**output_exponent``; NaN without degrees of freedom.
     output_exponent : IntArray of shape (m,)
@@ -53,51 +53,53 @@ def standard_errors(geometry: Geometry, residual_scale: Array, output_exponent: 
     Array of shape (c + p, m)
         NaN where the data do not determine a coefficient.
     """
-    exponent = parameter_exponents(geometry)
-    lengths = geometry.inverse_lengths()
-    lengths = np.where(geometry.estimable, lengths, np.nan)
+    exponent = parameter_exponents(information)
+    lengths = information.inverse_lengths()
+    lengths = np.where(information.estimable, lengths, np.nan)
     return scale(lengths[:, None] * residual_scale, output_exponent - exponent[:, None])
 
 
-def unscaled_covariance(geometry: Geometry) -> Array:
+def unscaled_covariance(information: InformationFactor) -> Array:
     """Return (XᵀWX + αI₀)⁻¹ over (intercept, coef), (c + p, c + p), in the units of X; NaN where not estimable."""
-    root = inverse_root(geometry)
+    root = inverse_root(information)
     covariance = root @ root.T
-    covariance[~geometry.estimable] = covariance[:, ~geometry.estimable] = np.nan
-    exponent = parameter_exponents(geometry)
+    covariance[~information.estimable] = covariance[:, ~information.estimable] = np.nan
+    exponent = parameter_exponents(information)
     return scale(covariance, -(exponent[:, None] + exponent))
 
 
-def cross_products(geometry: Geometry) -> Array:
+def cross_products(information: InformationFactor) -> Array:
     """Return XᵀWX + αI₀ over (intercept, coef), (c + p, c + p), in the units of X."""
-    factor, exponent = scaled_factor(geometry), parameter_exponents(geometry)
+    factor, exponent = scaled_factor(information), parameter_exponents(information)
     return scale(factor.T @ factor, exponent[:, None] + exponent)
 
 
-def whiten(geometry: Geometry, x: Array) -> Array:
+def whiten(information: InformationFactor, x: Array) -> Array:
     """Return q (b, r), one row for each of x (b, p), with qᵀq = xᵀ(XᵀWX + αI₀)⁻¹x, the intercept included.
 
     Over the rows that were fitted, without penalty, ``√w q`` has orthonormal columns: it is the Q of a QR decomposition.
     What is summed in these coordinates (scores, squares of residuals) is summed without loss, and ``root`` of
     `inverse_root` takes the sum to the coefficients.
     """
-    return whiten_with(x, *whitening(geometry))
+    return whiten_with(x, *whitening(information))
 
 
-def whitening(geometry: Geometry) -> tuple[IntArray, Array, Array, Array]:
+def whitening(information: InformationFactor) -> tuple[IntArray, Array, Array, Array]:
     """Return exponents (p,), shift (p,), map (p, r) and constant (r,): ``q = (x 2**-exponent − shift) map + constant``.
 
     Of columns whose means are no larger than a few of their spreads the shift goes into the constant, and x is used as it
     lies.
     """
-    root = inverse_root(geometry)[int(geometry.centred) :]
-    exponent, shift = geometry.exponent, geometry.mean
+    root = inverse_root(information)[int(information.centred) :]
+    exponent, shift = information.exponent, information.mean
     constant = np.zeros(root.shape[1])
-    if geometry.centred:
-        constant[0] = 1.0 / np.sqrt(geometry.total)
+    if information.centred:
+        constant[0] = 1.0 / np.sqrt(information.total)
     if (np.abs(exponent) <= _PLAIN_EXPONENT).all():
         shift, root, exponent = scale(shift, exponent), scale(root, -exponent[:, None]), np.zeros_like(exponent)
-        if (np.abs(geometry.mean) * np.sqrt(geometry.total) <= _NEAR_MEAN * column_norms(geometry.factor)).all():
+        if (
+            np.abs(information.mean) * np.sqrt(information.total) <= _NEAR_MEAN * column_norms(information.factor)
+        ).all():
             constant -= shift @ root
             shift = np.zeros_like(shift)
     return exponent, shift, root, constant
@@ -121,42 +123,42 @@ class Whitener:
 
     Attributes
     ----------
-    geometry : Geometry
+    information : InformationFactor
     accurate : bool
         Whether to multiply in twice the precision.
     correction : Array of shape (r, r) or (0, 0)
         Inverse of the triangular factor of the cross-products of the plain product; none if empty.
     """
 
-    geometry: Geometry
+    information: InformationFactor
     accurate: bool = False
     correction: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
     @cached_property
     def plan(self) -> tuple[IntArray, Array, Array, Array]:
-        """`whitening` of the geometry."""
-        return whitening(self.geometry)
+        """`whitening` of the information."""
+        return whitening(self.information)
 
     @property
     def root(self) -> Array:
         """Root (c + p, r) that takes whitened sums to the coefficients of scaled columns."""
-        root = inverse_root(self.geometry)
+        root = inverse_root(self.information)
         return root @ self.correction if self.correction.size else root
 
     def __call__(self, x: Array) -> Array:
         """Return q (b, r) for the rows of x (b, p)."""
         if not self.accurate:
             return whiten_with(x, *self.plan)
-        columns = scale(x, -self.geometry.exponent)
-        if self.geometry.centred:
+        columns = scale(x, -self.information.exponent)
+        if self.information.centred:
             columns = np.hstack([np.ones((len(x), 1)), columns])
-        q = accurate_product(columns, inverse_root(self.geometry))
+        q = accurate_product(columns, inverse_root(self.information))
         return q @ self.correction if self.correction.size else q
 
 
-def accurate_whitener(rows: Rows, geometry: Geometry) -> Whitener:
-    """Return the whitener of rows (with their weights) that this geometry, unpenalised, is of; uncorrected for others."""
-    plain = Whitener(geometry, accurate=True)
+def accurate_whitener(rows: Rows, information: InformationFactor) -> Whitener:
+    """Return the whitener of rows (with their weights) that this information, unpenalised, is of; uncorrected for others."""
+    plain = Whitener(information, accurate=True)
 
     def products(block: Block) -> Array:
         q = plain(block.x)
@@ -164,35 +166,35 @@ def accurate_whitener(rows: Rows, geometry: Geometry) -> Whitener:
 
     gram = rows.reduce(products, np.add, dense=True)
     # Rounding the root moves its cross-products from the identity by the condition of [1 X], and no more.
-    off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROUNDING * EPS * condition_with_means(geometry))
-    if geometry.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < off:
+    off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROUNDING * EPS * condition_with_means(information))
+    if information.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < off:
         return plain
-    return Whitener(geometry, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))
+    return Whitener(information, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))
 
 
-def condition_with_means(geometry: Geometry) -> float:
+def condition_with_means(information: InformationFactor) -> float:
     """Estimate a bound of the condition of [1 X], of scaled columns: that of X centred, times the distance of its means."""
-    length = column_norms(geometry.factor)
-    distance = np.abs(geometry.mean) * np.sqrt(geometry.total) / np.where(length > 0, length, 1.0)
-    return float((1.0 + distance.max(initial=0.0)) / max(reciprocal_condition(geometry.factor), EPS))
+    length = column_norms(information.factor)
+    distance = np.abs(information.mean) * np.sqrt(information.total) / np.where(length > 0, length, 1.0)
+    return float((1.0 + distance.max(initial=0.0)) / max(reciprocal_condition(information.factor), EPS))
 
 
-def leverage(geometry: Geometry, x: Any) -> Array:
+def leverage(information: InformationFactor, x: Any) -> Array:
     """Return xᵀ(XᵀWX + αI₀)⁻¹x, intercept included, for each row of x (b, p): the variance of its mean in units of σ².
 
     NaN where the rank is deficient and the data say nothing about the mean at x, which then lies outside the row space.
     """
-    if isinstance(geometry, SparseGeometry | DualGeometry):
-        return geometry.leverage(x)
-    return leverage_of(geometry, x, whiten(geometry, x))
+    if isinstance(information, SparseInformation | DualInformation):
+        return information.leverage(x)
+    return leverage_of(information, x, whiten(information, x))
 
 
-def leverage_of(geometry: Geometry, x: Array, q: Array) -> Array:
+def leverage_of(information: InformationFactor, x: Array, q: Array) -> Array:
     """Return the `leverage` of rows x (b, p) that are whitened already, q (b, r)."""
-    lever: Array = np.einsum("ij,ij->i", q, q)
-    if geometry.rank < geometry.size:
-        centred = scale(x, -geometry.exponent) - geometry.mean
-        basis = np.linalg.qr(geometry.factor.T)[0]
+    leverage: Array = np.einsum("ij,ij->i", q, q)
+    if information.rank < information.size:
+        centred = scale(x, -information.exponent) - information.mean
+        basis = np.linalg.qr(information.factor.T)[0]
         outside = np.linalg.norm(centred - (centred @ basis) @ basis.T, axis=1)
-        lever[outside > _OUTSIDE * np.linalg.norm(centred, axis=1)] = np.nan
-    return lever
+        leverage[outside > _OUTSIDE * np.linalg.norm(centred, axis=1)] = np.nan
+    return leverage

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.linalg.lapack import dgejsv
 
 from mle_regression.linalg.arrays import Array, IntArray
-from mle_regression.linalg.geometry import Geometry, full_factor, parameter_exponents, scaled_factor
-from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.information import InformationFactor, full_factor, parameter_exponents, scaled_factor
+from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.singular import of_easy_columns, values_of_easy_columns
@@ -46,46 +46,46 @@ class HessianSpectrum:
     condition: float
 
 
-def hessian_spectrum(geometry: Geometry) -> HessianSpectrum:
+def hessian_spectrum(information: InformationFactor) -> HessianSpectrum:
     """Spectrum of the Hessian in the units of X.
 
     The eigenvalues are squares of singular values of the triangular factor, found by one-sided Jacobi rotations with an
     error relative to each (Drmač and Veselić, 2008): columns in units of 1e-9 and 1e9 do not blur them. Of a deficient rank
     the missing ones are exactly zero. With a refined fit the small ones come from the inverse, where they are large.
     """
-    values, exponent = _singular_values(geometry)
-    eigenvalues = scale(2.0 / geometry.total * values**2, 2 * exponent)
+    values, exponent = _singular_values(information)
+    eigenvalues = scale(2.0 / information.total * values**2, 2 * exponent)
     condition = float(np.inf)
-    if values.size and geometry.rank == geometry.size:
+    if values.size and information.rank == information.size:
         condition = float(scale((values[0] / values[-1]) ** 2, 2 * int(exponent[0] - exponent[-1])))
-    return HessianSpectrum(np.sort(np.concatenate([np.zeros(geometry.size - len(values)), eigenvalues])), condition)
+    return HessianSpectrum(np.sort(np.concatenate([np.zeros(information.size - len(values)), eigenvalues])), condition)
 
 
-def hessian_eigenvalues(geometry: Geometry) -> Array:
+def hessian_eigenvalues(information: InformationFactor) -> Array:
     """Eigenvalues of H over (intercept, coef), in the units of X, ascending (see `hessian_spectrum`)."""
-    return hessian_spectrum(geometry).eigenvalues
+    return hessian_spectrum(information).eigenvalues
 
 
-def condition_number(geometry: Geometry) -> float:
+def condition_number(information: InformationFactor) -> float:
     """Return λmax/λmin of H; infinite where the rank is deficient, or the ratio beyond float64."""
-    return hessian_spectrum(geometry).condition
+    return hessian_spectrum(information).condition
 
 
-def hessian(geometry: Geometry) -> Array:
+def hessian(information: InformationFactor) -> Array:
     """Return H = (2/N)(XᵀWX + αI₀) over (intercept, coef), (c + p, c + p), in the units of X."""
-    factor, exponent = scaled_factor(geometry), parameter_exponents(geometry)
-    return scale(2.0 / geometry.total * (factor.T @ factor), exponent[:, None] + exponent)
+    factor, exponent = scaled_factor(information), parameter_exponents(information)
+    return scale(2.0 / information.total * (factor.T @ factor), exponent[:, None] + exponent)
 
 
-def hessian_eigenvectors(geometry: Geometry) -> Array:
+def hessian_eigenvectors(information: InformationFactor) -> Array:
     """Eigenvectors of H over (intercept, coef), a column each, in the order of `hessian_eigenvalues`.
 
     The largest component of each is positive.
     """
-    factor, _ = full_factor(geometry)
+    factor, _ = full_factor(information)
     easy = of_easy_columns(factor)
     vectors = None if easy is None else easy[1][::-1].T
-    if vectors is None and geometry.rank == geometry.size and len(factor) >= factor.shape[1] > 0:
+    if vectors is None and information.rank == information.size and len(factor) >= factor.shape[1] > 0:
         # Jacobi rotations keep small components of vectors right as they do small values, whatever the units.
         values, _, right, _, _, info = dgejsv(factor, joba=0, jobu=3, jobv=0)
         vectors = right[:, np.argsort(values, kind="stable")] if info == 0 else None
@@ -137,20 +137,20 @@ def descent(eigenvalues: Array, rank: int | None = None) -> Descent:
         return Descent(2.0 / high, 2.0 / high / (1.0 + share), (1.0 - share) / (1.0 + share), iterations)
 
 
-def verdict(geometry: Geometry) -> str:
+def verdict(information: InformationFactor) -> str:
     """Say what the stationary point of a quadratic is: a positive definite H has one minimum, a singular one a valley."""
-    if isinstance(geometry, ProductGeometry) and not geometry.certain:
+    if isinstance(information, ProductInformation) and not information.certain:
         return UNDETERMINED
-    return UNIQUE_MINIMUM if geometry.rank == geometry.size else FLAT_MINIMUM
+    return UNIQUE_MINIMUM if information.rank == information.size else FLAT_MINIMUM
 
 
-def _singular_values(geometry: Geometry) -> tuple[Array, IntArray]:
+def _singular_values(information: InformationFactor) -> tuple[Array, IntArray]:
     """Nonzero singular values of the factor of [1 | X], descending, as numbers about one and powers of two."""
-    exponent = parameter_exponents(geometry)
-    values, power = _graded(scaled_factor(geometry), exponent)
-    if not geometry.root.size or geometry.rank < geometry.size:
+    exponent = parameter_exponents(information)
+    values, power = _graded(scaled_factor(information), exponent)
+    if not information.root.size or information.rank < information.size:
         return values, power
-    inverse, inverse_power = _graded(geometry.root.T, -exponent)
+    inverse, inverse_power = _graded(information.root.T, -exponent)
     inverse, inverse_power = 1.0 / inverse[::-1], -inverse_power[::-1]
     size = np.log2(values) + power
     middle = 0.5 * (size[0] + np.log2(inverse[-1]) + inverse_power[-1])

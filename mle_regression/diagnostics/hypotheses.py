@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import f as f_distribution
 
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.scaling import column_norms, exponents, scale
 
 # A row of a hypothesis has this much of its length, relative, outside of what others or the data determine: none.
@@ -160,35 +160,37 @@ def _rank(values: Array, image: Array) -> int:
     return int(np.sum(values > _DEPENDENT * max(image.shape) * values.max(initial=0.0)))
 
 
-def outside_row_space(geometry: Geometry, restriction: Array) -> Array:
+def outside_row_space(information: InformationFactor, restriction: Array) -> Array:
     """Tell which rows of R (q, c + p) ask for what the data leave undetermined.
 
     Rβ is determined if it is a combination of rows of [1 | X]; also if all its columns were kept where dependent ones were
     dropped, since the coefficients are then those of the smaller model.
     """
-    if geometry.rank == geometry.size:
+    if information.rank == information.size:
         return np.zeros(len(restriction), dtype=bool)
-    first = int(geometry.centred)
+    first = int(information.centred)
     # The mean of y is always determined; what remains of R speaks of the slopes about the means of the columns.
-    slopes = scale(restriction[:, first:], -geometry.exponent) - (restriction[:, :1] * geometry.mean if first else 0.0)
-    basis = np.linalg.qr(geometry.factor.T)[0]
+    slopes = scale(restriction[:, first:], -information.exponent) - (
+        restriction[:, :1] * information.mean if first else 0.0
+    )
+    basis = np.linalg.qr(information.factor.T)[0]
     rest = np.linalg.norm(slopes - (slopes @ basis) @ basis.T, axis=1)
     outside = rest > _OUTSIDE * np.linalg.norm(slopes, axis=1)
-    if not geometry.root[~geometry.estimable].any():  # dropped, not shared out
-        outside &= (restriction[:, ~geometry.estimable] != 0).any(axis=1)
+    if not information.root[~information.estimable].any():  # dropped, not shared out
+        outside &= (restriction[:, ~information.estimable] != 0).any(axis=1)
     return np.asarray(outside)
 
 
-def explained_squares(geometry: Geometry, coef: Array) -> Array:
+def explained_squares(information: InformationFactor, coef: Array) -> Array:
     """Return βᵀ(X̃ᵀWX̃ + αI)β (m,), X̃ centred if there is an intercept: without penalty, the explained sum of squares.
 
     Parameters
     ----------
-    geometry : Geometry
+    information : InformationFactor
     coef : Array of shape (p, m)
         In units of y, which may be divided by a power of two.
     """
-    return geometry.squares(scale(coef, geometry.exponent[:, None]))
+    return information.squares(scale(coef, information.exponent[:, None]))
 
 
 def r_squared(explained: Array, residual: Array) -> Array:

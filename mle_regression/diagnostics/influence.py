@@ -62,14 +62,14 @@ class Noise:
 
 
 def influence(
-    fitted: Array, residual: Array, lever: Array, precision: Array | None, noise: Noise, *, fitted_on: bool
+    fitted: Array, residual: Array, leverage: Array, precision: Array | None, noise: Noise, *, fitted_on: bool
 ) -> Influence:
-    """Influence of rows from their ``lever`` (n,), x(XᵀWX + αI₀)⁻¹x.
+    """Influence of rows from their ``leverage`` (n,), x(XᵀWX + αI₀)⁻¹x.
 
     Parameters
     ----------
     fitted, residual : Array of shape (n, m)
-    lever : Array of shape (n,)
+    leverage : Array of shape (n,)
     precision : Array of shape (n,) or None for ones
         Weights that are precisions (of a row that stands for several, one is left out). A row of weight zero is of no
         influence; its studentised residuals are NaN.
@@ -78,7 +78,7 @@ def influence(
     fitted_on : bool
         Whether the rows are those of the fit; else the influence is that of adding each.
     """
-    g = lever if precision is None else precision * lever
+    g = leverage if precision is None else precision * leverage
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         # From the fit with the row (leverage h, residual e) and from the one without (residual e / (1 - h)).
         kept = without_leverage(g, fitted_on)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mle_regression.diagnostics.collinearity import variance_inflation
 from mle_regression.linalg.arrays import EPS, Array, IntArray
-from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.information import InformationFactor, inverse_root
 from mle_regression.linalg.rank import Relation, default_tolerance, independent_columns, relations, spectrum
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle, inverse_triangle
@@ -47,14 +47,16 @@ class NearDependency:
     r2: float
 
 
-def near_dependencies(geometry: Geometry, most: int | None = None) -> list[NearDependency]:
+def near_dependencies(information: InformationFactor, most: int | None = None) -> list[NearDependency]:
     """Return up to ``most`` columns that depend on others, exact dependencies before near ones."""
-    lengths = column_norms(geometry.factor)
-    exact, left = _exact_relations(geometry) if geometry.rank < geometry.size else ((), np.arange(len(lengths)))
+    lengths = column_norms(information.factor)
+    exact, left = (
+        _exact_relations(information) if information.rank < information.size else ((), np.arange(len(lengths)))
+    )
     found = [NearDependency(np.inf, relation, 1.0) for relation in exact]
     left = left[lengths[left] > 0]
-    unit = geometry.factor / np.where(lengths > 0, lengths, 1.0)
-    inflation = variance_inflation(geometry)[left] if not exact else _inflation(unit[:, left])
+    unit = information.factor / np.where(lengths > 0, lengths, 1.0)
+    inflation = variance_inflation(information)[left] if not exact else _inflation(unit[:, left])
     while left.size > 1 and (most is None or len(found) < most):
         worst = float(inflation.max())
         if not worst >= HARMFUL_INFLATION:
@@ -62,23 +64,23 @@ def near_dependencies(geometry: Geometry, most: int | None = None) -> list[NearD
         dependent = int(left[np.flatnonzero(inflation >= _AS_BAD * worst)[-1]])
         left = left[left != dependent]
         named = _fewest(unit, dependent, left)
-        relation, r2 = _regress(geometry, dependent, named)
+        relation, r2 = _regress(information, dependent, named)
         if r2 >= 1.0 - _LEFT:
             found.append(NearDependency(worst, relation, r2))
         inflation = _inflation(unit[:, left])
     return found
 
 
-def intercept_inflation(geometry: Geometry) -> tuple[float, IntArray]:
+def intercept_inflation(information: InformationFactor) -> tuple[float, IntArray]:
     """Return the standard error of the intercept over that of the mean of y, and the columns that are far from zero.
 
     The ratio is √(1 + n x̄ᵀ(X̃ᵀX̃)⁻¹x̄): how far the origin is from the data. Slopes have no part in it.
     """
-    if not geometry.centred or not geometry.estimable[0]:
+    if not information.centred or not information.estimable[0]:
         return 1.0, np.zeros(0, dtype=np.int64)
-    ratio = float(np.sqrt(geometry.total) * np.linalg.norm(inverse_root(geometry)[0]))
-    spread = column_norms(geometry.factor) / np.sqrt(geometry.total)
-    far = np.abs(geometry.mean) >= _FAR * np.where(spread > 0, spread, np.inf)
+    ratio = float(np.sqrt(information.total) * np.linalg.norm(inverse_root(information)[0]))
+    spread = column_norms(information.factor) / np.sqrt(information.total)
+    far = np.abs(information.mean) >= _FAR * np.where(spread > 0, spread, np.inf)
     return ratio, np.flatnonzero(far)
 
 
@@ -127,37 +129,37 @@ def _rest(unit: Array, target: Array, named: IntArray) -> float:
     return float(residual @ residual)
 
 
-def _exact_relations(geometry: Geometry) -> tuple[tuple[Relation, ...], IntArray]:
+def _exact_relations(information: InformationFactor) -> tuple[tuple[Relation, ...], IntArray]:
     """Return the relations of the first dependent columns, the later written by the earlier, and the others of all."""
-    p = geometry.factor.shape[1]
-    norm = np.hypot(column_norms(geometry.factor), np.sqrt(geometry.total) * np.abs(geometry.mean))
+    p = information.factor.shape[1]
+    norm = np.hypot(column_norms(information.factor), np.sqrt(information.total) * np.abs(information.mean))
     triangle = Triangle(
-        r=geometry.factor,
-        z=np.zeros((len(geometry.factor), 0)),
+        r=information.factor,
+        z=np.zeros((len(information.factor), 0)),
         tail=np.zeros((0, 0)),
-        exponent=geometry.exponent,
-        mean=geometry.mean,
+        exponent=information.exponent,
+        mean=information.mean,
         offset=np.zeros(p),
         norm=norm,
-        total=geometry.total,
+        total=information.total,
     )
     tolerance = default_tolerance(p + 1)
     kept = independent_columns(triangle, spectrum(triangle, tolerance), tolerance)
     return relations(triangle, kept), kept
 
 
-def _regress(geometry: Geometry, dependent: int, others: IntArray) -> tuple[Relation, float]:
+def _regress(information: InformationFactor, dependent: int, others: IntArray) -> tuple[Relation, float]:
     """Relation of one column to others, and R², from the factor alone."""
-    lengths = column_norms(geometry.factor)
-    target = geometry.factor[:, dependent] / lengths[dependent]
-    columns = geometry.factor[:, others] / lengths[others]
+    lengths = column_norms(information.factor)
+    target = information.factor[:, dependent] / lengths[dependent]
+    columns = information.factor[:, others] / lengths[others]
     shares, *_ = np.linalg.lstsq(columns, target, rcond=None)
     residual = target - columns @ shares
     shares = shares * (lengths[dependent] / lengths[others])
-    constant = geometry.mean[dependent] - geometry.mean[others] @ shares
-    size = np.abs(geometry.mean[dependent]) + np.abs(geometry.mean[others] * shares).sum()
+    constant = information.mean[dependent] - information.mean[others] @ shares
+    size = np.abs(information.mean[dependent]) + np.abs(information.mean[others] * shares).sum()
     constant = 0.0 if abs(constant) <= 64 * EPS * size else float(constant)
-    exponent = geometry.exponent
+    exponent = information.exponent
     in_units = scale(shares, exponent[dependent] - exponent[others])
     terms = tuple((int(j), float(c)) for j, c in zip(others, in_units, strict=True) if c != 0)
     relation = Relation(dependent, terms, float(scale(constant, exponent[dependent])))

@@ -16,7 +16,7 @@ from scipy.linalg.lapack import dpotrf
 from mle_regression.diagnostics.covariance import whiten
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import Fixed, accurate_product_parts, fixed, two_sum
-from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.information import InformationFactor, inverse_root
 from mle_regression.linalg.precondition import triangular_preconditioner
 from mle_regression.linalg.qr import stack_factors, triangular_factor
 from mle_regression.linalg.rank import Relation
@@ -103,16 +103,16 @@ class ResidualRows:
     Attributes
     ----------
     rows : Rows
-    geometry : Geometry
+    information : InformationFactor
         Of the columns of X.
     coef : Array of shape (p, m)
-        Coefficients of columns divided by ``2**geometry.exponent``, of outputs divided by ``2**output_exponent``.
+        Coefficients of columns divided by ``2**information.exponent``, of outputs divided by ``2**output_exponent``.
     intercept : Array of shape (m,)
     output_exponent : IntArray of shape (m,)
     """
 
     rows: Rows
-    geometry: Geometry
+    information: InformationFactor
     coef: Array
     intercept: Array
     output_exponent: IntArray
@@ -156,11 +156,11 @@ class ResidualRows:
     def _less(self, block: Block, part: Array) -> tuple[Array, Array]:
         """Residuals (b, m) without their part (r, m) along the whitened columns, as a sum of two terms."""
         high, low = self._raw(block)
-        return high, low - whiten(self.geometry, block.x) @ part if part.any() else low
+        return high, low - whiten(self.information, block.x) @ part if part.any() else low
 
     def _raw(self, block: Block) -> tuple[Array, Array]:
         """Residuals (b, m) of the coefficients as they are, as a sum of two terms."""
-        y, x = scale(block.y, -self.output_exponent), scale(block.x, -self.geometry.exponent)
+        y, x = scale(block.y, -self.output_exponent), scale(block.x, -self.information.exponent)
         n, p, m = self.rows.shape
         if n * p * m > _ACCURATE_WORK:
             return y - x @ self.coef - self.intercept, np.zeros_like(y)
@@ -175,10 +175,10 @@ class ResidualRows:
 
         Zero where it is more than that: under a penalty, or before a solver has arrived.
         """
-        part = np.zeros((inverse_root(self.geometry).shape[1], len(self.intercept)))
-        if self.geometry.alpha:
+        part = np.zeros((inverse_root(self.information).shape[1], len(self.intercept)))
+        if self.information.alpha:
             return part
-        allowed = LEFT_IN_SPAN * EPS * mean_reach(self.geometry, self.coef, self.intercept)
+        allowed = LEFT_IN_SPAN * EPS * mean_reach(self.information, self.coef, self.intercept)
         for _ in range(_MAX_PROJECTIONS):
             more, length = self._span(part)
             if not (np.linalg.norm(part + more, axis=0) <= allowed).all():
@@ -193,7 +193,7 @@ class ResidualRows:
 
         def inside(block: Block) -> Array:
             high, low = self._less(block, part)
-            q, e = whiten(self.geometry, block.x), high + low
+            q, e = whiten(self.information, block.x), high + low
             weighted = e if block.weights is None else block.weights[:, None] * e
             return np.vstack([q.T @ weighted, np.einsum("ij,ij->j", e, weighted)])
 
@@ -201,13 +201,13 @@ class ResidualRows:
         return found[:-1], np.sqrt(found[-1])
 
 
-def mean_reach(geometry: Geometry, coef: Array, intercept: Array) -> Array:
+def mean_reach(information: InformationFactor, coef: Array, intercept: Array) -> Array:
     """Σ ‖xⱼ‖|βⱼ| and the intercept's part (m,): what sums of so large terms round by, times eps, moves a residual.
 
-    ``coef`` (p, m) is that of the columns as the geometry has them divided.
+    ``coef`` (p, m) is that of the columns as the information has them divided.
     """
-    lengths = np.hypot(geometry.column_lengths(), np.sqrt(geometry.total) * np.abs(geometry.mean))
-    return np.asarray(lengths @ np.abs(coef) + np.sqrt(geometry.total) * np.abs(intercept))
+    lengths = np.hypot(information.column_lengths(), np.sqrt(information.total) * np.abs(information.mean))
+    return np.asarray(lengths @ np.abs(coef) + np.sqrt(information.total) * np.abs(intercept))
 
 
 def factor_of_array(residuals: Array, rounding: Array) -> NoiseFactor:

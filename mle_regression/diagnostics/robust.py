@@ -122,16 +122,16 @@ def sandwich(
     )
 
 
-def row_factors(kind: str, lever: Array) -> Array:
+def row_factors(kind: str, leverage: Array) -> Array:
     """Return by what each residual is multiplied (n,): MacKinnon and White's (1985) HC0 to HC3, from the leverages.
 
     HC1 is HC0 with one factor, n/(n − k), for all. Under HC2 and HC3 a row of leverage one, whose residual is zero whatever
     its noise, is left out.
     """
-    left = np.where(lever < 1.0 - ALONE, 1.0 - lever, np.inf)
+    left = np.where(leverage < 1.0 - ALONE, 1.0 - leverage, np.inf)
     if kind == "HC2":
         return np.asarray(1.0 / np.sqrt(left))
-    return 1.0 / left if kind == "HC3" else np.ones(len(lever))
+    return 1.0 / left if kind == "HC3" else np.ones(len(leverage))
 
 
 def score_products(rows: Rows, whiten: Whitener) -> list[Array]:

@@ -137,7 +137,7 @@ def steepness(norm: float, largest: float, variance: float) -> float:
     return float(norm / max((2.0 * largest * (variance if variance > EPS else 1.0)) ** 0.5, 1e-300))
 
 
-def settled(objective: Curved, theta: Array, spectrum: Spectrum) -> Array:
+def nearest_stationary_point(objective: Curved, theta: Array, spectrum: Spectrum) -> Array:
     """Return the stationary point (P,) nearby, by Newton's steps along what is curved; θ where they lead nowhere near."""
     curved = np.abs(spectrum.values) > np.maximum(spectrum.bounds, _STEEP_ENOUGH * spectrum.largest)
     vectors, values = spectrum.vectors[:, curved], spectrum.values[curved]
@@ -181,12 +181,12 @@ def judged(objective: Curved, theta: Array, spectrum: Spectrum, steep: float, rn
     if not steep <= STATIONARY:
         return Judgement(NOT_STATIONARY, spectrum)
     if spectrum.inertia[2] < len(spectrum.values) and spectrum.complete:
-        theta = settled(objective, theta, spectrum)
+        theta = nearest_stationary_point(objective, theta, spectrum)
         spectrum = full_spectrum(objective, theta)
     escape = None
     if spectrum.inertia[0]:
         surest = int((spectrum.values + spectrum.slack).argmin())
-        escape = way_down(objective, theta, spectrum.vectors[:, surest])
+        escape = escape_direction(objective, theta, spectrum.vectors[:, surest])
         if escape.gain > _rounding(escape.loss + escape.gain):
             return Judgement(SADDLE, spectrum, escape)
         size = np.where(spectrum.values < 0, np.abs(spectrum.values), 0.0)
@@ -222,7 +222,7 @@ class Escape:
     gain: float
 
 
-def way_down(objective: Curved, theta: Array, direction: Array) -> Escape:
+def escape_direction(objective: Curved, theta: Array, direction: Array) -> Escape:
     """Go along a direction of negative curvature, to both sides, and return where the loss was lowest."""
     here, _ = objective.value_and_gradient(theta)
     best = (here, 0.0)

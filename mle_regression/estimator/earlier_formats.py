@@ -23,14 +23,14 @@ from mle_regression.fitted.optimum import Optimum
 from mle_regression.fitted.penalty import PenaltyChoice
 from mle_regression.fitted.posterior import Posterior
 from mle_regression.fitted.predictive_noise import PredictiveNoise
-from mle_regression.linalg.dual_geometry import DualGeometry
+from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.geometry import DenseGeometry, Geometry
 from mle_regression.linalg.gram import Moments
-from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.information import DenseInformation, InformationFactor
+from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.scaling import scale
-from mle_regression.linalg.sparse_geometry import SparseGeometry
+from mle_regression.linalg.sparse_information import SparseInformation
 from mle_regression.linalg.sums import ExactSums
 from mle_regression.rows.base import Totals
 from mle_regression.rows.standard import Units
@@ -97,7 +97,7 @@ def _linear_fit(old: dict[str, Any], state: Mapping[str, Any]) -> LinearFit:
         features=tuple(f"x{j}" for j in range(coef.shape[-1])),
         coef=np.atleast_2d(coef).T,
         intercept=intercept,
-        geometry=_geometry(old["geometry"]),
+        information=_information(old["geometry"]),
         residual_squares=old["residual_squares"],
         residual_scale=old["residual_scale"],
         effective_dof=old["effective_dof"],
@@ -116,16 +116,16 @@ def _linear_fit(old: dict[str, Any], state: Mapping[str, Any]) -> LinearFit:
     )
 
 
-def _geometry(state: dict[str, Any]) -> Geometry:
+def _information(state: dict[str, Any]) -> InformationFactor:
     if "explained" in state:
-        return ProductGeometry(**state)
+        return ProductInformation(**state)
     if "basis" in state:
-        return DualGeometry(**state)
+        return DualInformation(**state)
     if "indptr" not in state:
-        return DenseGeometry(**state)
+        return DenseInformation(**state)
     rest = dict(state)
     arrays = rest.pop("data"), rest.pop("indices"), rest.pop("indptr")
-    return SparseGeometry(gram=sp.csr_array(arrays, shape=(len(arrays[2]) - 1,) * 2), **rest)
+    return SparseInformation(gram=sp.csr_array(arrays, shape=(len(arrays[2]) - 1,) * 2), **rest)
 
 
 def _running_sums(old: dict[str, Any]) -> RunningSums:

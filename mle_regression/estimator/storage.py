@@ -27,14 +27,14 @@ from mle_regression.fitted.optimum import Optimum
 from mle_regression.fitted.penalty import PenaltyChoice
 from mle_regression.fitted.posterior import Posterior
 from mle_regression.fitted.predictive_noise import PredictiveNoise
-from mle_regression.linalg.dual_geometry import DualGeometry
+from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.geometry import DenseGeometry
 from mle_regression.linalg.gram import Moments
-from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.information import DenseInformation
+from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.rank import Relation
-from mle_regression.linalg.sparse_geometry import SparseGeometry
+from mle_regression.linalg.sparse_information import SparseInformation
 from mle_regression.linalg.sums import ExactSums
 from mle_regression.rows.base import Totals
 from mle_regression.rows.standard import Units
@@ -49,7 +49,7 @@ _KINDS: dict[str, type] = {
     for kind in (
         *(LinearFit, NetworkFit, Likelihood, OnTheWay, Optimum, KeptCurvature, Posterior, PredictiveNoise),
         *(PenaltyChoice, SingularNoise, Relation, Inverse, Units, Totals),
-        *(DenseGeometry, SparseGeometry, ProductGeometry, DualGeometry),
+        *(DenseInformation, SparseInformation, ProductInformation, DualInformation),
         *(RunningSums, ExactSums, Fixed, Moments, Frame),
     )
 }

@@ -113,18 +113,18 @@ def sums_of_fit(fit: LinearFit) -> RunningSums:
     fit : LinearFit
         Without intercept the sums of the columns are not known, and left zero.
     """
-    geometry, k, totals = fit.geometry, fit.weight_exponent, fit.totals
+    information, k, totals = fit.information, fit.weight_exponent, fit.totals
     p, m = fit.coef.shape
-    slopes = scale(fit.scaled_coef, geometry.exponent[:, None])
-    mean_of_y = scale(fit.intercept, -fit.output_exponent) + geometry.mean @ slopes
-    first = np.sqrt(geometry.total) * np.concatenate([np.ones(1), geometry.mean, mean_of_y])
+    slopes = scale(fit.scaled_coef, information.exponent[:, None])
+    mean_of_y = scale(fit.intercept, -fit.output_exponent) + information.mean @ slopes
+    first = np.sqrt(information.total) * np.concatenate([np.ones(1), information.mean, mean_of_y])
     if not fit.centred:
         first[1:] = 0.0
     left = fit.likelihood.root * np.sqrt(fit.n)
     if not left.size:
         values, vectors = np.linalg.eigh(fit.likelihood.covariance * fit.n)
         left = (vectors * np.sqrt(np.maximum(values, 0.0))).T
-    inner = np.hstack([geometry.factor, geometry.factor @ slopes])
+    inner = np.hstack([information.factor, information.factor @ slopes])
     upper = np.vstack(
         [
             first,
@@ -132,19 +132,19 @@ def sums_of_fit(fit: LinearFit) -> RunningSums:
             np.hstack([np.zeros((m, 1 + p)), left]),
         ]
     )
-    unit = np.concatenate([np.zeros(1, dtype=np.int64), geometry.exponent, fit.output_exponent])
+    unit = np.concatenate([np.zeros(1, dtype=np.int64), information.exponent, fit.output_exponent])
     gram = exact_sums(scale(upper, unit), None)
-    if geometry.alpha:
-        whole_squares = np.sum(geometry.factor**2, axis=0)
-        if (scale(geometry.alpha, -2 * geometry.exponent) > _SWAMPED * whole_squares).any():
+    if information.alpha:
+        whole_squares = np.sum(information.factor**2, axis=0)
+        if (scale(information.alpha, -2 * information.exponent) > _SWAMPED * whole_squares).any():
             raise ValueError(
                 "The fit is all penalty: its factor has kept too little of the data to go on from. Call partial_fit() from "
                 "the first rows on."
             )
         # RᵀR is XᵀX + αI, RᵀRβ is Xᵀy, and ‖Rβ‖² + RSS falls short of yᵀy by α‖β‖².
         of_x, of_y = np.zeros((p, 1 + p + m)), np.zeros((p, 1 + p + m))
-        of_x[:, 1 : 1 + p] = np.sqrt(geometry.alpha) * np.eye(p)
-        of_y[:, 1 + p :] = np.sqrt(geometry.alpha) * fit.coef
+        of_x[:, 1 : 1 + p] = np.sqrt(information.alpha) * np.eye(p)
+        of_y[:, 1 + p :] = np.sqrt(information.alpha) * fit.coef
         taken = exact_sums(of_x, None)
         gram = gram + ExactSums(taken.gram.negated(), taken.limbs) + exact_sums(of_y, None)
     whole = replace(

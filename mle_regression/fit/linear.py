@@ -139,8 +139,8 @@ def choose_penalty(data: TrainingData, options: LinearOptions) -> RidgeEvidence:
 
 def evidence_of(problem: LinearProblem, solution: Solution) -> RidgeEvidence:
     """Return the penalty that the data choose, from the solution without one."""
-    geometry, totals, k = solution.geometry, problem.squares.totals, problem.weight_exponent
-    factor = scale(geometry.factor, geometry.exponent)
+    information, totals, k = solution.information, problem.squares.totals, problem.weight_exponent
+    factor = scale(information.factor, information.exponent)
     left, values, _ = np.linalg.svd(factor, full_matrices=False)
     keep = values > len(values) * EPS * values.max(initial=0.0)
     # Each y divided by a power of two, so that no square overflows or vanishes; the density of y takes it back.

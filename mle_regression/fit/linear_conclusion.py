@@ -24,7 +24,7 @@ from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.optimum import Optimum
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.exact import fixed
-from mle_regression.linalg.geometry import inverse_root
+from mle_regression.linalg.information import inverse_root
 from mle_regression.linalg.scaling import scale
 from mle_regression.models.linear import linear_map
 from mle_regression.rows.base import Block
@@ -40,13 +40,13 @@ _CONDITION = 1e7
 def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
     """Return all that is known of a fit without its rows; columns have no names yet, and nothing is told."""
     solution = at_level(problem.squares, solution)
-    geometry, k = solution.geometry, problem.weight_exponent
+    information, k = solution.information, problem.weight_exponent
     likelihood, residual_scale, dof = _likelihood(problem, solution)
     return LinearFit(
         features=tuple(f"x{j}" for j in range(len(solution.coef))),
         coef=solution.coef,
         intercept=solution.intercept if problem.squares.centred else np.zeros(solution.coef.shape[1]),
-        geometry=geometry,
+        information=information,
         residual_squares=np.diagonal(solution.residual_cross).copy(),
         residual_scale=residual_scale,
         effective_dof=dof,
@@ -56,7 +56,7 @@ def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
         optimum=Optimum(
             solver=solution.solver,
             solver_reason=solution.reason,
-            verdict=verdict(geometry) if solution.arrived else NOT_STATIONARY,
+            verdict=verdict(information) if solution.arrived else NOT_STATIONARY,
             converged=solution.arrived,
             n_iter=max(1, len(solution.losses) - 1),
             loss_curve=tuple(loss_curve(solution)),
@@ -76,7 +76,7 @@ def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
 def _likelihood(problem: LinearProblem, solution: Solution) -> tuple[Likelihood, Array, float]:
     """Return the likelihood, s (m,) of outputs divided by ``2**output_exponent``, and the effective parameters."""
     factor, n, m = noise_factor(problem, solution), problem.n, len(solution.output_exponent)
-    dof = effective_parameters(solution.geometry)
+    dof = effective_parameters(solution.information)
     # Under a penalty effective degrees of freedom are no integer, and a difference of rounding is none.
     left = n - dof if n - dof > np.sqrt(EPS) * n else 0.0
     squares, exponent = np.diagonal(solution.residual_cross), solution.output_exponent + problem.weight_exponent
@@ -130,7 +130,7 @@ def bearable_outputs(problem: LeastSquares, solution: Solution) -> int:
 
     Short of the minimum, as under a penalty, only the intercept takes from them.
     """
-    used = solution.geometry.rank if solution.arrived and not problem.alpha else int(problem.centred)
+    used = solution.information.rank if solution.arrived and not problem.alpha else int(problem.centred)
     return max(problem.totals.n_rows - used, 0)
 
 
@@ -148,11 +148,11 @@ def noise_factor(problem: LinearProblem, solution: Solution) -> NoiseFactor:
         return NoiseFactor(root)
     if m == 1:
         return SINGULAR
-    geometry = solution.geometry
-    coef = scale(solution.coef, geometry.exponent[:, None] - solution.output_exponent)
+    information = solution.information
+    coef = scale(solution.coef, information.exponent[:, None] - solution.output_exponent)
     intercept = scale(solution.intercept, -solution.output_exponent) * np.ones(m)
     if problem.squares.sums is None:
-        found = ResidualRows(problem.squares.rows, geometry, coef, intercept, solution.output_exponent).factor()
+        found = ResidualRows(problem.squares.rows, information, coef, intercept, solution.output_exponent).factor()
     else:
         found = _factor_from_sums(problem.squares, solution, coef, intercept)
     told = [relation.in_units(scale(np.ones(m), solution.output_exponent)) for relation in found.relations]
@@ -161,16 +161,18 @@ def noise_factor(problem: LinearProblem, solution: Solution) -> NoiseFactor:
 
 def _factor_from_sums(problem: LeastSquares, solution: Solution, coef: Array, intercept: Array) -> NoiseFactor:
     """Factorise the residuals of rows that have gone by, of coefficients in scaled columns and outputs."""
-    geometry, m = solution.geometry, len(intercept)
+    information, m = solution.information, len(intercept)
     gram, exponent = sum_exact(problem, np.arange(len(coef)), np.zeros(len(coef) + m, dtype=np.int64))
     # From the units of X and y to those of the sums; residuals stay in the units of the solution.
-    unit = np.concatenate([np.zeros(int(problem.centred), dtype=np.int64), geometry.exponent, solution.output_exponent])
+    unit = np.concatenate(
+        [np.zeros(int(problem.centred), dtype=np.int64), information.exponent, solution.output_exponent]
+    )
     direction = np.vstack([*([-intercept[None, :]] if problem.centred else []), -coef, np.eye(m)])
     residual = fixed(scale(direction, (exponent - unit)[:, None]))
     squares = gram.to_float().diagonal()[-m:]
     size = scale(np.sqrt(np.maximum(squares, 0.0)), exponent[-m:] - solution.output_exponent)
-    allowed = 0.0 if geometry.alpha else LEFT_IN_SPAN * EPS * mean_reach(geometry, coef, intercept)
-    root, moved = inverse_root(geometry), np.zeros(m)
+    allowed = 0.0 if information.alpha else LEFT_IN_SPAN * EPS * mean_reach(information, coef, intercept)
+    root, moved = inverse_root(information), np.zeros(m)
     for _ in range(_MAX_PROJECTIONS):
         # What the rounding of the coefficients has left in the span of the columns.
         image = gram.times(residual)
@@ -224,7 +226,7 @@ def loss_curve(solution: Solution) -> list[float]:
 
 def objective_at(solution: Solution) -> float:
     """Objective J at the optimum, summed over the outputs."""
-    geometry, exponent = solution.geometry, solution.output_exponent
-    penalty = geometry.alpha * np.sum(scale(solution.coef, -exponent) ** 2, axis=0) if geometry.alpha else 0.0
+    information, exponent = solution.information, solution.output_exponent
+    penalty = information.alpha * np.sum(scale(solution.coef, -exponent) ** 2, axis=0) if information.alpha else 0.0
     squares = scale(np.diagonal(solution.residual_cross) + penalty, 2 * exponent)
-    return float(squares.sum() / geometry.total)
+    return float(squares.sum() / information.total)

@@ -26,7 +26,7 @@ from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.fitted.optimum import Optimum
 from mle_regression.linalg.arrays import AnyArray, Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
-from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.information import InformationFactor, inverse_root
 from mle_regression.linalg.scaling import scale
 from mle_regression.rows.base import Totals
 from mle_regression.rows.labels import unlike
@@ -44,7 +44,7 @@ class LinearFit:
         Names of the columns.
     coef : Array of shape (p, m)
     intercept : Array of shape (m,)
-    geometry : Geometry
+    information : InformationFactor
         With weights divided by ``4**weight_exponent``.
     residual_squares : Array of shape (m,)
         Weighted sums of squares of outputs divided by ``2**output_exponent``, with the same weights.
@@ -77,7 +77,7 @@ class LinearFit:
     features: tuple[str, ...]
     coef: Array
     intercept: Array
-    geometry: Geometry
+    information: InformationFactor
     residual_squares: Array
     residual_scale: Array
     effective_dof: float
@@ -118,12 +118,12 @@ class LinearFit:
     @property
     def centred(self) -> bool:
         """Whether there is an intercept."""
-        return self.geometry.centred
+        return self.information.centred
 
     @property
     def penalised(self) -> bool:
         """Whether there is a penalty."""
-        return self.geometry.alpha > 0
+        return self.information.alpha > 0
 
     @property
     def names(self) -> list[str]:
@@ -138,7 +138,7 @@ class LinearFit:
     @property
     def errors(self) -> Array:
         """Standard errors (c + p, m), NaN where the data do not determine a parameter."""
-        return standard_errors(self.geometry, self.residual_scale, self.output_exponent)
+        return standard_errors(self.information, self.residual_scale, self.output_exponent)
 
     @property
     def scaled_coef(self) -> Array:
@@ -148,18 +148,18 @@ class LinearFit:
     @property
     def explained(self) -> Array:
         """TSS − RSS (m,), of outputs divided by ``2**output_exponent``."""
-        explained = explained_squares(self.geometry, self.scaled_coef)
+        explained = explained_squares(self.information, self.scaled_coef)
         # Of the penalised factor: βᵀ(X̃ᵀWX̃ + αI)β, and TSS = RSS + that + α‖β‖² by the normal equation.
         if not self.penalised:
             return explained
-        terms = scale(self.scaled_coef, self.geometry.exponent[:, None]) ** 2
-        penalty: Array = np.sum(scale(self.geometry.alpha * terms, -2 * self.geometry.exponent[:, None]), axis=0)
+        terms = scale(self.scaled_coef, self.information.exponent[:, None]) ** 2
+        penalty: Array = np.sum(scale(self.information.alpha * terms, -2 * self.information.exponent[:, None]), axis=0)
         return explained + penalty
 
     @property
     def score(self) -> Array:
         """XᵀW(y − Xβ − b) over (intercept, coef), (c + p, m), in scaled columns: αβ and what the solver has left."""
-        terms = scale(self.geometry.alpha * self.scaled_coef, -self.geometry.exponent[:, None])
+        terms = scale(self.information.alpha * self.scaled_coef, -self.information.exponent[:, None])
         if self.gradient.size:
             terms = terms + self.gradient
         return np.vstack([np.zeros((1, terms.shape[1])), terms]) if self.centred else terms
@@ -167,8 +167,8 @@ class LinearFit:
     @property
     def reach(self) -> Array:
         """Σ ‖xⱼ‖|βⱼ| and the intercept's part (m,): what sums of so large terms round by, times eps, moves a residual."""
-        terms = scale(self.scaled_coef, self.geometry.exponent[:, None])
-        return mean_reach(self.geometry, terms, scale(self.intercept, -self.output_exponent))
+        terms = scale(self.scaled_coef, self.information.exponent[:, None])
+        return mean_reach(self.information, terms, scale(self.intercept, -self.output_exponent))
 
     @property
     def r2(self) -> Array:
@@ -192,7 +192,7 @@ class LinearFit:
 
     def overall_f_test(self) -> FTest:
         """F test that all coefficients but the intercept are zero."""
-        df = self.geometry.rank - int(self.centred)
+        df = self.information.rank - int(self.centred)
         return f_test(self.explained / self.scaled_residual_variance, df, self.residual_dof)
 
     def wald_test(self, restriction: Array, value: Array, covariance: Sandwich | None = None) -> FTest:
@@ -206,16 +206,16 @@ class LinearFit:
             Of the parameters; the fit's own if None.
         """
         dof = self.residual_dof if covariance is None else float(np.min(covariance.dof))
-        exponent = np.r_[np.zeros(int(self.centred), dtype=np.int64), self.geometry.exponent]
+        exponent = np.r_[np.zeros(int(self.centred), dtype=np.int64), self.information.exponent]
         scaled = scale(restriction, -exponent)
         gap = scale(restriction @ self.params - value, -self.output_exponent)
         nothing = np.full(gap.shape[1], np.nan)
-        if outside_row_space(self.geometry, restriction).any():
+        if outside_row_space(self.information, restriction).any():
             return FTest(nothing, len(restriction), dof, nothing, "the data do not determine it")
         if covariance is not None and covariance.sees_undefined(scaled).any():
             reason = "a row, or group, has a coefficient in it that it alone determines"
             return FTest(nothing, len(restriction), dof, nothing, reason)
-        own = inverse_root(self.geometry)
+        own = inverse_root(self.information)
         rank = independent_restrictions(own, scaled, gap)
         squares, repaired = nothing, False
         for k in np.flatnonzero(~self.noise_free):
@@ -237,7 +237,7 @@ class LinearFit:
 
     def covariance(self, k: int) -> Array:
         """Covariance matrix (c + p, c + p) of the parameters of output k."""
-        unscaled = unscaled_covariance(self.geometry)
+        unscaled = unscaled_covariance(self.information)
         return scale(unscaled * self.residual_scale[k] ** 2, 2 * int(self.output_exponent[k]))
 
     def of_output(self, values: Array) -> Any:
@@ -247,8 +247,8 @@ class LinearFit:
 
 def accurate_residuals(x: Array, y: Array, fit: LinearFit) -> Array:
     """Return y − Xβ − b (b, m), in twice the precision, of outputs divided by ``2**output_exponent``."""
-    columns = scale(x, -fit.geometry.exponent)
-    terms = scale(fit.scaled_coef, fit.geometry.exponent[:, None])
+    columns = scale(x, -fit.information.exponent)
+    terms = scale(fit.scaled_coef, fit.information.exponent[:, None])
     constant = scale(fit.intercept, -fit.output_exponent)
     outputs = scale(y, -fit.output_exponent)
     a = np.hstack([outputs, np.ones((len(y), 1)), columns])

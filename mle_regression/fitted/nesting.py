@@ -18,16 +18,16 @@ _DEPENDENT = 1e-13
 
 def total_weight(fit: LinearFit) -> float:
     """Sum of the weights."""
-    return float(scale(fit.geometry.total, 2 * fit.weight_exponent))
+    return float(scale(fit.information.total, 2 * fit.weight_exponent))
 
 
 def total_squares(fit: LinearFit) -> Array:
     """Σ w y² (m,) about zero: what is left and what is explained, the mean included."""
     mean = scale(fit.intercept, -fit.output_exponent)
     if fit.centred:
-        mean = mean + scale(fit.geometry.mean, fit.geometry.exponent) @ fit.scaled_coef
+        mean = mean + scale(fit.information.mean, fit.information.exponent) @ fit.scaled_coef
     about_mean = fit.residual_squares + fit.explained
-    squares = about_mean + (fit.geometry.total * mean**2 if fit.centred else 0.0)
+    squares = about_mean + (fit.information.total * mean**2 if fit.centred else 0.0)
     return scale(squares, 2 * fit.output_exponent + 2 * fit.weight_exponent)
 
 
@@ -65,7 +65,7 @@ def unmatched_columns(small: LinearFit, large: LinearFit) -> tuple[str, ...]:
         kept.append(j)
         signs.append(sign)
     inside = np.linalg.eigvalsh(ours.cosines[np.ix_(kept, kept)]) if kept else np.zeros(0)
-    spanned = int(np.sum(inside > _DEPENDENT * len(kept))) + int(centred) >= small.geometry.rank
+    spanned = int(np.sum(inside > _DEPENDENT * len(kept))) + int(centred) >= small.information.rank
     return () if spanned else tuple(missing)
 
 
@@ -93,25 +93,25 @@ class _Columns:
 
 def _columns(fit: LinearFit, centred: bool) -> _Columns:
     """Describe the columns by their cross-products, about the means or about zero, whatever their units."""
-    p, exponent = len(fit.features), fit.geometry.exponent
-    gram = fit.geometry.factor.T @ fit.geometry.factor
+    p, exponent = len(fit.features), fit.information.exponent
+    gram = fit.information.factor.T @ fit.information.factor
     # The normal equation: the cross-products with y are those with the fitted mean.
     coef = scale(fit.scaled_coef, exponent[:, None])
     table = np.block([[gram, gram @ coef], [(gram @ coef).T, np.diag(fit.residual_squares + fit.explained)]])
-    mean = np.concatenate([fit.geometry.mean, np.zeros(coef.shape[1])])
+    mean = np.concatenate([fit.information.mean, np.zeros(coef.shape[1])])
     shift = np.concatenate([exponent, fit.output_exponent])
     if fit.centred:
-        mean[p:] = scale(fit.intercept, -fit.output_exponent) + fit.geometry.mean @ coef
+        mean[p:] = scale(fit.intercept, -fit.output_exponent) + fit.information.mean @ coef
     names = fit.features
     if fit.centred and not centred:
         about_means, of_one = table, np.r_[1.0, mean]
-        table = fit.geometry.total * np.outer(of_one, of_one)
+        table = fit.information.total * np.outer(of_one, of_one)
         table[1:, 1:] += about_means
         names, shift = (INTERCEPT, *names), np.r_[0, shift]
     length = np.sqrt(np.maximum(np.diagonal(table), 0.0))
     unit = np.where(length > 0, length, 1.0)
     with np.errstate(divide="ignore"):
-        weight = np.log2(fit.geometry.total) / 2
+        weight = np.log2(fit.information.total) / 2
         log_length = np.where(length > 0, np.log2(unit) + shift - weight, -np.inf)
-    far = mean / unit * np.sqrt(fit.geometry.total) if centred else np.zeros(len(table))
+    far = mean / unit * np.sqrt(fit.information.total) if centred else np.zeros(len(table))
     return _Columns(names, log_length, far, table / np.outer(unit, unit))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mle_regression.diagnostics.auxiliary import geometry_at
+from mle_regression.diagnostics.auxiliary import information_at
 from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, condition_with_means, leverage_of
 from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
 from mle_regression.diagnostics.residual_tests.base import FitView, TestResult, undefined
@@ -18,9 +18,9 @@ from mle_regression.fitted.linear import LinearFit, accurate_residuals
 from mle_regression.fitted.robust_covariance import CovarianceChoice, ScoredRows, robust_covariance
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.geometry import Geometry, inverse_root
+from mle_regression.linalg.information import InformationFactor, inverse_root
 from mle_regression.linalg.memory import require_memory
-from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.threads import one_blas_thread
@@ -87,7 +87,7 @@ class FitOnRows:
         self._as_fitted = fit
         self._x = x
         self._y = y
-        # In the coordinates of the geometry, whose weights are divided by a power of four.
+        # In the coordinates of the information, whose weights are divided by a power of four.
         self._weights = None if weights is None else scale(weights, -2 * fit.weight_exponent)
         if weights is None and fit.weight_exponent:
             self._weights = scale(np.ones(len(y)), -2 * fit.weight_exponent)
@@ -102,8 +102,8 @@ class FitOnRows:
     @cached_property
     def _fit(self) -> LinearFit:
         """The fit; of one by products alone, with the triangle of its rows, which is summed where someone asks for it."""
-        fit, geometry = self._as_fitted, self._as_fitted.geometry
-        if not isinstance(geometry, ProductGeometry) or self.data == NEW:
+        fit, information = self._as_fitted, self._as_fitted.information
+        if not isinstance(information, ProductInformation) or self.data == NEW:
             return fit
         p = len(fit.features)
         require_memory(
@@ -112,24 +112,26 @@ class FitOnRows:
             "Ask for chosen columns, coefficients(columns=[...]), or for a hypothesis, test_linear",
         )
         rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
-        frame, tolerance = Frame(geometry.exponent, geometry.mean), default_tolerance(geometry.size, fit.eps)
+        frame, tolerance = Frame(information.exponent, information.mean), default_tolerance(information.size, fit.eps)
         return replace(
             fit,
-            geometry=geometry_at(
-                rows, frame, geometry.total, centred=fit.centred, tolerance=tolerance, alpha=geometry.alpha
+            information=information_at(
+                rows, frame, information.total, centred=fit.centred, tolerance=tolerance, alpha=information.alpha
             ),
         )
 
     @cached_property
     def _by_products(self) -> InverseByProducts | None:
         """Variances of single combinations of coefficients, if the fit has no triangle and these are its rows."""
-        fit, geometry = self._as_fitted, self._as_fitted.geometry
-        if not isinstance(geometry, ProductGeometry) or self.data == NEW:
+        fit, information = self._as_fitted, self._as_fitted.information
+        if not isinstance(information, ProductInformation) or self.data == NEW:
             return None
         rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
         totals = row_totals(self._y, self._weights)
         return InverseByProducts(
-            LeastSquares(rows, totals, fit.centred, geometry.alpha, default_tolerance(geometry.size), "min_norm", False)
+            LeastSquares(
+                rows, totals, fit.centred, information.alpha, default_tolerance(information.size), "min_norm", False
+            )
         )
 
     @cached_property
@@ -137,14 +139,14 @@ class FitOnRows:
         """Whitening, residuals and leverages: of plain products, or in twice the precision where digits would cancel."""
         fit = self._fit
         if not self._fit.refined:
-            return self._values_by(Whitener(fit.geometry))
+            return self._values_by(Whitener(fit.information))
         if not self._cancels:
-            found = self._values_by(Whitener(fit.geometry))
+            found = self._values_by(Whitener(fit.information))
             share = found.leverage if self._weights is None else self._weights * found.leverage
             if not (share > _LARGE_LEVERAGE).any():
                 return found
         rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
-        found = self._values_by(accurate_whitener(rows, fit.geometry))
+        found = self._values_by(accurate_whitener(rows, fit.information))
         return replace(found, residual=self._without_projection(found)) if found.whitener.correction.size else found
 
     @property
@@ -152,7 +154,7 @@ class FitOnRows:
         """Whether terms of Xβ, or of whitened rows, are so much larger than their sums that these lose the 13th digit."""
         fit = self._as_fitted
         terms = fit.reach > _NEAR_REACH * np.sqrt(fit.residual_squares)
-        return bool(terms.any()) or condition_with_means(fit.geometry) > _NEAR_CONDITION
+        return bool(terms.any()) or condition_with_means(fit.information) > _NEAR_CONDITION
 
     def _values_by(self, whitener: Whitener) -> _RowValues:
         fit = self._fit
@@ -160,13 +162,13 @@ class FitOnRows:
 
         def values(block: Block) -> Array:
             q = whitener(block.x)
-            lever = leverage_of(fit.geometry, block.x, q)
+            leverage = leverage_of(fit.information, block.x, q)
             if whitener.accurate:
                 residual = accurate_residuals(block.x, block.y, fit)
             else:
                 residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
             scores.append(q.T @ (residual if block.weights is None else block.weights[:, None] * residual))
-            return np.column_stack([residual, lever])
+            return np.column_stack([residual, leverage])
 
         table = as_rows(self._x, self._y, self._weights).map(values, dense=True)
         return _RowValues(whitener, table[:, :-1], table[:, -1], np.sum(scores, axis=0))
@@ -228,7 +230,7 @@ class FitOnRows:
 
     @cached_property
     def _press(self) -> Array:
-        """PRESS (m,) in the coordinates of the geometry."""
+        """PRESS (m,) in the coordinates of the information."""
         residual = self._influence.loo_residual
         undetermined = np.isnan(self._values.leverage)
         if undetermined.any():
@@ -292,10 +294,10 @@ class FitOnRows:
         """Whether the gradient of residuals (n, m) at the rows is that of the fit: the columns are its own."""
         fit = self._as_fitted
         weighted = residual if self._weights is None else self._weights[:, None] * residual
-        slopes = scale(np.asarray(self._x.T @ weighted), -fit.geometry.exponent[:, None])
+        slopes = scale(np.asarray(self._x.T @ weighted), -fit.information.exponent[:, None])
         expected = fit.score[int(fit.centred) :]
         # In whitened columns ‖e‖ is the unit of a gradient; those of unit length are no further from them than by eps.
-        length = fit.geometry.column_lengths() + np.sqrt(fit.geometry.total) * np.abs(fit.geometry.mean)
+        length = fit.information.column_lengths() + np.sqrt(fit.information.total) * np.abs(fit.information.mean)
         size = np.sqrt(np.einsum("ij,ij->j", residual, weighted))
         return bool((np.abs(slopes - expected) <= length[:, None] * (_SAME * size + self._rounding)).all())
 
@@ -307,10 +309,10 @@ class FitOnRows:
             n = total
         else:
             n = float(scale(total, 2 * fit.weight_exponent)) if fit.frequency else float(np.count_nonzero(weights))
-        if abs(n - fit.n) > _SAME * fit.n or abs(total - fit.geometry.total) > _SAME * fit.geometry.total:
+        if abs(n - fit.n) > _SAME * fit.n or abs(total - fit.information.total) > _SAME * fit.information.total:
             return False
         w = np.ones(len(self._y)) if weights is None else weights
-        by_products = isinstance(fit.geometry, ProductGeometry)
+        by_products = isinstance(fit.information, ProductInformation)
         residual = self._plain_residual if by_products else self._residual
         squares = w @ residual**2
         rounding = self._rounding**2
@@ -319,7 +321,7 @@ class FitOnRows:
         if by_products:
             return self._solves_for_rows(residual)
         # At the rows of the fit the gradient is what the fit has found there, zero but for rounding of a direct solver.
-        expected = inverse_root(fit.geometry).T @ fit.score
+        expected = inverse_root(fit.information).T @ fit.score
         off = np.linalg.norm(self._values.score - expected, axis=0)
         if (off > np.sqrt(_SAME**2 * squares + rounding) + _SAME * np.linalg.norm(expected, axis=0)).any():
             return False
@@ -343,7 +345,7 @@ class FitOnRows:
                 residual=self._residual[keep, k],
                 precision=None if precision is None else precision[keep],
                 counts=counts,
-                geometry=fit.geometry,
+                information=fit.information,
                 variance=float(fit.scaled_residual_variance[k]),
                 dof=fit.residual_dof,
                 eps=fit.eps,
@@ -353,16 +355,20 @@ class FitOnRows:
         ]
 
     @cached_property
-    def _linear_geometry(self) -> Geometry:
-        """Geometry of the rows without penalty."""
+    def _linear_information(self) -> InformationFactor:
+        """Information of the rows without penalty."""
         if self.data == TRAINING and not self._fit.penalised:
-            return self._fit.geometry
-        return self._views[0].linear_geometry
+            return self._fit.information
+        return self._views[0].linear_information
 
     @cached_property
-    def _own_geometry(self) -> Geometry:
-        """Geometry of the objective on the rows."""
-        return self._fit.geometry if self.data == TRAINING else self._views[0].geometry_with(self._fit.geometry.alpha)
+    def _own_information(self) -> InformationFactor:
+        """Information of the objective on the rows."""
+        return (
+            self._fit.information
+            if self.data == TRAINING
+            else self._views[0].information_with(self._fit.information.alpha)
+        )
 
     def _tested(self, k: int) -> dict[str, TestResult]:
         """Return what each test of the assumptions that makes sense for such rows has found on output k."""

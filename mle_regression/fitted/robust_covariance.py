@@ -30,7 +30,7 @@ class ScoredRows:
     fit : LinearFit
     x : array or sparse matrix of shape (n, p)
     weights : Array of shape (n,) or None
-        In the coordinates of the fit's geometry.
+        In the coordinates of the fit's information.
     residual : Array of shape (n, m)
         Of outputs divided by ``2**output_exponent``.
     leverage : Array of shape (n,)
@@ -103,16 +103,16 @@ def robust_covariance(rows: ScoredRows, choice: CovarianceChoice) -> Sandwich:
 
 
 def _heteroskedastic(rows: ScoredRows, kind: str) -> Sandwich:
-    fit, lever, weights = rows.fit, rows.leverage, rows.weights
+    fit, leverage, weights = rows.fit, rows.leverage, rows.weights
     if weights is not None:
-        lever = np.where(weights > 0, lever, 0.0)
-    factor = robust.row_factors(kind, lever)
+        leverage = np.where(weights > 0, leverage, 0.0)
+    factor = robust.row_factors(kind, leverage)
     if weights is not None:
         factor = factor * (np.sqrt(weights) if fit.frequency else weights)
     if kind == "HC1":
         factor = factor * (np.sqrt(fit.n / fit.residual_dof) if fit.residual_dof > 0 else np.nan)
     meats = robust.score_products(as_rows(rows.x, factor[:, None] * rows.residual), rows.whitener)
-    alone = np.flatnonzero(~(lever < 1.0 - robust.ALONE)) if kind in ("HC2", "HC3") else np.zeros(0, dtype=np.int64)
+    alone = np.flatnonzero(~(leverage < 1.0 - robust.ALONE)) if kind in ("HC2", "HC3") else np.zeros(0, dtype=np.int64)
     if not alone.size:
         return sandwich(rows.whitener, meats, fit.residual_dof)
     # Rows of leverage one are orthogonal to each other and to all others, but for those that stand for several.
@@ -220,7 +220,7 @@ def _autocorrelated(rows: ScoredRows, choice: CovarianceChoice) -> Sandwich:
 
 def _sum_of_columns(rows: ScoredRows) -> Array:
     """Sum (n,) of the columns of X, divided by one power of two that keeps it in range."""
-    shift = int(rows.fit.geometry.exponent.max(initial=0))
+    shift = int(rows.fit.information.exponent.max(initial=0))
     return as_rows(rows.x, np.zeros((rows.x.shape[0], 0))).map(
         lambda block: scale(block.x, -shift).sum(axis=1, keepdims=True), dense=True
     )[:, 0]

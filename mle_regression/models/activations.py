@@ -25,8 +25,8 @@ class Activation:
         ``value(z, out)`` writes a(z).
     slope : callable
         ``slope(z, a, out)`` writes a′(z), given a(z).
-    bend : callable
-        ``bend(z, a, s, out)`` writes a″(z), given a(z) and a′(z).
+    second_derivative : callable
+        ``second_derivative(z, a, s, out)`` writes a″(z), given a(z) and a′(z).
     smooth : bool
         Whether a′ is continuous; where it is not, a″ is that of the pieces, zero.
     gain : float
@@ -36,7 +36,7 @@ class Activation:
     name: str
     value: Callable[[AnyArray, AnyArray], object]
     slope: Callable[[AnyArray, AnyArray, AnyArray], object]
-    bend: Callable[[AnyArray, AnyArray, AnyArray, AnyArray], object]
+    second_derivative: Callable[[AnyArray, AnyArray, AnyArray, AnyArray], object]
     smooth: bool = True
     gain: float = 1.0
 

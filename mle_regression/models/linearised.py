@@ -51,9 +51,9 @@ class Linearised:
         self.bent = ws.z
         for k in range(len(layers) - 2, -1, -1):
             of_a = transposed_product(layers[k + 1], self.of_z[0], ws.d[k])
-            bend = np.empty_like(of_a)
-            activation.bend(ws.z[k], ws.inner[k], ws.s[k], bend)
-            np.multiply(bend, of_a, out=self.bent[k])
+            second_derivative = np.empty_like(of_a)
+            activation.second_derivative(ws.z[k], ws.inner[k], ws.s[k], second_derivative)
+            np.multiply(second_derivative, of_a, out=self.bent[k])
             of_a *= ws.s[k]
             self.of_z.insert(0, of_a)
 

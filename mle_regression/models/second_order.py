@@ -102,9 +102,9 @@ class HessianSum:
             return [], []
         for k in range(len(layers) - 2, -1, -1):
             of_a = layers[k + 1][:, :-1].T @ of_z[0]
-            bend = np.empty_like(of_a)
-            self.network.activation.bend(ws.z[k], ws.inner[k], ws.s[k], bend)
-            bent.insert(0, bend * of_a)
+            second_derivative = np.empty_like(of_a)
+            self.network.activation.second_derivative(ws.z[k], ws.inner[k], ws.s[k], second_derivative)
+            bent.insert(0, second_derivative * of_a)
             of_z.insert(0, of_a * ws.s[k])
         return of_z, bent
 

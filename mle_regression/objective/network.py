@@ -74,7 +74,7 @@ class NetworkObjective:
         each = np.where(self.network.is_weight, self.alpha, 0.0) if np.ndim(self.alpha) == 0 else np.asarray(self.alpha)
         self.penalty = each / self.rows.total
         self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if each.any() else None
-        self._desks = [_Desk(self.network, self.dtype)]
+        self._workspaces = [_BatchWorkspace(self.network, self.dtype)]
         self._workers: ThreadPoolExecutor | None = None
         self._of_pass, self._pass_weight = np.zeros((m, m)), 0.0
         self._viewed: tuple[AnyArray, list[AnyArray]] | None = None
@@ -288,7 +288,7 @@ class NetworkObjective:
             self._viewed = theta, self.network.layers(theta)
         layers, n = self._viewed[1], batch.y.shape[1]
         weight = float(n) if batch.weights is None else float(batch.weights.sum())
-        cross, gradient = self._gradient_of(layers, batch, 2.0 / weight), self._desks[0].gradient
+        cross, gradient = self._gradient_of(layers, batch, 2.0 / weight), self._workspaces[0].gradient
         self._of_pass += cross
         self._pass_weight += weight
         loss = float(cross.trace()) / weight
@@ -311,19 +311,19 @@ class NetworkObjective:
         n = batch.y.shape[1]
         workers = row_workers() if n * self.network.n_parameters >= _THREADED_FROM else 1
         if workers == 1 or n < workers:
-            return self._desks[0].gradient_of(layers, batch, factor)
-        while len(self._desks) < workers:
-            self._desks.append(_Desk(self.network, self.dtype))
+            return self._workspaces[0].gradient_of(layers, batch, factor)
+        while len(self._workspaces) < workers:
+            self._workspaces.append(_BatchWorkspace(self.network, self.dtype))
         parts = [batch.rows(slice(n * k // workers, n * (k + 1) // workers)) for k in range(workers)]
         with one_blas_thread():
             others = [
                 (desk, self._hand_out(desk.gradient_of, layers, part, factor))
-                for desk, part in zip(self._desks[1:], parts[1:], strict=False)
+                for desk, part in zip(self._workspaces[1:], parts[1:], strict=False)
             ]
-            cross = self._desks[0].gradient_of(layers, parts[0], factor)
+            cross = self._workspaces[0].gradient_of(layers, parts[0], factor)
             for desk, other in others:
                 cross += other.result()
-                self._desks[0].gradient += desk.gradient
+                self._workspaces[0].gradient += desk.gradient
         return cross
 
     # How sums over rows are taken.
@@ -375,7 +375,7 @@ class NetworkObjective:
         return hand_out(self._workers, task, *given)
 
 
-class _Desk:
+class _BatchWorkspace:
     """Where batches are worked at, without allocating anything.
 
     Attributes

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, BoolArray, IntArray
-from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.rank import Relation
 from mle_regression.linalg.sums import KeptSums
 from mle_regression.rows.base import Rows, Totals
@@ -106,7 +106,7 @@ class Solution:
     residual_cross : Array of shape (m, m)
         Weighted cross-products of the residuals, each y divided by ``2**output_exponent``.
     output_exponent : IntArray of shape (m,)
-    geometry : Geometry
+    information : InformationFactor
         The cross-products of [1 | X] by their factors.
     noise_free : BoolArray of shape (m,)
         Whether the residuals are no larger than the rounding of y and Xβ.
@@ -139,7 +139,7 @@ class Solution:
     intercept: Array
     residual_cross: Array
     output_exponent: IntArray
-    geometry: Geometry
+    information: InformationFactor
     noise_free: BoolArray
     gradient_norm: float
     relations: tuple[Relation, ...]

@@ -12,7 +12,7 @@ from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
 from mle_regression.linalg.bidiagonal import Bidiagonalisation
 from mle_regression.linalg.frame import safe_exponents
 from mle_regression.linalg.nullspace import echelon_basis
-from mle_regression.linalg.product_geometry import ProductGeometry
+from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.rank import Relation
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.objective.products import ProductObjective, Products, less_shift, weighted_squares
@@ -306,7 +306,7 @@ def _as_solution(
     )
     missing = int(columns.constant.sum()) * (not problem.alpha) + shown.null.shape[1]
     rank = min(first + p - missing, problem.totals.n_rows if not problem.alpha else first + p)
-    geometry = ProductGeometry(
+    information = ProductInformation(
         lengths=np.hypot(lengths, np.sqrt(problem.alpha)),
         explained=np.einsum("ij,ij->j", image, image) * by**2,
         exponent=exponent[:p],
@@ -325,7 +325,7 @@ def _as_solution(
         intercept=raw[0] if first else np.zeros(m),
         residual_cross=cross,
         output_exponent=unit + exponent[p:],
-        geometry=geometry,
+        information=information,
         noise_free=noise_free(scale(lengths_of_y, -unit), scale(reach, -unit), cross) | saturated,
         gradient_norm=2.0 * float(np.linalg.norm(gradient)) / problem.totals.sum_weights,
         relations=_relations(columns, shown.null, exponent) if missing else (),

@@ -11,7 +11,12 @@ from scipy.linalg.lapack import dpotrs
 from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
 from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.geometry import Geometry, deficient_geometry, dropped_geometry, geometry_of
+from mle_regression.linalg.information import (
+    InformationFactor,
+    deficient_information,
+    dropped_information,
+    information_of,
+)
 from mle_regression.linalg.rank import (
     RowSpace,
     independent_columns,
@@ -62,7 +67,7 @@ class Estimate:
     intercept : Array of shape (m,)
     cross : Array of shape (m, m)
         Cross-products of the residuals, without penalty.
-    geometry : Geometry
+    information : InformationFactor
     refined : bool
         Whether worked out in exact arithmetic.
     """
@@ -70,7 +75,7 @@ class Estimate:
     coef: Array
     intercept: Array
     cross: Array
-    geometry: Geometry
+    information: InformationFactor
     refined: bool = False
 
 
@@ -102,31 +107,33 @@ def _full_rank(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Arra
         refined = _refined(problem, part, kept, coef)
         if refined is not None:
             return refined
-    return _plain(problem, part, coef, part.tail, geometry_of(part, problem.centred, problem.alpha))
+    return _plain(problem, part, coef, part.tail, information_of(part, problem.centred, problem.alpha))
 
 
-def _plain(problem: LeastSquares, triangle: Triangle, coef: Array, tail: Array, geometry: Geometry) -> Estimate:
+def _plain(
+    problem: LeastSquares, triangle: Triangle, coef: Array, tail: Array, information: InformationFactor
+) -> Estimate:
     """Estimate from ``coef`` and the penalised sum of squares at the minimum, ``tail``."""
     p = triangle.n_features
     penalty = coef * _penalty(problem.alpha, triangle.exponent[:p])[:, None]
     intercept = triangle.mean[p:] - triangle.mean[:p] @ coef
-    return Estimate(coef, intercept, tail - coef.T @ penalty, geometry)
+    return Estimate(coef, intercept, tail - coef.T @ penalty, information)
 
 
 def _deficient(problem: LeastSquares, triangle: Triangle, frame: Frame, s: RowSpace) -> Solution:
     """Solve where columns are dependent: on independent ones, or with the smallest coefficients of all that fit best."""
     kept = independent_columns(triangle, s, problem.tolerance)
-    geometry = deficient_geometry(triangle, s, problem.centred, problem.alpha)
+    information = deficient_information(triangle, s, problem.centred, problem.alpha)
     if problem.deficiency == "drop":
         inner = _full_rank(problem, triangle.columns(kept), kept)
         coef = np.zeros((triangle.n_features, inner.coef.shape[1]))
         coef[kept] = inner.coef
-        estimate = replace(inner, coef=coef, geometry=dropped_geometry(inner.geometry, kept, geometry))
+        estimate = replace(inner, coef=coef, information=dropped_information(inner.information, kept, information))
     else:
         coef = minimum_norm(triangle, s)
         inside = s.inside(triangle.z)
         tail = triangle.tail + triangle.z.T @ triangle.z - inside.T @ inside
-        estimate = _plain(problem, triangle, coef, tail, geometry)
+        estimate = _plain(problem, triangle, coef, tail, information)
     if not estimate.refined:
         estimate = polished(problem, triangle, frame, estimate, None)
     solution = as_solution(problem, triangle, estimate, "svd" if s.core.ndim == 1 else "qr")
@@ -208,7 +215,7 @@ def _refined(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array)
         coef=params[first:],
         intercept=params[0] if problem.centred else np.zeros(params.shape[1]),
         cross=scale(result.rss, y + y.T),
-        geometry=geometry_of(part, problem.centred, problem.alpha, scale(result.root, -x)),
+        information=information_of(part, problem.centred, problem.alpha, scale(result.root, -x)),
         refined=True,
     )
 
@@ -248,14 +255,14 @@ def as_solution(
     # A sum of squares computed as a difference can round to less than nothing.
     np.fill_diagonal(cross, np.maximum(np.diagonal(cross), 0.0))
     # At the minimum as many parameters as rows leave nothing, whatever rounding makes of it.
-    saturated = arrived and problem.totals.n_rows <= estimate.geometry.rank
+    saturated = arrived and problem.totals.n_rows <= estimate.information.rank
     gradient = 2.0 / triangle.total * triangle.r.T @ (triangle.z - triangle.r @ estimate.coef)
     return Solution(
         coef=scale(estimate.coef, y[None, :] - x[:, None]),
         intercept=scale(estimate.intercept, y),
         residual_cross=0.5 * (cross + cross.T),
         output_exponent=y,
-        geometry=estimate.geometry,
+        information=estimate.information,
         noise_free=_noise_free(triangle, estimate, cross) | (saturated and not problem.alpha),
         gradient_norm=float(np.linalg.norm(gradient)),
         relations=(),

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import EPS, Array
-from mle_regression.linalg.dual_geometry import DualGeometry
+from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.memory import fits_memory
 from mle_regression.linalg.scaling import column_norms, exponents, scale
@@ -126,7 +126,7 @@ def _as_solution(
         intercept=scale(intercept, unit) if problem.centred else np.zeros(len(unit)),
         residual_cross=0.5 * (cross + cross.T),
         output_exponent=unit,
-        geometry=DualGeometry(values, right, mean, total, alpha, problem.centred),
+        information=DualInformation(values, right, mean, total, alpha, problem.centred),
         noise_free=noise_free(norm_of_y, norm @ np.abs(coef) + np.sqrt(total) * np.abs(intercept), cross),
         gradient_norm=2.0 * float(np.linalg.norm(gradient)) / total,
         relations=(),

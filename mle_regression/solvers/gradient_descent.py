@@ -10,7 +10,7 @@ import numpy as np
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Need, Options
-from mle_regression.solvers.path import Control, Path, Walk, walk
+from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_monitored
 
 ACCELERATIONS = ("none", "nesterov", "polyak")
 # Part of a loss that two evaluations of it may differ by.
@@ -59,27 +59,27 @@ class GradientDescent(Options):
                     "in columns of unit length). Take a smaller one, or 'auto'."
                 )
             rate = linear_rate(self.acceleration, step, momentum, low, high)
-        follower = Walk(
+        monitor = ConvergenceMonitor(
             control, objective.start, low, f"Steps are stable below {bound:.6g}.", proven=True, highest=high
         )
         nesterov = self.acceleration == "nesterov"
         velocity = _velocity(control, objective.start)
 
-        def descend(follower: Walk) -> None:
+        def descend(monitor: ConvergenceMonitor) -> None:
             nonlocal velocity
-            theta = follower.path.theta.copy()
+            theta = monitor.path.theta.copy()
             if nesterov:
                 theta -= momentum * velocity  # the path is where the gradients are taken, ahead of this
-            loss, gradient = objective.value_and_gradient(follower.path.theta)
-            ended = follower.note(follower.path.theta, loss, float(np.linalg.norm(gradient)))
-            while not ended and follower.path.n_iter < control.max_iter:
+            loss, gradient = objective.value_and_gradient(monitor.path.theta)
+            ended = monitor.note(monitor.path.theta, loss, float(np.linalg.norm(gradient)))
+            while not ended and monitor.path.n_iter < control.max_iter:
                 velocity = momentum * velocity - step * gradient
                 theta = theta + velocity
                 ahead = theta + momentum * velocity if nesterov else theta
                 loss, gradient = objective.value_and_gradient(ahead)
-                ended = follower.note(ahead, loss, float(np.linalg.norm(gradient)))
+                ended = monitor.note(ahead, loss, float(np.linalg.norm(gradient)))
 
-        path = walk(descend, follower)
+        path = run_monitored(descend, monitor)
         if control.remember:
             path.memory = {"gd_velocity": velocity}
         path.rate = rate
@@ -97,13 +97,15 @@ class GradientDescent(Options):
         step = 0.5 * bound if automatic else float(control.learning_rate)
         share = 0.0 if self.acceleration == "none" else 0.9
         velocity = _velocity(control, theta)
-        follower = Walk(control, theta, 0.0, f"Steps are stable below {bound:.6g} where it began; try a tenth of that.")
+        monitor = ConvergenceMonitor(
+            control, theta, 0.0, f"Steps are stable below {bound:.6g} where it began; try a tenth of that."
+        )
 
-        def descend(follower: Walk) -> None:
+        def descend(monitor: ConvergenceMonitor) -> None:
             nonlocal theta, step, velocity
             loss, gradient = objective.value_and_gradient(theta)
-            ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
-            while not ended and follower.path.n_iter < control.max_iter:
+            ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
+            while not ended and monitor.path.n_iter < control.max_iter:
                 velocity = share * velocity - step * gradient
                 move = share * velocity - step * gradient if self.acceleration == "nesterov" else velocity
                 new_loss, new_gradient = objective.value_and_gradient(theta + move)
@@ -112,12 +114,12 @@ class GradientDescent(Options):
                     # Momentum that leads up is dropped; a plain step that does is too long.
                     step = step if velocity.any() and share and np.vdot(move, gradient) >= 0 else 0.5 * step
                     velocity = np.zeros_like(theta)
-                    ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+                    ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
                     continue
                 theta, loss, gradient = theta + move, new_loss, new_gradient
-                ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+                ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
 
-        path = walk(descend, follower)
+        path = run_monitored(descend, monitor)
         if control.remember:
             path.memory = {"gd_velocity": velocity, "gd_step": np.array(step)}
         path.stability_limit = stable_curvature(self.acceleration, share, step)

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from mle_regression.linalg.arrays import EPS, AnyArray, Array
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Need, Options, Status
-from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
+from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, run_monitored
 
 # Of the decrease that the slope promises, and of the slope, a step leaves no less and no more (Wolfe's conditions).
 _DECREASE, _SLOPE = 1e-4, 0.9
@@ -47,7 +47,7 @@ class LBFGS(Options):
             raise ValueError("lbfgs finds its steps by line search; leave learning_rate='auto'.")
         low, high = ends_of(objective.spectrum)
         stable = "It searches its own steps: look for numbers of extreme size."
-        follower = Walk(control, objective.start, low, stable, highest=high)
+        monitor = ConvergenceMonitor(control, objective.start, low, stable, highest=high)
         seen: dict[bytes, tuple[float, Array]] = {}
         pairs = _Pairs(control, self.memory, len(objective.start))
 
@@ -62,21 +62,21 @@ class LBFGS(Options):
         def told(theta: Array) -> None:
             loss, gradient = seen.get(theta.tobytes()) or bare.value_and_gradient(theta)
             pairs.note(theta, gradient)
-            if follower.note(theta.copy(), loss + constant, float(np.linalg.norm(gradient))):
+            if monitor.note(theta.copy(), loss + constant, float(np.linalg.norm(gradient))):
                 raise StopIteration
 
-        def search(follower: Walk) -> None:
-            loss, gradient = value(follower.path.theta)
-            pairs.note(follower.path.theta, gradient)
-            ended = follower.note(follower.path.theta, loss + constant, float(np.linalg.norm(gradient)))
+        def search(monitor: ConvergenceMonitor) -> None:
+            loss, gradient = value(monitor.path.theta)
+            pairs.note(monitor.path.theta, gradient)
+            ended = monitor.note(monitor.path.theta, loss + constant, float(np.linalg.norm(gradient)))
             if not ended and pairs.steps:
-                ended = _own_steps(value, told, pairs, follower.path, control.max_iter)
-            while not ended and (left := control.max_iter - follower.path.n_iter) > 0:
-                path = follower.path
+                ended = _own_steps(value, told, pairs, monitor.path, control.max_iter)
+            while not ended and (left := control.max_iter - monitor.path.n_iter) > 0:
+                path = monitor.path
                 before, least, flattest = path.n_iter, path.losses[-1], path.gradient_norms[-1]
                 minimize(
                     value,
-                    follower.path.theta,
+                    monitor.path.theta,
                     jac=True,
                     method="L-BFGS-B",
                     callback=told,
@@ -94,7 +94,7 @@ class LBFGS(Options):
                 if not ended and path.n_iter < control.max_iter and (path.n_iter == before or not lower):
                     path.status, ended = Status.STALLED, True
 
-        path = walk(search, follower)
+        path = run_monitored(search, monitor)
         if control.remember:
             path.memory = pairs.remembered()
         return path

@@ -13,7 +13,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.objective.base import JacobianProducts, SumOfSquares
 from mle_regression.solvers.base import Need, Options, Status
-from mle_regression.solvers.path import Control, Path, Walk, walk
+from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_monitored
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 # How near to the edge of the region is at it, and how many times the damping is bettered to get there.
@@ -74,15 +74,15 @@ class LevenbergMarquardt(Options):
         self._check_memory(len(start), objective.n_residuals)
         always = self.second_order is True or len(start) <= objective.n_residuals
         small = bool(self.second_order) and len(start) <= (_POLISHED if always else _POLISHED_DUAL)
-        follower = Walk(control, start, 0.0, "It chooses its own steps: look for numbers of extreme size.")
+        monitor = ConvergenceMonitor(control, start, 0.0, "It chooses its own steps: look for numbers of extreme size.")
 
-        def iterate(follower: Walk) -> None:
+        def iterate(monitor: ConvergenceMonitor) -> None:
             theta, radius, damping = start.copy(), float(control.memory.get("radius", self.radius)), 0.0
             exact = small and "exact" in control.memory
             loss, gradient = objective.value_and_gradient(theta)
-            ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
-            while not ended and follower.path.n_iter < control.max_iter:
-                losses = follower.path.losses
+            ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
+            while not ended and monitor.path.n_iter < control.max_iter:
+                losses = monitor.path.losses
                 exact = exact or (small and _creeps(losses) and (always or losses[-1] > _SMALL * losses[0]))
                 system = damped_system(objective, theta, exact)
                 accepted = False
@@ -90,7 +90,7 @@ class LevenbergMarquardt(Options):
                     step, damping = step_within(system, 0.5 * gradient, radius, damping)
                     length = float(np.linalg.norm(step))
                     if not length > 4.0 * EPS * float(np.linalg.norm(theta)):
-                        follower.path.status = Status.PLATEAU
+                        monitor.path.status = Status.PLATEAU
                         return
                     predicted = -float(gradient @ step) - system.squares(step)
                     new_loss, new_gradient = objective.value_and_gradient(theta + step)
@@ -102,10 +102,10 @@ class LevenbergMarquardt(Options):
                     elif ratio > _GOOD and length > (1.0 - 2.0 * _AT_EDGE) * radius:
                         radius = 2.0 * radius
                 theta, loss, gradient = theta + step, new_loss, new_gradient
-                follower.path.memory = {"radius": np.array(radius)}
-                ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+                monitor.path.memory = {"radius": np.array(radius)}
+                ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
 
-        path = walk(iterate, follower)
+        path = run_monitored(iterate, monitor)
         if small and path.status in (Status.CONVERGED, Status.PLATEAU):
             _polish(objective, path)
         return path

@@ -9,7 +9,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.geometry import deficient_geometry, dropped_geometry, geometry_of
+from mle_regression.linalg.information import deficient_information, dropped_information, information_of
 from mle_regression.linalg.rank import (
     independent_columns,
     minimum_norm,
@@ -106,18 +106,18 @@ def solve_by_path(
 
     path = solver.minimise(objective, replace(control, tell=told if tell else None))
     coef = full(path.theta)
-    geometry = geometry_of(part, problem.centred, problem.alpha)
+    information = information_of(part, problem.centred, problem.alpha)
     if deficient and s is not None:
-        geometry = deficient_geometry(triangle, s, problem.centred, problem.alpha)
+        information = deficient_information(triangle, s, problem.centred, problem.alpha)
         if problem.deficiency == "drop":
-            geometry = dropped_geometry(geometry_of(part, problem.centred, problem.alpha), kept, geometry)
+            information = dropped_information(information_of(part, problem.centred, problem.alpha), kept, information)
         else:
             coef = smallest_coefficients(triangle, s, coef)
     if path.status is Status.CONVERGED and not deficient and not _is_near(triangle, coef, control.tol):
         path.status = Status.STALLED
     arrived = path.status is Status.CONVERGED
     # What the tolerance leaves of a fit through every row is no noise: the last step goes all the way.
-    whole = arrived and problem.totals.n_rows <= geometry.rank and not problem.alpha
+    whole = arrived and problem.totals.n_rows <= information.rank and not problem.alpha
     if whole and not deficient:
         coef = solve_triangle(triangle.r, triangle.z)
     elif whole and s is not None and problem.deficiency != "drop":
@@ -126,7 +126,7 @@ def solve_by_path(
     penalty = coef * scale(np.full(len(coef), problem.alpha), -2 * triangle.exponent[: len(coef)])[:, None]
     cross = triangle.tail + left.T @ left - coef.T @ penalty
     p = triangle.n_features
-    estimate = Estimate(coef, triangle.mean[p:] - triangle.mean[:p] @ coef, cross, geometry)
+    estimate = Estimate(coef, triangle.mean[p:] - triangle.mean[:p] @ coef, cross, information)
     if is_close_fit(triangle, cross):
         estimate = polished(problem, triangle, frame, estimate, triangle.r if whole and not deficient else None)
     solution = as_solution(problem, triangle, estimate, solver.name, arrived=arrived)

@@ -9,7 +9,7 @@ from mle_regression.linalg.bidiagonal import Bidiagonalisation
 from mle_regression.objective.linear import LinearObjective
 from mle_regression.objective.products import ProductObjective
 from mle_regression.solvers.base import Need, Options
-from mle_regression.solvers.path import Control, Path, Walk, ends_of, near_norm, walk
+from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, near_norm, run_monitored
 
 Objective = LinearObjective | ProductObjective
 
@@ -38,31 +38,31 @@ class LSMR(Options):
         spectrum = objective.spectrum
         low, high = ends_of(spectrum)
         stable = "It has no step: look for numbers of extreme size."
-        follower = Walk(control, objective.start, low, stable, proven=True, highest=high)
+        monitor = ConvergenceMonitor(control, objective.start, low, stable, proven=True, highest=high)
 
-        def iterate(follower: Walk) -> None:
-            while not _run(objective, follower, control.max_iter):
+        def iterate(monitor: ConvergenceMonitor) -> None:
+            while not _run(objective, monitor, control.max_iter):
                 # Rounding has made the basis lose its orthogonality: begin again from here.
                 continue
 
-        return walk(iterate, follower)
+        return run_monitored(iterate, monitor)
 
 
-def _run(objective: Objective, follower: Walk, max_iter: int) -> bool:
+def _run(objective: Objective, monitor: ConvergenceMonitor, max_iter: int) -> bool:
     """Follow one bidiagonalisation; return whether the path ends."""
-    beginning = follower.path.theta.copy()
-    if not follower.path.losses and follower.note(beginning, *objective.value_and_norm(beginning)):
+    beginning = monitor.path.theta.copy()
+    if not monitor.path.losses and monitor.note(beginning, *objective.value_and_norm(beginning)):
         return True
     products = objective.products
     run = Bidiagonalisation(products.image, products.transposed, products.residual_at(beginning))
-    best, risen = follower.path.gradient_norms[-1], 0
-    while follower.path.n_iter < max_iter and run.advance():
+    best, risen = monitor.path.gradient_norms[-1], 0
+    while monitor.path.n_iter < max_iter and run.advance():
         theta = beginning + run.x
         loss, norm = objective.look(theta, run)
-        if norm <= near_norm(follower.control.tol, theta, loss, follower.lowest, follower.highest):
+        if norm <= near_norm(monitor.control.tol, theta, loss, monitor.lowest, monitor.highest):
             # Recurrences are believed until they say that it is enough.
             loss, norm = objective.value_and_norm(theta)
-        if follower.note(theta, loss, norm):
+        if monitor.note(theta, loss, norm):
             return True
         best, risen = (norm, 0) if norm < best else (best, risen + 1)
         if risen > _PATIENCE:

@@ -11,7 +11,7 @@ from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.lanczos import extreme_eigenpairs
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Need, Options, Status
-from mle_regression.solvers.path import Control, Path, Walk, ends_of, walk
+from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, run_monitored
 
 _ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 # Looking for a way down from a stationary point: residual to reach, products to spend, and what is rounding.
@@ -46,28 +46,28 @@ class NewtonCG(Options):
         spectrum = objective.spectrum
         low, high = ends_of(spectrum)
         stable = "It chooses its own steps: look for numbers of extreme size."
-        follower = Walk(control, objective.start, low, stable, highest=high)
+        monitor = ConvergenceMonitor(control, objective.start, low, stable, highest=high)
 
         earlier = control.remembered("newton_radius", ())
         radius = self.radius if earlier is None else float(earlier)
 
-        def iterate(follower: Walk) -> None:
+        def iterate(monitor: ConvergenceMonitor) -> None:
             nonlocal radius
-            theta = follower.path.theta.copy()
+            theta = monitor.path.theta.copy()
             loss, gradient = objective.value_and_gradient(theta)
-            ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
-            while follower.path.n_iter < control.max_iter:
+            ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
+            while monitor.path.n_iter < control.max_iter:
                 if ended:
                     # Where the curvature changes from place to place, a gradient of zero may be that of a saddle point.
                     down = None
-                    if follower.path.status is Status.CONVERGED and spectrum is None:
-                        down = way_down(objective, theta, loss, radius, control.rng)
+                    if monitor.path.status is Status.CONVERGED and spectrum is None:
+                        down = escape_direction(objective, theta, loss, radius, control.rng)
                     if down is None:
                         return
-                    follower.path.status = Status.MAX_ITER
+                    monitor.path.status = Status.MAX_ITER
                     theta = theta + down
                     loss, gradient = objective.value_and_gradient(theta)
-                    ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+                    ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
                     continue
                 step, model = trust_region_step(objective, theta, gradient, radius, control.rng)
                 length = float(np.linalg.norm(step))
@@ -82,15 +82,17 @@ class NewtonCG(Options):
                     radius = 2.0 * radius
                 if agreement > _ACCEPT:
                     theta, loss, gradient = theta + step, new_loss, new_gradient
-                ended = follower.note(theta, loss, float(np.linalg.norm(gradient)))
+                ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
 
-        path = walk(iterate, follower)
+        path = run_monitored(iterate, monitor)
         if control.remember:
             path.memory = {"newton_radius": np.array(radius)}
         return path
 
 
-def way_down(objective: Objective, theta: Array, loss: float, radius: float, rng: np.random.Generator) -> Array | None:
+def escape_direction(
+    objective: Objective, theta: Array, loss: float, radius: float, rng: np.random.Generator
+) -> Array | None:
     """Return a step that leads down from a saddle point, along the lowest curvature; None where that is not negative."""
     found = extreme_eigenpairs(objective.hessian_products(theta), len(theta), 1, 0, rng, _LOOKED_TO, _PRODUCTS)
     if not found.values[0] < -found.bounds[0] - _ROUNDING * found.largest:

@@ -111,7 +111,7 @@ class Path:
         return float((norms[-1] / norms[half]) ** (1.0 / (len(norms) - 1 - half)))
 
 
-class Walk:
+class ConvergenceMonitor:
     """Follow a path: note each iteration, and tell when to end it.
 
     Parameters
@@ -213,19 +213,19 @@ def near_norm(tol: float, theta: Array, loss: float, lowest: float, highest: flo
     return float(max(min(tol * lowest * squares**0.5, (2.0 * lowest * tol * known) ** 0.5), _TINY))
 
 
-def walk(step: Callable[[Walk], None], follower: Walk) -> Path:
+def run_monitored(step: Callable[[ConvergenceMonitor], None], monitor: ConvergenceMonitor) -> Path:
     """Run a solver's loop; Ctrl-C ends it where it is, once it has been anywhere.
 
     What overflows on the way is no number, and the follower says so.
     """
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            step(follower)
+            step(monitor)
     except KeyboardInterrupt:
-        if not follower.path.losses:
+        if not monitor.path.losses:
             raise
-        follower.path.status = Status.INTERRUPTED
-    return follower.path
+        monitor.path.status = Status.INTERRUPTED
+    return monitor.path
 
 
 def remaining(path: Path, control: Control, lowest: float, highest: float) -> float:

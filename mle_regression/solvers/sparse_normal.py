@@ -16,7 +16,7 @@ from mle_regression.linalg.frame import Frame, safe_exponents
 from mle_regression.linalg.nullspace import echelon_basis, semidefinite_null_space
 from mle_regression.linalg.rank import Relation
 from mle_regression.linalg.scaling import exponents, scale
-from mle_regression.linalg.sparse_geometry import SparseGeometry
+from mle_regression.linalg.sparse_information import SparseInformation
 from mle_regression.rows.base import Block
 from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.direct import noise_free
@@ -145,7 +145,7 @@ def _solved(problem: LeastSquares, sums: SparseSums, orthogonal: IntArray) -> So
     null[occupied, : found.shape[1]] = found
     null[empty, np.arange(found.shape[1], null.shape[1])] = 1.0
     null, dependent = echelon_basis(null, _NOISE)
-    geometry = SparseGeometry(
+    information = SparseInformation(
         gram=sums.gram,
         orthogonal=np.setdiff1d(orthogonal, dependent),
         null=null,
@@ -156,14 +156,16 @@ def _solved(problem: LeastSquares, sums: SparseSums, orthogonal: IntArray) -> So
         centred=problem.centred,
         dropped=problem.deficiency == "drop",
     )
-    step = _Equation(geometry.elimination, sums.gram[geometry.kept][:, geometry.kept] if len(dependent) else sums.gram)
+    step = _Equation(
+        information.elimination, sums.gram[information.kept][:, information.kept] if len(dependent) else sums.gram
+    )
     if (len(dependent) and problem.alpha) or not step.is_well_conditioned():
         return None
     if len(dependent) and not _is_null(problem, sums, null):
-        geometry = replace(geometry, null=_sharper(problem, sums, geometry, step))
-        if not _is_null(problem, sums, geometry.null):
+        information = replace(information, null=_sharper(problem, sums, information, step))
+        if not _is_null(problem, sums, information.null):
             return None
-    return _finished(problem, sums, geometry, step)
+    return _finished(problem, sums, information, step)
 
 
 class _Equation:
@@ -246,9 +248,9 @@ def _is_null(problem: LeastSquares, sums: SparseSums, null: Array) -> bool:
     return bool((length <= max(problem.tolerance, 16 * EPS) * reach).all())
 
 
-def _sharper(problem: LeastSquares, sums: SparseSums, geometry: SparseGeometry, step: _Equation) -> Array:
+def _sharper(problem: LeastSquares, sums: SparseSums, information: SparseInformation, step: _Equation) -> Array:
     """Return the null vectors (c + p, r) less what rounding has left of them outside of the null space."""
-    kept, null = geometry.kept, geometry.null.copy()
+    kept, null = information.kept, information.null.copy()
 
     def back(image: Array, block: Block) -> Array:
         weighted = image if block.weights is None else block.weights[:, None] * image
@@ -271,13 +273,15 @@ def _along(problem: LeastSquares, sums: SparseSums, null: Array, block_sum: Call
     return problem.rows.reduce(image, np.add)
 
 
-def _finished(problem: LeastSquares, sums: SparseSums, geometry: SparseGeometry, step: _Equation) -> Solution | None:
+def _finished(
+    problem: LeastSquares, sums: SparseSums, information: SparseInformation, step: _Equation
+) -> Solution | None:
     """Solve, sharpen by one residual pass, and settle what the data leave open."""
     first, m = int(problem.centred), sums.cross.shape[1]
-    kept = geometry.kept
-    params = np.zeros((geometry.size, m))
+    kept = information.kept
+    params = np.zeros((information.size, m))
     params[kept] = step.solve(sums.cross[kept])
-    penalty = np.r_[np.zeros(first), scale(np.full(geometry.size - first, problem.alpha), -2 * sums.unit[first:])]
+    penalty = np.r_[np.zeros(first), scale(np.full(information.size - first, problem.alpha), -2 * sums.unit[first:])]
     cross, pull = _residuals(problem, sums, params)
     change = np.zeros(params.shape)
     change[kept] = step.solve((pull - penalty[:, None] * params)[kept], _CORRECTION)
@@ -287,9 +291,9 @@ def _finished(problem: LeastSquares, sums: SparseSums, geometry: SparseGeometry,
     cross = cross - change.T @ pull - pull.T @ change + change.T @ moved
     if not np.isfinite(params).all():
         return None
-    if len(geometry.dependent) and not geometry.dropped:
-        params = _smallest(params, geometry.null, sums.unit, first)
-    return _as_solution(problem, sums, geometry, params, cross)
+    if len(information.dependent) and not information.dropped:
+        params = _smallest(params, information.null, sums.unit, first)
+    return _as_solution(problem, sums, information, params, cross)
 
 
 def _residuals(problem: LeastSquares, sums: SparseSums, params: Array) -> tuple[Array, Array]:
@@ -310,12 +314,12 @@ def _smallest(params: Array, null: Array, unit: IntArray, first: int) -> Array:
     return np.asarray(params - null @ coordinates)
 
 
-def _relations(sums: SparseSums, geometry: SparseGeometry, limit: int = 5) -> tuple[Relation, ...]:
+def _relations(sums: SparseSums, information: SparseInformation, limit: int = 5) -> tuple[Relation, ...]:
     """Write the first ``limit`` dependent columns as combinations of those kept, in the units of X."""
-    first = int(geometry.centred)
+    first = int(information.centred)
     found = []
-    for k, j in enumerate(geometry.dependent[:limit]):
-        share = -scale(geometry.null[:, k], sums.unit[j] - sums.unit)
+    for k, j in enumerate(information.dependent[:limit]):
+        share = -scale(information.null[:, k], sums.unit[j] - sums.unit)
         share[j] = 0.0
         terms = tuple((int(i) - first, float(share[i])) for i in np.flatnonzero(share) if i >= first)
         found.append(Relation(int(j) - first, terms, float(share[0]) if first else 0.0))
@@ -323,7 +327,7 @@ def _relations(sums: SparseSums, geometry: SparseGeometry, limit: int = 5) -> tu
 
 
 def _as_solution(
-    problem: LeastSquares, sums: SparseSums, geometry: SparseGeometry, params: Array, cross: Array
+    problem: LeastSquares, sums: SparseSums, information: SparseInformation, params: Array, cross: Array
 ) -> Solution:
     first, m = int(problem.centred), params.shape[1]
     raw = scale(params, -sums.unit[:, None])
@@ -333,18 +337,18 @@ def _as_solution(
     lengths = np.sqrt(sums.gram.diagonal())
     reach = scale(lengths[first:] @ np.abs(params[first:]) + (lengths[0] * np.abs(params[0]) if first else 0.0), -unit)
     length = scale(np.sqrt(sums.squares), -unit)
-    saturated = problem.totals.n_rows <= geometry.rank and not problem.alpha
+    saturated = problem.totals.n_rows <= information.rank and not problem.alpha
     left = sums.cross - sums.gram @ params
-    deficient = bool(len(geometry.dependent))
+    deficient = bool(len(information.dependent))
     return Solution(
         coef=raw[first:],
         intercept=raw[0] if first else np.zeros(m),
         residual_cross=cross,
         output_exponent=unit,
-        geometry=geometry,
+        information=information,
         noise_free=noise_free(length, reach, cross) | saturated,
         gradient_norm=float(np.linalg.norm(scale(left, -unit))) * 2.0 / problem.totals.sum_weights,
-        relations=_relations(sums, geometry) if deficient else (),
+        relations=_relations(sums, information) if deficient else (),
         status=Status.RANK_DEFICIENT if deficient else Status.CONVERGED,
         solver="normal",
         refined=False,

@@ -14,7 +14,7 @@ from mle_regression.linalg.arrays import AnyArray
 from mle_regression.objective.base import BatchObjective
 from mle_regression.solvers.base import Need, Options
 from mle_regression.solvers.gradient_descent import largest_curvature, stable_curvature
-from mle_regression.solvers.path import Control, DivergenceError, Path, Walk, ends_of, walk
+from mle_regression.solvers.path import Control, ConvergenceMonitor, DivergenceError, Path, ends_of, run_monitored
 
 _BATCHES = 256
 _SMALLEST_BATCH = 32
@@ -266,15 +266,15 @@ def _passes(
     size = _batch_size(objective, control)
     spectrum = objective.spectrum
     low, high = ends_of(spectrum)
-    follower = Walk(control, theta, low, stable, highest=high)
+    monitor = ConvergenceMonitor(control, theta, low, stable, highest=high)
 
-    def run(follower: Walk) -> None:
+    def run(monitor: ConvergenceMonitor) -> None:
         loss, gradient = objective.value_and_gradient(theta)
-        ended = follower.note(theta.copy(), loss, float(np.linalg.norm(gradient)))
+        ended = monitor.note(theta.copy(), loss, float(np.linalg.norm(gradient)))
         sum_of, count, halved = np.zeros_like(theta), 0, 0
         best, best_loss = theta.copy(), loss
         with np.errstate(over="ignore", invalid="ignore"):
-            while not ended and (t := follower.path.n_iter) < control.max_iter:
+            while not ended and (t := monitor.path.n_iter) < control.max_iter:
                 rate = step.size * _share(schedule, t, control.max_iter)
                 loss, gradient = _one_pass(objective, control, theta, rule, rate, size)
                 shown = theta
@@ -283,22 +283,22 @@ def _passes(
                     shown = sum_of / count
                 loss, gradient = objective.after_pass(shown) or (loss, gradient)
                 try:
-                    if step.automatic and halved < _HALVINGS and loss > _OVERSHOT * follower.path.losses[0]:
+                    if step.automatic and halved < _HALVINGS and loss > _OVERSHOT * monitor.path.losses[0]:
                         raise DivergenceError
-                    ended = follower.note(shown.copy(), loss, float(np.linalg.norm(gradient)))
+                    ended = monitor.note(shown.copy(), loss, float(np.linalg.norm(gradient)))
                 except DivergenceError:
                     halved += 1
                     if not step.automatic or halved > _HALVINGS:
                         raise
-                    step.size, theta[:], follower.rises = 0.5 * step.size, best, 0
+                    step.size, theta[:], monitor.rises = 0.5 * step.size, best, 0
                     sum_of, count = np.zeros_like(theta), 0
                     rule.forget()
                     continue
                 if loss < best_loss:
                     best[:], best_loss = theta, loss
-        follower.path.memory = rule.memory
+        monitor.path.memory = rule.memory
 
-    return walk(run, follower)
+    return run_monitored(run, monitor)
 
 
 def _one_pass(

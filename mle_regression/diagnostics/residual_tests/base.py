@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import chi2
 
-from mle_regression.diagnostics.auxiliary import Regression, geometry_at, regress
+from mle_regression.diagnostics.auxiliary import Regression, information_at, regress
 from mle_regression.diagnostics.covariance import whiten
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import scale
 from mle_regression.rows.base import Block
@@ -102,7 +102,7 @@ class FitView:
         Weights that are precisions.
     counts : Array of shape (n,) or None for ones
         Weights that count equal rows.
-    geometry : Geometry
+    information : InformationFactor
         That of the fit.
     variance : float
         s², the fit's.
@@ -119,7 +119,7 @@ class FitView:
     residual: Array
     precision: Array | None
     counts: Array | None
-    geometry: Geometry
+    information: InformationFactor
     variance: float
     dof: float
     eps: float
@@ -128,12 +128,12 @@ class FitView:
     @property
     def centred(self) -> bool:
         """Whether the model has an intercept."""
-        return self.geometry.centred
+        return self.information.centred
 
     @property
     def n_features(self) -> int:
         """Number of columns p."""
-        return int(self.geometry.factor.shape[1])
+        return int(self.information.factor.shape[1])
 
     @cached_property
     def by_least_squares(self) -> FitView:
@@ -145,21 +145,21 @@ class FitView:
         if self.least_squares:
             return self
         weights = self.precision if self.counts is None else self.counts
-        geometry = self.linear_geometry
+        information = self.linear_information
         rows = as_rows(self.x, self.residual[:, None], weights)
 
         def inside(block: Block) -> Array:
             weighted = block.y if block.weights is None else block.weights[:, None] * block.y
-            return np.asarray(whiten(geometry, block.x).T @ weighted)
+            return np.asarray(whiten(information, block.x).T @ weighted)
 
         part = rows.reduce(inside, np.add, dense=True)
-        left = rows.map(lambda block: block.y - whiten(geometry, block.x) @ part, dense=True)[:, 0]
+        left = rows.map(lambda block: block.y - whiten(information, block.x) @ part, dense=True)[:, 0]
         return replace(self, fitted=self.fitted + self.residual - left, residual=left, least_squares=True)
 
     @cached_property
     def free(self) -> float:
         """Degrees of freedom that least squares on these rows leaves."""
-        return self.n_rows - self.linear_geometry.rank
+        return self.n_rows - self.linear_information.rank
 
     @cached_property
     def n_rows(self) -> float:
@@ -189,25 +189,25 @@ class FitView:
     @cached_property
     def frame(self) -> Frame:
         """Coordinates in which the fit's columns have mean zero and about unit length."""
-        return Frame(self.geometry.exponent, self.geometry.mean)
+        return Frame(self.information.exponent, self.information.mean)
 
     def standardized(self, x: Array) -> Array:
         """Return columns (b, p) of mean zero and about unit size: an affine map of x where there is an intercept."""
-        centred = scale(x, -self.geometry.exponent) - self.geometry.mean
-        return np.asarray(centred * np.sqrt(self.geometry.total))
+        centred = scale(x, -self.information.exponent) - self.information.mean
+        return np.asarray(centred * np.sqrt(self.information.total))
 
     @cached_property
-    def linear_geometry(self) -> Geometry:
-        """Geometry of these rows without penalty."""
-        return self.geometry_with(0.0)
+    def linear_information(self) -> InformationFactor:
+        """Information of these rows without penalty."""
+        return self.information_with(0.0)
 
-    def geometry_with(self, alpha: float) -> Geometry:
-        """Geometry of these rows with a penalty."""
+    def information_with(self, alpha: float) -> InformationFactor:
+        """Information of these rows with a penalty."""
         weights = self.precision if self.counts is None else self.counts
         rows = as_rows(self.x, np.zeros((len(self.residual), 0)), weights)
         total = float(len(self.residual)) if weights is None else float(weights.sum())
-        tolerance = default_tolerance(self.geometry.size, self.eps)
-        return geometry_at(rows, self.frame, total, centred=self.centred, tolerance=tolerance, alpha=alpha)
+        tolerance = default_tolerance(self.information.size, self.eps)
+        return information_at(rows, self.frame, total, centred=self.centred, tolerance=tolerance, alpha=alpha)
 
     def regress_on_columns(
         self,
@@ -244,7 +244,7 @@ class FitView:
             residual=self.residual[pick],
             precision=None if self.precision is None else self.precision[pick],
             counts=None if self.counts is None else self.counts[pick],
-            geometry=self.geometry,
+            information=self.information,
             variance=self.variance,
             dof=self.dof,
             eps=self.eps,

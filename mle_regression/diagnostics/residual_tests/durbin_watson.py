@@ -31,7 +31,7 @@ def durbin_watson(fit: FitView) -> TestResult:
         return undefined("fewer than three rows, or no residuals")
     statistic = float(np.sum(np.diff(u) ** 2) / squares)
     first, second = _traces(fit)
-    dof = n - fit.linear_geometry.rank
+    dof = n - fit.linear_information.rank
     if dof <= 0:
         return undefined("no more rows than coefficients")
     mean = (2.0 * (n - 1) - np.trace(first)) / dof
@@ -44,7 +44,7 @@ def durbin_watson(fit: FitView) -> TestResult:
 
 def _traces(fit: FitView) -> tuple[Array, Array]:
     """Return QᵀAQ and QᵀA²Q, (r, r) each."""
-    r = whiten(fit.linear_geometry, as_dense(fit.x, slice(0, 1))).shape[1]
+    r = whiten(fit.linear_information, as_dense(fit.x, slice(0, 1))).shape[1]
     first, second = np.zeros((r, r)), np.zeros((r, r))
     for q, begins, ends in _windows(fit):
         steps = np.diff(q, axis=0)
@@ -65,7 +65,7 @@ def _windows(fit: FitView) -> Iterator[tuple[Array, bool, bool]]:
     for start in range(0, n, step):
         stop = min(n, start + step)
         window = slice(max(0, start - 1), min(n, stop + 1))
-        q = whiten(fit.linear_geometry, as_dense(fit.x, window))
+        q = whiten(fit.linear_information, as_dense(fit.x, window))
         if fit.precision is not None:
             q *= np.sqrt(fit.precision[window])[:, None]
         yield q, start == 0, stop == n

@@ -20,16 +20,16 @@ def predictive_failure(fit: FitView) -> TestResult:
     """
     if not fit.dof > 0 or not fit.variance > 0:
         return undefined("the fit has no estimate of the noise")
-    if fit.geometry.alpha:
+    if fit.information.alpha:
         return undefined("the fit is penalised: its predictions are biased, and have no null distribution")
-    every = as_rows(fit.x, fit.residual[:, None]).map(lambda block: leverage(fit.geometry, block.x), dense=True)
+    every = as_rows(fit.x, fit.residual[:, None]).map(lambda block: leverage(fit.information, block.x), dense=True)
     if np.isnan(every).any():
         return undefined("the fit does not determine the mean at some of the rows")
     weights = fit.precision if fit.counts is None else fit.counts
     rows = as_rows(fit.x, fit.residual[:, None], weights)
 
     def sums(block: Block) -> Array:
-        q = whiten(fit.geometry, block.x)
+        q = whiten(fit.information, block.x)
         weighted = q if block.weights is None else q * block.weights[:, None]
         return np.asarray(weighted.T @ np.hstack([q, block.y]))
 

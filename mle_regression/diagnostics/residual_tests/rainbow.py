@@ -19,11 +19,11 @@ def rainbow(fit: FitView) -> TestResult:
     """
     if not fit.free > 0:
         return undefined("no more rows than coefficients")
-    geometry = fit.linear_geometry
+    information = fit.linear_information
     rows = as_rows(fit.x, np.zeros((len(fit.residual), 0)))
-    lever = rows.map(lambda block: leverage(geometry, block.x), dense=True)
+    leverages = rows.map(lambda block: leverage(information, block.x), dense=True)
     # What differs by rounding is a tie.
-    order = np.argsort(np.round(lever / lever.max(initial=1e-300), 10), kind="stable")
+    order = np.argsort(np.round(leverages / leverages.max(initial=1e-300), 10), kind="stable")
     counts = np.ones(len(order)) if fit.counts is None else fit.counts
     # As many as half of the observations; a row that stands for several may be halved itself.
     before = np.empty(len(order))

@@ -11,7 +11,7 @@ import pandas as pd
 from mle_regression.diagnostics import curvature
 from mle_regression.diagnostics.collinearity import scaled_condition
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.information import InformationFactor
 from mle_regression.reports.document import Document, Panel
 from mle_regression.reports.linear.coefficients import named_matrix
 
@@ -102,25 +102,27 @@ class CurvatureReport:
         return self.document().to_html()
 
 
-def curvature_report(geometry: Geometry, names: Sequence[str], rates: tuple[float, float]) -> CurvatureReport:
-    """Report on the curvature that a geometry has, and on the ``rates`` of the solver that made the fit."""
-    spectrum = curvature.hessian_spectrum(geometry)
+def curvature_report(
+    information: InformationFactor, names: Sequence[str], rates: tuple[float, float]
+) -> CurvatureReport:
+    """Report on the curvature that a information has, and on the ``rates`` of the solver that made the fit."""
+    spectrum = curvature.hessian_spectrum(information)
     values = spectrum.eigenvalues
-    vectors = curvature.hessian_eigenvectors(geometry)
-    steps = curvature.descent(values, geometry.rank)
+    vectors = curvature.hessian_eigenvectors(information)
+    steps = curvature.descent(values, information.rank)
     return CurvatureReport(
-        hessian=named_matrix(curvature.hessian(geometry), names),
+        hessian=named_matrix(curvature.hessian(information), names),
         eigenvalues=values,
         eigenvectors=pd.DataFrame(vectors, index=pd.Index(list(names), name="parameter")),
         condition_number=spectrum.condition,
-        verdict=curvature.verdict(geometry),
+        verdict=curvature.verdict(information),
         stable_step=steps.stable_step,
         optimal_step=steps.optimal_step,
         rate=steps.rate,
         iterations=steps.iterations,
         steepest=describe_direction(vectors[:, -1], names),
         flattest=describe_direction(vectors[:, 0], names),
-        scaled_condition_number=scaled_condition(geometry) ** 2,
+        scaled_condition_number=scaled_condition(information) ** 2,
         predicted_rate=rates[0],
         observed_rate=rates[1],
     )

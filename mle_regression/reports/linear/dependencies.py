@@ -15,7 +15,7 @@ from mle_regression.diagnostics.near_dependencies import (
     near_dependencies,
 )
 from mle_regression.diagnostics.noise_factor import SingularNoise
-from mle_regression.linalg.geometry import Geometry
+from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.rank import Relation
 from mle_regression.reports.document import Document, Notes, Table
 from mle_regression.solvers.base import Status
@@ -188,32 +188,34 @@ class CollinearityReport:
 
 
 def collinearity_report(
-    geometry: Geometry, features: Sequence[str], names: Sequence[str], n_rows: int
+    information: InformationFactor, features: Sequence[str], names: Sequence[str], n_rows: int
 ) -> CollinearityReport:
     """Report on the near dependencies of the columns (p) of X on n rows, with c + p ``names`` of parameters."""
-    vif = variance_inflation(geometry)
-    found = decompose_variances(geometry)
+    vif = variance_inflation(information)
+    found = decompose_variances(information)
     return CollinearityReport(
         vif=pd.DataFrame({"vif": vif, "tolerance": 1.0 / vif}, index=pd.Index(list(features), name="column")),
         condition_indices=pd.DataFrame(
             found.proportions, index=pd.Index(found.indices, name="condition_index"), columns=pd.Index(list(names))
         ),
-        dependencies=_describe_dependencies(geometry, features, n_rows),
-        constant=_describe_constant(geometry, features),
+        dependencies=_describe_dependencies(information, features, n_rows),
+        constant=_describe_constant(information, features),
     )
 
 
-def _describe_dependencies(geometry: Geometry, features: Sequence[str], n_rows: int) -> tuple[str, ...]:
-    if n_rows < geometry.size:
-        return (f"There are fewer rows than parameters, {n_rows} for {geometry.size}: any column follows from others.",)
-    told = [describe_near_dependency(dependency, features) for dependency in near_dependencies(geometry)]
-    more = geometry.size - geometry.rank - _MOST_EXACT
+def _describe_dependencies(information: InformationFactor, features: Sequence[str], n_rows: int) -> tuple[str, ...]:
+    if n_rows < information.size:
+        return (
+            f"There are fewer rows than parameters, {n_rows} for {information.size}: any column follows from others.",
+        )
+    told = [describe_near_dependency(dependency, features) for dependency in near_dependencies(information)]
+    more = information.size - information.rank - _MOST_EXACT
     return (*told, f"and {more} more columns that depend on others") if more > 0 else tuple(told)
 
 
-def _describe_constant(geometry: Geometry, features: Sequence[str]) -> str:
+def _describe_constant(information: InformationFactor, features: Sequence[str]) -> str:
     """Say that the intercept is unsure because the origin is far from the data; nothing if it is not."""
-    ratio, far = intercept_inflation(geometry)
+    ratio, far = intercept_inflation(information)
     if ratio < _FAR_ORIGIN:
         return ""
     shown = ", ".join(features[j] for j in far[:_MAX_TERMS]) + (" and others" if len(far) > _MAX_TERMS else "")

@@ -17,7 +17,7 @@ from mle_regression.diagnostics.robust import Sandwich
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.on_rows import NEW, TRAINING, FitOnRows
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.geometry import parameter_exponents
+from mle_regression.linalg.information import parameter_exponents
 from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import one_blas_thread
@@ -26,7 +26,7 @@ from mle_regression.reports.linear.coefficients import blocks, coefficient_table
 from mle_regression.reports.linear.curvature import CurvatureReport, curvature_report
 from mle_regression.reports.linear.dependencies import CollinearityReport, collinearity_report
 from mle_regression.reports.linear.hypotheses import HypothesisTest
-from mle_regression.reports.linear.restrictions import as_restriction, told
+from mle_regression.reports.linear.restrictions import as_hypothesis_test, as_restriction
 from mle_regression.reports.linear.summary import goodness, model_line, notes
 from mle_regression.validation import checks
 from mle_regression.validation.covariance import covariance_choice
@@ -174,7 +174,7 @@ class LinearDiagnosis(FitOnRows):
         """Return standard errors (c + p, m), and what to be wary of."""
         fit = self._fit
         lengths, repaired = sandwich.deviations
-        lengths = np.where(fit.geometry.estimable[:, None], lengths, np.nan)
+        lengths = np.where(fit.information.estimable[:, None], lengths, np.nan)
         reasons = [f"{note[0].upper()}{note[1:]}." for note in sandwich.notes]
         names = [name for name, cut in zip(fit.names, np.any(repaired, axis=1).tolist(), strict=True) if cut]
         if names:
@@ -182,7 +182,7 @@ class LinearDiagnosis(FitOnRows):
                 f"The variance of {', '.join(map(repr, names))} comes out negative ({sandwich.said}); given is that of the "
                 "positive part of the covariance. The other variances are as estimated."
             )
-        return scale(lengths, fit.output_exponent - parameter_exponents(fit.geometry)[:, None]), reasons
+        return scale(lengths, fit.output_exponent - parameter_exponents(fit.information)[:, None]), reasons
 
     @one_blas_thread()
     def covariance(self, cov: Any = "nonrobust") -> pd.DataFrame:
@@ -192,11 +192,11 @@ class LinearDiagnosis(FitOnRows):
             return blocks([named_matrix(fit.covariance(k), fit.names) for k in range(fit.params.shape[1])], fit.outputs)
         for reason in self._errors(sandwich)[1]:
             warn_user(reason, InferenceWarning)
-        exponent = parameter_exponents(fit.geometry)
+        exponent = parameter_exponents(fit.information)
         tables = []
         for k in range(fit.params.shape[1]):
             matrix = sandwich.matrix(k)
-            matrix[~fit.geometry.estimable] = matrix[:, ~fit.geometry.estimable] = np.nan
+            matrix[~fit.information.estimable] = matrix[:, ~fit.information.estimable] = np.nan
             shift = 2 * int(fit.output_exponent[k]) - exponent[:, None] - exponent
             tables.append(named_matrix(scale(matrix, shift), fit.names))
         return blocks(tables, self._fit.outputs)
@@ -211,13 +211,13 @@ class LinearDiagnosis(FitOnRows):
             )
         restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
         if self._by_products is not None and cov == "nonrobust":
-            return told(fit, self._test_by_products(restriction, value), text)
+            return as_hypothesis_test(fit, self._test_by_products(restriction, value), text)
         fit = self._fit
         sandwich = self._sandwich(cov)
         said = []
         if sandwich is not None:
             said = [sandwich.said, *(() if sandwich.undefined.size else sandwich.notes)]
-        return told(fit, fit.wald_test(restriction, value, sandwich), text, said)
+        return as_hypothesis_test(fit, fit.wald_test(restriction, value, sandwich), text, said)
 
     def _test_by_products(self, restriction: Array, value: Array) -> FTest:
         """F test of ``restriction @ params = value``, the covariance of its rows solved for by products."""
@@ -268,7 +268,7 @@ class LinearDiagnosis(FitOnRows):
         tables = []
         for k in range(self._y.shape[1]):
             changes = self._changes(k)
-            changes[:, ~self._fit.geometry.estimable] = np.nan
+            changes[:, ~self._fit.information.estimable] = np.nan
             tables.append(pd.DataFrame(changes, index=self._index, columns=pd.Index(self._fit.names)))
         return blocks(tables, self._fit.outputs)
 
@@ -300,7 +300,7 @@ class LinearDiagnosis(FitOnRows):
             With ``vif`` (variance inflation factors and tolerances), ``condition_indices`` (with the proportions of the
             coefficients' variances; columns of unit length, not centred) and ``dependencies`` (as equations).
         """
-        return collinearity_report(self._linear_geometry, self._fit.features, self._fit.names, self._n_counted)
+        return collinearity_report(self._linear_information, self._fit.features, self._fit.names, self._n_counted)
 
     @one_blas_thread()
     def curvature(self) -> CurvatureReport:
@@ -312,7 +312,7 @@ class LinearDiagnosis(FitOnRows):
             With ``hessian``, ``eigenvalues``, ``eigenvectors``, ``condition_number``, ``verdict``, ``stable_step``,
             ``optimal_step``, ``rate``, ``iterations``, ``steepest`` and ``flattest``.
         """
-        return curvature_report(self._own_geometry, self._fit.names, self._fit.rates)
+        return curvature_report(self._own_information, self._fit.names, self._fit.rates)
 
     # -- whether the assumptions hold --------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ def tell_of_fit(estimator: BaseEstimator, fit: LinearFit, solution: Solution, op
         notes.append(f"{said}. To go on, {solution.status.value}.")
         warn_user(notes[-1], ConvergenceWarning)
     if solution.relations and solution.status is not Status.CONTINUING:
-        rank, size = solution.geometry.rank, solution.geometry.size
+        rank, size = solution.information.rank, solution.information.size
         said = describe_deficiency(rank, size, solution.relations, checks.feature_names(estimator), n_rows)
         drops = options.solver.needs is Need.MOMENTS
         way_out = remedy_of_deficiency(size, n_rows, drops)
@@ -59,11 +59,11 @@ def tell_of_fit(estimator: BaseEstimator, fit: LinearFit, solution: Solution, op
             remedy = f"The coefficients are those of smallest norm. Instead, {way_out}."
             warn_user(f"{said} {remedy}", RankDeficiencyWarning)
     if fit.noise_free.any():
-        geometry, names = solution.geometry, outputs
+        information, names = solution.information, outputs
         coef, mean = (scale(part, -solution.output_exponent) for part in (fit.coef, fit.intercept))
-        constant = explained_squares(geometry, coef) <= _STILL**2 * geometry.total * mean**2
+        constant = explained_squares(information, coef) <= _STILL**2 * information.total * mean**2
         names = ["y"] if len(names) == 1 else names
-        notes.append(describe_exact_fit(geometry.rank, n_rows, constant.tolist(), fit.noise_free.tolist(), names))
+        notes.append(describe_exact_fit(information.rank, n_rows, constant.tolist(), fit.noise_free.tolist(), names))
         warn_user(notes[-1], NoiseFreeWarning)
     if fit.likelihood.singular is not None:
         notes.append(describe_singular_noise(fit.likelihood.singular, outputs))

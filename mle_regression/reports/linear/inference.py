@@ -22,7 +22,7 @@ from mle_regression.reports.document import Document
 from mle_regression.reports.linear.coefficients import blocks, coefficient_table, named_matrix
 from mle_regression.reports.linear.diagnosis import LinearDiagnosis
 from mle_regression.reports.linear.hypotheses import HypothesisTest
-from mle_regression.reports.linear.restrictions import as_restriction, told
+from mle_regression.reports.linear.restrictions import as_hypothesis_test, as_restriction
 from mle_regression.reports.linear.summary import linear_summary
 from mle_regression.rows.labels import unlike
 from mle_regression.validation import checks
@@ -125,8 +125,8 @@ def fisher_information(self: HasLinearFit, *, feature_names: Sequence[str] | Non
         Square, by parameter, the last one "noise_variance"; with a two-dimensional y a block for each output by itself.
     """
     fit = named_fit(self, feature_names)
-    products = scale(cross_products(fit.geometry), 2 * fit.weight_exponent)  # beyond float64: infinite
-    penalty = float(scale(fit.geometry.alpha, 2 * fit.weight_exponent))
+    products = scale(cross_products(fit.information), 2 * fit.weight_exponent)  # beyond float64: infinite
+    penalty = float(scale(fit.information.alpha, 2 * fit.weight_exponent))
     first = int(fit.centred)
     products[range(first, len(products)), range(first, len(products))] -= penalty
     tables = []
@@ -153,7 +153,9 @@ def f_test(self: HasLinearFit) -> HypothesisTest:
         After a penalised fit, which has no null distribution.
     """
     fit = _unpenalised(self, "f_test")
-    return told(fit, fit.overall_f_test(), "all coefficients but the intercept are 0" if fit.centred else "all are 0")
+    return as_hypothesis_test(
+        fit, fit.overall_f_test(), "all coefficients but the intercept are 0" if fit.centred else "all are 0"
+    )
 
 
 def test_linear(
@@ -198,7 +200,7 @@ def test_linear(
     """
     fit = _unpenalised(self, "test_linear", feature_names)
     restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])
-    return told(fit, fit.wald_test(restriction, value), text)
+    return as_hypothesis_test(fit, fit.wald_test(restriction, value), text)
 
 
 def summary(self: HasLinearFit, confidence: float = 0.95, *, feature_names: Sequence[str] | None = None) -> Document:
@@ -248,12 +250,12 @@ def diagnose(
 
 def hessian_eigenvalues_(self: HasLinearFit) -> Array:
     """Eigenvalues of H = ∇²J over (intercept, coef) in the units of X, ascending."""
-    return curvature.hessian_eigenvalues(fit_of(self).geometry)
+    return curvature.hessian_eigenvalues(fit_of(self).information)
 
 
 def condition_number_(self: HasLinearFit) -> float:
     """λmax/λmin of H, the square of the condition of [1 X]; infinite where H is singular."""
-    return curvature.condition_number(fit_of(self).geometry)
+    return curvature.condition_number(fit_of(self).information)
 
 
 def standard_errors_(self: HasLinearFit) -> Array:

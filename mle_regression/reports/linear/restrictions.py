@@ -55,7 +55,7 @@ def _check_finite(table: Array, right: Array) -> None:
         raise ValueError("R and q must be finite, and not so large that their squares are not.")
 
 
-def told(fit: LinearFit, test: FTest, hypothesis: str, notes: Sequence[str] = ()) -> HypothesisTest:
+def as_hypothesis_test(fit: LinearFit, test: FTest, hypothesis: str, notes: Sequence[str] = ()) -> HypothesisTest:
     """Return the result as floats where y had one dimension; warn where it is NaN. ``notes`` go with it."""
     if np.isnan(test.p_value).any():
         reason = test.reason

@@ -51,7 +51,7 @@ def model_line(fit: LinearFit) -> str:
     p = len(fit.features)
     parts = [f"{p} column{'s' * (p != 1)}", "intercept" if fit.centred else "no intercept", "Gaussian noise"]
     if fit.penalised:
-        alpha = float(fit.geometry.alpha * 4.0**fit.weight_exponent)
+        alpha = float(fit.information.alpha * 4.0**fit.weight_exponent)
         parts.append(f"Gaussian prior (alpha={alpha:g})")
     if not fit.single_output:
         parts.append(f"{fit.params.shape[1]} outputs")
@@ -65,14 +65,14 @@ def goodness(fit: LinearFit) -> list[tuple[str, object]]:
         ("observations", round(fit.n) if fit.n == round(fit.n) else fit.n),
         (
             "effective parameters" if fit.penalised else "rank",
-            fit.effective_dof if fit.penalised else fit.geometry.rank,
+            fit.effective_dof if fit.penalised else fit.information.rank,
         ),
         ("residual dof", fit.residual_dof),
         (f"R²{uncentred}", _each(fit.r2)),
         (f"adjusted R²{uncentred}", _each(fit.adjusted_r2)),
         ("residual sd s", _each(np.sqrt(fit.residual_variance))),
     ]
-    if not fit.penalised and fit.geometry.rank > int(fit.centred):
+    if not fit.penalised and fit.information.rank > int(fit.centred):
         test = fit.overall_f_test()
         items += [
             (f"F({test.df_num}, {test.df_denom:.6g})", _each(test.statistic)),
@@ -97,7 +97,7 @@ def solver_line(fit: LinearFit) -> str:
 
 def curvature_items(fit: LinearFit) -> list[tuple[str, object]]:
     """Eigenvalues, conditions, verdict and the digits to expect."""
-    spectrum, condition = hessian_spectrum(fit.geometry), scaled_condition(fit.geometry)
+    spectrum, condition = hessian_spectrum(fit.information), scaled_condition(fit.information)
     values = spectrum.eigenvalues
     if len(values) <= 2 * _SHOWN_EIGENVALUES:
         shown = "  ".join(f"{value:.3g}" for value in values)
@@ -107,7 +107,7 @@ def curvature_items(fit: LinearFit) -> list[tuple[str, object]]:
     digits = (
         "0: not determined" if fit.optimum.verdict != "unique minimum" else f"{_computed_digits(fit, condition):.0f}"
     )
-    steps = descent(values, fit.geometry.rank)
+    steps = descent(values, fit.information.rank)
     return [
         ("verdict", fit.optimum.verdict),
         ("eigenvalues of the Hessian", shown),
@@ -153,7 +153,7 @@ def near_dependency_notes(fit: LinearFit) -> list[str]:
         f"Nearly dependent columns (variance inflation {dependency.inflation:.3g}, harmful from {HARMFUL_INFLATION:g}): "
         f"{describe_near_dependency(dependency, fit.features)}. Their coefficients are unsure, though their sum may not "
         "be; leave one out, combine them, or set alpha > 0."
-        for dependency in near_dependencies(fit.geometry, most=_SHOWN_DEPENDENCIES)
+        for dependency in near_dependencies(fit.information, most=_SHOWN_DEPENDENCIES)
     ]
 
 
@@ -167,7 +167,7 @@ def _data_digits(fit: LinearFit, condition: float) -> float:
 
 def _residual_ratio(fit: LinearFit) -> float:
     """‖r‖/‖Xβ‖, of the output where it is largest."""
-    mean = fit.geometry.total * (fit.params[0] * 2.0**-fit.output_exponent) ** 2 if fit.centred else 0.0
+    mean = fit.information.total * (fit.params[0] * 2.0**-fit.output_exponent) ** 2 if fit.centred else 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sqrt(fit.residual_squares / (fit.explained + mean))
     return float(np.nan_to_num(ratio, nan=0.0, posinf=1e16).max())

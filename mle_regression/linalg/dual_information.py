@@ -1,4 +1,4 @@
-"""The geometry of a penalised fit of fewer rows than columns, by the few directions that the rows span."""
+"""The information of a penalised fit of fewer rows than columns, by the few directions that the rows span."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mle_regression.linalg.qr import triangular_factor
 
 
 @dataclass(frozen=True)
-class DualGeometry:
+class DualInformation:
     """XᵀWX + αI₀ over (intercept, coef), its centred part ``V diag(s²) Vᵀ + αI`` of few directions V (p, k).
 
-    The inverse is ``V diag(1/(s² + α)) Vᵀ + (I − VVᵀ)/α``. What `DenseGeometry` has as an array, ``factor``, is worked out
+    The inverse is ``V diag(1/(s² + α)) Vᵀ + (I − VVᵀ)/α``. What `DenseInformation` has as an array, ``factor``, is worked out
     when it is asked for, in p × p memory.
 
     Attributes
@@ -100,5 +100,7 @@ class DualGeometry:
         centred = np.asarray(x, dtype=np.float64) - self.mean
         inside = centred @ self.basis.T
         outside = centred - inside @ self.basis
-        lever = inside**2 @ (1.0 / (self.values**2 + self.alpha)) + np.einsum("ij,ij->i", outside, outside) / self.alpha
-        return np.asarray(lever + 1.0 / self.total if self.centred else lever)
+        leverage = (
+            inside**2 @ (1.0 / (self.values**2 + self.alpha)) + np.einsum("ij,ij->i", outside, outside) / self.alpha
+        )
+        return np.asarray(leverage + 1.0 / self.total if self.centred else leverage)

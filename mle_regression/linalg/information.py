@@ -13,10 +13,10 @@ from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle, inverse_triangle, with_intercept
 
 
-class Geometry(Protocol):
-    """What is asked of the matrix: `DenseGeometry` has it at hand, others work it out when it is asked for, or refuse.
+class InformationFactor(Protocol):
+    """What is asked of the matrix: `DenseInformation` has it at hand, others work it out when it is asked for, or refuse.
 
-    Attributes are those of `DenseGeometry`; ``sparse`` tells whether rows may stay sparse.
+    Attributes are those of `DenseInformation`; ``sparse`` tells whether rows may stay sparse.
     """
 
     sparse: ClassVar[bool]
@@ -85,7 +85,7 @@ class Geometry(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class DenseGeometry:
+class DenseInformation:
     """Factors of the cross-products of [1 | X], in columns divided by powers of two.
 
     Attributes
@@ -142,38 +142,38 @@ class DenseGeometry:
         return np.asarray(np.sum(image**2, axis=0))
 
 
-def inverse_root(geometry: Geometry) -> Array:
+def inverse_root(information: InformationFactor) -> Array:
     """Return the root (c + p, r) of the inverse over (intercept, coef), for columns divided by ``2**exponent``."""
-    if len(geometry.root):
-        return geometry.root
-    inverse = inverse_triangle(geometry.factor)
-    return with_intercept(inverse, geometry.mean, geometry.total) if geometry.centred else inverse
+    if len(information.root):
+        return information.root
+    inverse = inverse_triangle(information.factor)
+    return with_intercept(inverse, information.mean, information.total) if information.centred else inverse
 
 
-def scaled_factor(geometry: Geometry) -> Array:
+def scaled_factor(information: InformationFactor) -> Array:
     """Return a factor (c + k, c + p) of the matrix, in columns of [1 | X] divided by powers of two."""
-    if not geometry.centred:
-        return geometry.factor
-    first = np.sqrt(geometry.total) * np.r_[1.0, geometry.mean]
-    return np.vstack([first, np.hstack([np.zeros((len(geometry.factor), 1)), geometry.factor])])
+    if not information.centred:
+        return information.factor
+    first = np.sqrt(information.total) * np.r_[1.0, information.mean]
+    return np.vstack([first, np.hstack([np.zeros((len(information.factor), 1)), information.factor])])
 
 
-def parameter_exponents(geometry: Geometry) -> IntArray:
+def parameter_exponents(information: InformationFactor) -> IntArray:
     """Exponents (c + p,) of the powers of two by which the columns of [1 | X] are divided."""
-    return np.asarray(np.r_[np.zeros(int(geometry.centred), dtype=np.int64), geometry.exponent])
+    return np.asarray(np.r_[np.zeros(int(information.centred), dtype=np.int64), information.exponent])
 
 
-def full_factor(geometry: Geometry) -> tuple[Array, int]:
+def full_factor(information: InformationFactor) -> tuple[Array, int]:
     """Return a factor (c + k, c + p) of the matrix in the units of X, divided by ``2**shift``, and that shift."""
-    exponent = parameter_exponents(geometry)
+    exponent = parameter_exponents(information)
     shift = int(exponent.max(initial=0))
-    return scale(scaled_factor(geometry), exponent - shift), shift
+    return scale(scaled_factor(information), exponent - shift), shift
 
 
-def geometry_of(triangle: Triangle, centred: bool, alpha: float, root: Array | None = None) -> Geometry:
-    """Geometry of a triangle of full rank."""
+def information_of(triangle: Triangle, centred: bool, alpha: float, root: Array | None = None) -> InformationFactor:
+    """Information of a triangle of full rank."""
     p = triangle.n_features
-    return DenseGeometry(
+    return DenseInformation(
         factor=triangle.r,
         root=np.zeros((0, 0)) if root is None else root,
         exponent=triangle.exponent[:p],
@@ -186,12 +186,12 @@ def geometry_of(triangle: Triangle, centred: bool, alpha: float, root: Array | N
     )
 
 
-def deficient_geometry(triangle: Triangle, s: RowSpace, centred: bool, alpha: float) -> Geometry:
-    """Geometry of a triangle cut to the rank of its spectrum, so that covariance and coefficients share one rank."""
+def deficient_information(triangle: Triangle, s: RowSpace, centred: bool, alpha: float) -> InformationFactor:
+    """Information of a triangle cut to the rank of its spectrum, so that covariance and coefficients share one rank."""
     p = triangle.n_features
     determined, intercept_determined = estimable(triangle, s)
     root = s.root
-    return DenseGeometry(
+    return DenseInformation(
         factor=triangle.r if s.rank == len(triangle.r) else s.factor,
         root=with_intercept(root, triangle.mean[:p], triangle.total) if centred else root,
         exponent=triangle.exponent[:p],
@@ -204,8 +204,8 @@ def deficient_geometry(triangle: Triangle, s: RowSpace, centred: bool, alpha: fl
     )
 
 
-def dropped_geometry(kept: Geometry, pick: IntArray, full: Geometry) -> Geometry:
-    """Geometry of a fit on the columns ``pick``: curvature of the whole matrix, covariance of the columns kept."""
+def dropped_information(kept: InformationFactor, pick: IntArray, full: InformationFactor) -> InformationFactor:
+    """Information of a fit on the columns ``pick``: curvature of the whole matrix, covariance of the columns kept."""
     first = int(full.centred)
     rows = np.r_[np.arange(first), first + pick]
     inside = inverse_root(kept)
@@ -213,7 +213,7 @@ def dropped_geometry(kept: Geometry, pick: IntArray, full: Geometry) -> Geometry
     root[rows] = inside
     known = np.zeros(full.size, dtype=bool)
     known[rows] = True
-    return DenseGeometry(
+    return DenseInformation(
         factor=full.factor,
         root=root,
         exponent=full.exponent,

@@ -1,4 +1,4 @@
-"""The geometry of a fit by products alone: what is known of a matrix that has never been formed."""
+"""The information of a fit by products alone: what is known of a matrix that has never been formed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NoTriangleError(MemoryNeededError):
 
 
 @dataclass(frozen=True)
-class ProductGeometry:
+class ProductInformation:
     """XᵀWX + αI₀ over (intercept, coef) as products with X have shown it, in columns divided by powers of two.
 
     Attributes

@@ -1,4 +1,4 @@
-"""The geometry of sparse columns: their Gram matrix, sparse too, and a triangle only where someone asks for it."""
+"""The information of sparse columns: their Gram matrix, sparse too, and a triangle only where someone asks for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dpotrf
 
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.elimination import Elimination, eliminate
-from mle_regression.linalg.geometry import parameter_exponents
+from mle_regression.linalg.information import parameter_exponents
 from mle_regression.linalg.memory import require_memory
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import inverse_triangle, with_intercept
@@ -22,10 +22,10 @@ _OUTSIDE = 1e-7
 
 
 @dataclass(frozen=True)
-class SparseGeometry:
+class SparseInformation:
     """XᵀWX + αI₀ over (intercept, coef), a sparse matrix, in columns divided by powers of two.
 
-    What `DenseGeometry` has as arrays, ``factor`` and ``root``, is worked out when it is asked for, in p × p memory.
+    What `DenseInformation` has as arrays, ``factor`` and ``root``, is worked out when it is asked for, in p × p memory.
 
     Attributes
     ----------
@@ -117,12 +117,12 @@ class SparseGeometry:
         if self.centred:
             rows = sp.hstack([np.ones((rows.shape[0], 1)), rows])
         rows = sp.csr_array(rows @ sp.diags_array(scale(1.0, -parameter_exponents(self))))
-        lever = self.elimination.quadratic(rows[:, self.kept] if len(self.dependent) else rows)
+        leverage = self.elimination.quadratic(rows[:, self.kept] if len(self.dependent) else rows)
         if len(self.dependent):
             length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
             outside = np.abs(rows @ self.null) > _OUTSIDE * length[:, None] * np.linalg.norm(self.null, axis=0)
-            lever[outside.any(axis=1)] = np.nan
-        return lever
+            leverage[outside.any(axis=1)] = np.nan
+        return leverage
 
     @cached_property
     def factor(self) -> Array:
