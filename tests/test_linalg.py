@@ -190,3 +190,16 @@ def test_singular_values_of_many_columns_by_cross_products(condition, rng):
     np.testing.assert_allclose(found[0], truth, rtol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(a @ found[1].T, axis=0), truth, rtol=1e-11)
     assert of_easy_columns(a[:, :50]) is None
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_singular_values_of_many_ill_conditioned_columns(graded, rng):
+    """Of like lengths, or of lengths from 1 to 1e-12, which leave each value its relative digits."""
+    k = 320
+    left, right = np.linalg.qr(rng.standard_normal((k, k)))[0], np.linalg.qr(rng.standard_normal((k, k)))[0]
+    values = np.geomspace(1.0, 1e-6, k)
+    a = (left * values) @ right.T
+    if graded:
+        scales = 2.0 ** np.round(np.linspace(0, -40, k))
+        a, values = left * scales, np.sort(scales)[::-1]
+    np.testing.assert_allclose(graded_singular_values(a), values, rtol=1e-13 if graded else 1e-9)

@@ -12,12 +12,12 @@ from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.information import InformationFactor, full_factor, parameter_exponents, scaled_factor
 from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.qr import triangular_factor
-from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.linalg.scaling import column_norms, exponents, scale
 from mle_regression.linalg.singular import of_easy_columns, values_of_easy_columns
 
 # One-sided Jacobi costs some tens of times an ordinary SVD; beyond this size it is used only where it is needed.
 _JACOBI_SIZE = 300
-_EASY_CONDITION = 1e4
+_EASY_CONDITION, _LIKE_LENGTHS = 1e4, 30.0
 # Powers of two that lie between the sizes of columns: with so many between the smallest and the largest, a product of
 # two leaves float64; columns with so many between them share no digit of their singular values.
 _WIDE_RANGE, _GAP = 400, 60
@@ -200,15 +200,25 @@ def _graded(a: Array, exponent: IntArray) -> tuple[Array, IntArray]:
 
 
 def _of_one_range(tall: Array) -> Array:
-    """Singular values of a (n, k), n ≥ k, whose squares stay in float64; by Jacobi where it is small or ill-conditioned."""
+    """Singular values of a (n, k), n ≥ k, whose squares stay in float64.
+
+    By Jacobi where it is small, or ill-conditioned with columns of unlike lengths: rotations have a relative error of eps
+    times the condition of columns of unit length, which of columns of like lengths is that of any decomposition.
+    """
     easy = values_of_easy_columns(tall)
     if easy is not None:
         return easy
     if tall.shape[1] > _JACOBI_SIZE:
         values = np.asarray(np.linalg.svd(tall, compute_uv=False))
-        if values[-1] * _EASY_CONDITION > values[0]:
+        if values[-1] * _EASY_CONDITION > values[0] or _are_alike(tall):
             return values
     return _by_jacobi(tall)
+
+
+def _are_alike(a: Array) -> bool:
+    """Whether the columns are of about one length."""
+    lengths = column_norms(a)
+    return bool(lengths.max() <= _LIKE_LENGTHS * lengths.min())
 
 
 def _by_jacobi(tall: Array) -> Array:
