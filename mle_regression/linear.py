@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 
 from mle_regression.diagnostics import covariance
 from mle_regression.estimator.base import LikelihoodRegressor
 from mle_regression.estimator.callbacks import FitTask, with_callbacks
+from mle_regression.estimator.continuing import linear_continues, offered_if
 from mle_regression.estimator.linear_options import linear_options
 from mle_regression.estimator.merging import check_mergeable
+from mle_regression.estimator.watching import teller
 from mle_regression.fit import incremental
 from mle_regression.fit.incremental import RunningSums
 from mle_regression.fit.linear import LinearProblem, choose_penalty, iterative, pose, solve
-from mle_regression.fit.linear_conclusion import conclude, likelihood_on_the_way
+from mle_regression.fit.linear_conclusion import conclude
 from mle_regression.fit.linear_options import LinearOptions
-from mle_regression.fitted.likelihood import OnTheWay
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
@@ -27,12 +26,8 @@ from mle_regression.models.linear import linear_map
 from mle_regression.reports.linear import inference
 from mle_regression.reports.linear.ending import evidence_warning, tell_of_fit
 from mle_regression.rows.registry import as_rows
-from mle_regression.solvers.base import Need, NonFiniteRowsError, Solution, Status
-from mle_regression.solvers.registry import find_solver
+from mle_regression.solvers.base import Need, Solution
 from mle_regression.validation import checks
-
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 # Fitted attributes that are left to be solved for.
 _SOLVED = (
@@ -40,21 +35,6 @@ _SOLVED = (
     *("n_parameters_", "effective_dof_", "rank_", "verdict_", "converged_", "n_iter_", "loss_curve_", "gradient_norm_"),
     *("solver_", "solver_reason_", "refined_", "_fit"),
 )
-
-
-def _continues(estimator: Any) -> bool:
-    """Whether the solver can go on with more rows, from sums or with batches of them, under a penalty that is known."""
-    checks.check_penalty_of_batches(estimator.alpha)
-    try:
-        return find_solver(estimator.solver, estimator.noise).continues_from is not None
-    except ValueError:
-        return True  # an error that partial_fit itself will tell
-
-
-def _where_it_continues(method: F) -> F:
-    """Offer a method only where the solver can go on with more rows."""
-    offered: F = available_if(_continues)(method)
-    return offered
 
 
 class MLELinearRegressor(LikelihoodRegressor):
@@ -172,6 +152,14 @@ class MLELinearRegressor(LikelihoodRegressor):
     (array([1.1]), 'unique minimum', 'normal')
     >>> round(model.log_likelihood_, 6)
     -4.889669
+
+    Rows may come in batches:
+
+    >>> X, y = np.arange(12.0).reshape(6, 2) ** 3, np.arange(6.0) ** 2
+    >>> whole = MLELinearRegressor().fit(X, y)
+    >>> parts = MLELinearRegressor().partial_fit(X[:1], y[:1]).partial_fit(X[1:], y[1:])
+    >>> bool(np.allclose(parts.coef_, whole.coef_, rtol=1e-14)), parts.rank_
+    (True, 3)
     """
 
     _fit: LinearFit
@@ -240,17 +228,14 @@ class MLELinearRegressor(LikelihoodRegressor):
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)
             earlier = self._fit if options.warm_start and "_fit" in self.__dict__ else None
-            try:
+            with checks.named_columns(self, data):
                 chosen = choose_penalty(data, options) if options.alpha is None else None
                 problem = pose(data, options, chosen.alpha if chosen is not None else options.alpha or 0.0)
                 checks.warn_of_batches(options.batch_size, len(data.y))
-                tell = self._teller(task, options, problem) if options.verbose or task.watched else None
+                tell = teller(task, options, problem) if options.verbose or task.watched else None
                 solution = solve(problem, options, self._rng, tell, earlier)
-            except NonFiniteRowsError as error:
-                raise ValueError(checks.non_finite_message(self, error.columns, data)) from None
             self._assign(problem, solution, options)
-            self.__dict__.pop("_sums", None)
-            for name in ("alpha_", "log_marginal_likelihood_"):
+            for name in ("_sums", "alpha_", "log_marginal_likelihood_"):
                 self.__dict__.pop(name, None)
             if chosen is not None:
                 self.alpha_, self.log_marginal_likelihood_ = chosen.alpha, chosen.log_marginal_likelihood
@@ -258,7 +243,7 @@ class MLELinearRegressor(LikelihoodRegressor):
         task.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
 
-    @_where_it_continues
+    @offered_if(linear_continues)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Add rows to the fit. After any batches, in any order, the fit is that of ``fit`` to all their rows.
 
@@ -284,28 +269,16 @@ class MLELinearRegressor(LikelihoodRegressor):
         ------
         ValueError
             As `fit`; and for other columns or outputs than before.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mle_regression import MLELinearRegressor
-        >>> X, y = np.arange(12.0).reshape(6, 2) ** 3, np.arange(6.0) ** 2
-        >>> whole = MLELinearRegressor().fit(X, y)
-        >>> parts = MLELinearRegressor().partial_fit(X[:1], y[:1]).partial_fit(X[1:], y[1:])
-        >>> bool(np.allclose(parts.coef_, whole.coef_, rtol=1e-14)), parts.rank_
-        (True, 3)
         """
         options = linear_options(self)
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight, more=self.__sklearn_is_fitted__(), some=False)
-            sums = self._rows_before(data.x.shape[1], data.y.shape[1], data.single_output)
+            sums = incremental.sums_before(vars(self).get("_sums"), vars(self).get("_fit"), data)
             if data.empty and self.__sklearn_is_fitted__():
                 return self
             checks.check_same_outputs(data.y.shape[1], data.single_output, sums.n_outputs, sums.single_output)
-            try:
+            with checks.named_columns(self, data, in_pipeline=False):
                 sums = incremental.with_rows(sums, data, options.refine)
-            except NonFiniteRowsError as error:
-                raise ValueError(checks.non_finite_message(self, error.columns, data, in_pipeline=False)) from None
             start = np.atleast_2d(self.coef_).T if "coef_" in self.__dict__ else None
             self._keep(sums)
             if options.solver.continues_from is Need.BATCHES and sums.totals.n_rows:
@@ -349,34 +322,17 @@ class MLELinearRegressor(LikelihoodRegressor):
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _teller(self, task: FitTask, options: LinearOptions, problem: LinearProblem) -> Callable[..., Status | None]:
-        """Return what is called after each iteration: it prints and tells callbacks, and may say that the fit is to end."""
-
-        def tell(iteration: int, params: Array, loss: float, norm: float) -> Status | None:
-            if options.verbose and (iteration < 10 or iteration % max(1, options.max_iter // 20) == 0):
-                print(f"{options.solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
-            return Status.STOPPED if task.iteration(lambda: _on_the_way(problem, params)) else None
-
-        return tell
-
     def _assign(self, problem: LinearProblem, solution: Solution, options: LinearOptions) -> None:
         """Conclude, tell what is amiss, and take the fitted attributes."""
         fit = tell_of_fit(self, conclude(problem, solution), solution, options)
         self._fit = fit
         self.coef_ = fit.coef[:, 0].copy() if fit.single_output else fit.coef.T.copy()
-        self.intercept_ = 0.0 if not fit.centred else fit.intercept[0] if fit.single_output else fit.intercept
+        self.intercept_ = 0.0 if not fit.centred else fit.intercept[0] if fit.single_output else fit.intercept.copy()
         self.rank_, self.effective_dof_, self.refined_ = fit.information.rank, fit.effective_dof, fit.refined
         self.verdict_ = fit.optimum.verdict
         self._assign_shared()
 
     # Rows given by partial_fit are kept as sums, which are solved when someone looks.
-
-    def _rows_before(self, n_features: int, n_outputs: int, single_output: bool) -> RunningSums:
-        if "_sums" in self.__dict__:
-            return self._sums
-        if "_fit" in self.__dict__:
-            return incremental.sums_of_fit(self._fit)
-        return incremental.no_rows(n_features, n_outputs, single_output)
 
     def _keep(self, sums: RunningSums) -> None:
         """Keep sums, and forget what was solved from fewer rows."""
@@ -413,16 +369,3 @@ class MLELinearRegressor(LikelihoodRegressor):
         share = scale(noise_share, 2 * fit.weight_exponent)
         spread = np.sqrt(share + leverage)[:, None] * scale(fit.residual_scale, fit.output_exponent)
         return spread.reshape((-1, *self.coef_.shape[:-1]))
-
-
-def _on_the_way(problem: LinearProblem, params: Array) -> dict[str, Any]:
-    """Return the attributes that predict, and tell how likely rows are, from parameters (1 + p, m), the intercept first."""
-    likelihood = likelihood_on_the_way(problem, params)
-    variance, coef = np.diagonal(likelihood.covariance), params[1:]
-    intercept: Any = params[0] if problem.squares.centred else np.zeros(params.shape[1])
-    return {
-        "coef_": coef[:, 0] if problem.single_output else coef.T,
-        "intercept_": np.float64(intercept[0]) if problem.single_output else intercept,
-        "noise_variance_": float(variance[0]) if problem.single_output else variance.copy(),
-        "_fit": OnTheWay(likelihood),
-    }

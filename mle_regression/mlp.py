@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 
 from mle_regression.estimator.base import LikelihoodRegressor
 from mle_regression.estimator.callbacks import FitTask, with_callbacks
+from mle_regression.estimator.continuing import network_continues, offered_if
 from mle_regression.estimator.network_options import network_options
-from mle_regression.fit.column_moments import ColumnMoments, unmeasured
-from mle_regression.fit.network import Trained, Training, Watch
-from mle_regression.fit.network_conclusion import add_curvature, averaged, conclude, conclude_on_the_way
-from mle_regression.fit.network_options import NetworkOptions, is_auto
+from mle_regression.estimator.watching import predicting, watch_of
+from mle_regression.fit.column_moments import units_of, units_so_far
+from mle_regression.fit.network import Trained, Training
+from mle_regression.fit.network_conclusion import add_curvature, averaged, conclude
+from mle_regression.fit.network_options import NetworkOptions
 from mle_regression.fit.network_rows import rows_to_watch
 from mle_regression.fitted.network import NetworkFit
-from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.linalg.arrays import Array
 from mle_regression.models.network import Network
-from mle_regression.objective.network import NetworkObjective
 from mle_regression.reports.network import inference
 from mle_regression.reports.network.curvature import kept_curvature
 from mle_regression.reports.network.ending import check_continuation, tell_of_fit, warn_of_another_network
-from mle_regression.rows.standard import Units
 from mle_regression.rows.training_data import TrainingData
-from mle_regression.solvers.base import Need, NonFiniteRowsError
-from mle_regression.solvers.registry import find_network_solver
 from mle_regression.validation import checks
 from mle_regression.warnings import warn_user
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _continues(estimator: Any) -> bool:
-    """Whether the solver can go on with other rows, under a penalty that is known."""
-    checks.check_penalty_of_batches(estimator.alpha)
-    try:
-        return is_auto(estimator.solver) or find_network_solver(estimator.solver).continues_from is Need.BATCHES
-    except ValueError:
-        return True  # an error that partial_fit itself will tell
-
-
-def _where_it_continues(method: F) -> F:
-    """Offer a method only where the solver can go on with other rows."""
-    offered: F = available_if(_continues)(method)
-    return offered
 
 
 class MLPGradientRegressor(LikelihoodRegressor):
@@ -263,8 +242,9 @@ class MLPGradientRegressor(LikelihoodRegressor):
             else:
                 held_out = checks.more_data(self, data, X_val, y_val, sample_weight_val)
             earlier = self._earlier(network) if options.warm_start else None
-            units = self._units(data) if earlier is None else (earlier.of_x, earlier.of_y)
-            watch = self._watch(task, data, options) if task.watched else None
+            with checks.named_columns(self, data):
+                units = units_of(data, options.standardize) if earlier is None else (earlier.of_x, earlier.of_y)
+            watch = watch_of(task, data, options)
             training = Training(options, data, held_out, units, network, checks.feature_names(self), watch)
             if earlier is None:
                 trained, others = training.best_of(seeds)
@@ -274,7 +254,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
         task.end(lambda: {"coefs_": self.coefs_, "intercepts_": self.intercepts_, "_fit": self._fit})
         return self
 
-    @_where_it_continues
+    @offered_if(network_continues)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Go once through some rows by batches, from the parameters and moments there are.
 
@@ -305,7 +285,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
                 checks.check_same_outputs(data.y.shape[1], data.single_output, earlier.sizes[-1], earlier.single_output)
                 check_continuation(earlier, network)
                 rng = np.random.default_rng([int(rng.integers(2**31)), int(earlier.memory.get("passes", 0))])
-            units, seen = self._units_so_far(data, earlier)
+            with checks.named_columns(self, data, in_pipeline=False):
+                units, seen = units_so_far(data, options.standardize, earlier)
             training = Training(options, data, None, units, network, checks.feature_names(self))
             start = training.alive(rng) if earlier is None else earlier.theta
             trained = training.one_pass(start, rng, {} if earlier is None else earlier.memory)
@@ -334,12 +315,6 @@ class MLPGradientRegressor(LikelihoodRegressor):
         warn_of_another_network(earlier, network)
         return None
 
-    def _watch(self, task: FitTask, data: TrainingData, options: NetworkOptions) -> Watch:
-        def tell(here: Callable[[], tuple[NetworkObjective, AnyArray]]) -> bool:
-            return task.iteration(lambda: _predicting(conclude_on_the_way(*here(), data, options)))
-
-        return Watch(tell, task.begin_start, task.end_start)
-
     def _concluded(
         self, trained: Trained, others: list[Trained], data: TrainingData, options: NetworkOptions
     ) -> NetworkFit:
@@ -362,36 +337,13 @@ class MLPGradientRegressor(LikelihoodRegressor):
         tell_of_fit(self, fit, trained, data)
         for name in ("alpha_", "effective_parameters_", "log_marginal_likelihood_"):
             self.__dict__.pop(name, None)
-        self.__dict__.update(_predicting(fit))
+        self.__dict__.update(predicting(fit))
         self._assign_shared()
         self.loss_, self.validation_curve_ = fit.loss, list(fit.validation_curve)
         self.n_layers_, self.n_outputs_ = len(fit.sizes), fit.sizes[-1]
         if fit.penalty is not None:
             self.alpha_, self.effective_parameters_ = fit.penalty.alpha, fit.penalty.effective
             self.log_marginal_likelihood_ = fit.penalty.log_marginal_likelihood
-
-    def _units(self, data: TrainingData) -> tuple[Units, Units]:
-        measured, shape = self._moments(data), (data.x.shape[1], data.y.shape[1])
-        return measured.units(shape[0]) if self.standardize else unmeasured(*shape)
-
-    def _units_so_far(
-        self, data: TrainingData, earlier: NetworkFit | None
-    ) -> tuple[tuple[Units, Units], ColumnMoments | None]:
-        """Return the units that a pass over more rows is measured in, and the moments of all rows if these decide."""
-        if earlier is None and not self.standardize:
-            return unmeasured(data.x.shape[1], data.y.shape[1]), None
-        seen = None if earlier is None else ColumnMoments.from_memory(earlier.memory)
-        if earlier is not None and seen is None:
-            return (earlier.of_x, earlier.of_y), None
-        here = self._moments(data, in_pipeline=False)
-        seen = here if seen is None else seen + here
-        return seen.units(data.x.shape[1]), seen
-
-    def _moments(self, data: TrainingData, in_pipeline: bool = True) -> ColumnMoments:
-        try:
-            return ColumnMoments.of(data)
-        except NonFiniteRowsError as error:
-            raise ValueError(checks.non_finite_message(self, error.columns, data, in_pipeline)) from None
 
     def _mean(self, x: Any) -> Array:
         return self._shaped(self._fit.mean(x))
@@ -402,14 +354,3 @@ class MLPGradientRegressor(LikelihoodRegressor):
 
     def _shaped(self, outputs: Array) -> Array:
         return np.asarray(outputs[:, 0] if self._fit.single_output else outputs)
-
-
-def _predicting(fit: NetworkFit) -> dict[str, Any]:
-    """Return the attributes that predictions need, ``coefs_`` and ``intercepts_`` among them."""
-    layers, variance = fit.layers_in_units(), np.diagonal(fit.likelihood.covariance_of_y).copy()
-    return {
-        "coefs_": [layer[:, :-1].T.copy() for layer in layers],
-        "intercepts_": [layer[:, -1].copy() for layer in layers],
-        "noise_variance_": float(variance[0]) if fit.single_output else variance,
-        "_fit": fit,
-    }

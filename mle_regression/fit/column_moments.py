@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse as sp
 
+from mle_regression.fitted.network import NetworkFit
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.rows.base import Block
@@ -102,6 +103,26 @@ class ColumnMoments:
             return None
         rows, total, center, spread = (memory[f"{_PREFIX}{name}"] for name in ("rows", "total", "center", "spread"))
         return cls(float(rows), float(total), np.asarray(center), np.asarray(spread))
+
+
+def units_of(data: TrainingData, standardize: bool) -> tuple[Units, Units]:
+    """Return the units of X and y that a network measures them in; raises on NaN and infinity."""
+    measured, shape = ColumnMoments.of(data), (data.x.shape[1], data.y.shape[1])
+    return measured.units(shape[0]) if standardize else unmeasured(*shape)
+
+
+def units_so_far(
+    data: TrainingData, standardize: bool, earlier: NetworkFit | None
+) -> tuple[tuple[Units, Units], ColumnMoments | None]:
+    """Return the units that a pass over more rows is measured in, and the moments of all rows if these decide."""
+    if earlier is None and not standardize:
+        return unmeasured(data.x.shape[1], data.y.shape[1]), None
+    seen = None if earlier is None else ColumnMoments.from_memory(earlier.memory)
+    if earlier is not None and seen is None:
+        return (earlier.of_x, earlier.of_y), None
+    here = ColumnMoments.of(data)
+    seen = here if seen is None else seen + here
+    return seen.units(data.x.shape[1]), seen
 
 
 def unmeasured(n_features: int, n_outputs: int) -> tuple[Units, Units]:

@@ -163,6 +163,13 @@ def sums_of_fit(fit: LinearFit) -> RunningSums:
     )
 
 
+def sums_before(sums: RunningSums | None, fit: LinearFit | None, data: TrainingData) -> RunningSums:
+    """Return the sums that rows are added to: those kept, those of a fit, or none."""
+    if sums is not None:
+        return sums
+    return no_rows(data.x.shape[1], data.y.shape[1], data.single_output) if fit is None else sums_of_fit(fit)
+
+
 @one_blas_thread()
 def with_rows(sums: RunningSums, data: TrainingData, refine: bool | str) -> RunningSums:
     """Add rows: exactly while they are few or the columns nearly dependent (or if asked), else in float64."""

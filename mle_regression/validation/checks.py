@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 from mle_regression.linalg.arrays import EPS, AnyArray, Array, IntArray
 from mle_regression.rows.labels import labels_of, shown
 from mle_regression.rows.training_data import TrainingData
+from mle_regression.solvers.base import NonFiniteRowsError
 from mle_regression.validation.containers import as_numbers, describe, refuse, same_labels_reordered
 from mle_regression.validation.numbers import check_finite, check_numbers, non_finite
 from mle_regression.warnings import warn_user
@@ -34,6 +35,15 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+
+
+@contextmanager
+def named_columns(estimator: BaseEstimator, data: TrainingData, in_pipeline: bool = True) -> Iterator[None]:
+    """Name the columns that hold NaN or infinity, where sums over the rows have come upon them."""
+    try:
+        yield
+    except NonFiniteRowsError as error:
+        raise ValueError(non_finite_message(estimator, error.columns, data, in_pipeline)) from None
 
 
 def training_data(
