@@ -35,9 +35,9 @@ from mle_regression.validation.containers import as_numbers
 from mle_regression.warnings import InferenceWarning, warn_user
 
 # Sums over the same rows, taken in different orders and columns, agree to this.
-_SAME = 1e-8
+_SAME_SUMS = 1e-8
 # Residuals of this many units of rounding of y are none.
-_ROUNDING = 4.0
+_EXACT_RESIDUAL_EPS = 4.0
 
 
 def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
@@ -161,9 +161,9 @@ def _check_nested(small: LinearFit, large: LinearFit) -> None:
     same_rows = (
         small.params.shape[1] == large.params.shape[1]
         and small.frequency == large.frequency
-        and np.isclose(small.n, large.n, rtol=_SAME)
-        and np.isclose(total_weight(small), total_weight(large), rtol=_SAME)
-        and np.allclose(total_squares(small), total_squares(large), rtol=_SAME)
+        and np.isclose(small.n, large.n, rtol=_SAME_SUMS)
+        and np.isclose(total_weight(small), total_weight(large), rtol=_SAME_SUMS)
+        and np.allclose(total_squares(small), total_squares(large), rtol=_SAME_SUMS)
     )
     if not same_rows:
         raise ValueError(
@@ -262,7 +262,7 @@ def _noise(y: Array, mean: Array, weights: Array | None) -> tuple[Array, Array]:
     root_weights = np.ones((len(y), 1)) if weights is None else np.sqrt(weights)[:, None]
     outputs, n = root_weights * y.reshape(len(y), -1), np.count_nonzero(root_weights)
     residuals = outputs - root_weights * mean.reshape(len(y), -1)
-    found = factor_of_array(residuals, _ROUNDING * EPS * column_norms(outputs))
+    found = factor_of_array(residuals, _EXACT_RESIDUAL_EPS * EPS * column_norms(outputs))
     return residuals.T @ residuals / n, found.root / np.sqrt(n)
 
 

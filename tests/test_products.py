@@ -318,7 +318,7 @@ def scattered(p, rng):
 def easily_chosen(monkeypatch):
     """Let products be foreseen to be cheap whatever the number of columns."""
     monkeypatch.setattr(auto, "_MANY_COLUMNS", 0)
-    monkeypatch.setattr(auto, "_SPARSE_PRICE", 0.0)
+    monkeypatch.setattr(auto, "SPARSE_PRICE", 0.0)
 
 
 def test_scattered_columns_are_fitted_by_products(rng):

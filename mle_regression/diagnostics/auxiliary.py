@@ -18,7 +18,7 @@ from mle_regression.linalg.triangle import Triangle, exceeds_condition, triangle
 from mle_regression.rows.base import Block, Rows
 
 # Beyond this condition, Cholesky of the cross-products loses more digits than tests may be off by.
-_WELL_CONDITIONED = 1e2
+_TEST_CONDITION = 1e2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def triangle_of(
     triangle = triangle_of_moments(
         rows.reduce(moments, Moments.add, dense=True), frame, n_columns, total, centred, alpha
     )
-    if triangle is not None and not exceeds_condition(triangle.r, _WELL_CONDITIONED):
+    if triangle is not None and not exceeds_condition(triangle.r, _TEST_CONDITION):
         return triangle
     upper = rows.reduce(factor, stack_factors, dense=True, tall=True)
     return triangle_of_factor(upper, frame, n_columns, total, centred, alpha)

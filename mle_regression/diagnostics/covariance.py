@@ -25,7 +25,7 @@ _PLAIN_EXPONENT = 250
 # Means up to so many spreads cost a shift after the product less than a digit.
 _NEAR_MEAN = 4.0
 # Cross-products of whitened rows this far from the identity are those of other rows.
-_NEAR_IDENTITY, _SAME_ROWS, _ROUNDING = 0.1, 1e-9, 64.0
+_NEAR_IDENTITY, _SAME_ROWS, _ROOT_EPS = 0.1, 1e-9, 64.0
 
 
 def effective_parameters(information: InformationFactor) -> float:
@@ -166,7 +166,7 @@ def accurate_whitener(rows: Rows, information: InformationFactor) -> Whitener:
 
     gram = rows.reduce(products, np.add, dense=True)
     # Rounding the root moves its cross-products from the identity by the condition of [1 X], and no more.
-    off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROUNDING * EPS * condition_with_means(information))
+    off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROOT_EPS * EPS * condition_with_means(information))
     if information.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < off:
         return plain
     return Whitener(information, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))

@@ -12,7 +12,7 @@ from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.scaling import column_norms, exponents, scale
 
 # A row of a hypothesis has this much of its length, relative, outside of what others or the data determine: none.
-_OUTSIDE = 1e-7
+_OUTSIDE_HYPOTHESES = 1e-7
 # Singular values of unit rows, by the largest: below this, a direction is rounding.
 _DEPENDENT = 1e-13
 
@@ -72,7 +72,7 @@ def independent_restrictions(root: Array, restriction: Array, gap: Array) -> int
     rank = _rank(values, image)
     scaled = _row_scaled(restriction, gap) / lengths
     outside = np.linalg.norm(scaled - left[:, :rank] @ (left[:, :rank].T @ scaled), axis=0)
-    if (outside > _OUTSIDE * np.linalg.norm(scaled, axis=0)).any():
+    if (outside > _OUTSIDE_HYPOTHESES * np.linalg.norm(scaled, axis=0)).any():
         raise ValueError("The hypothesis contradicts itself: no coefficients satisfy all of its equations.")
     return rank
 
@@ -131,7 +131,7 @@ def wald_squares_of_difference(
     # In the coordinates where L Lᵀ is the identity.
     inside = left[:, :rank] / values[:rank]
     share, vectors = np.linalg.eigh(np.eye(rank) - (inside.T @ less) @ (inside.T @ less).T)
-    if share[0] <= _OUTSIDE:
+    if share[0] <= _OUTSIDE_HYPOTHESES:
         return wald_squares(root, restriction, gap, rank), True
     z = vectors.T @ (inside.T @ (_row_scaled(restriction, gap[:, None]) / lengths)[:, 0])
     return float(np.sum(z**2 / share)), False
@@ -175,7 +175,7 @@ def outside_row_space(information: InformationFactor, restriction: Array) -> Arr
     )
     basis = np.linalg.qr(information.factor.T)[0]
     rest = np.linalg.norm(slopes - (slopes @ basis) @ basis.T, axis=1)
-    outside = rest > _OUTSIDE * np.linalg.norm(slopes, axis=1)
+    outside = rest > _OUTSIDE_HYPOTHESES * np.linalg.norm(slopes, axis=1)
     if not information.root[~information.estimable].any():  # dropped, not shared out
         outside &= (restriction[:, ~information.estimable] != 0).any(axis=1)
     return np.asarray(outside)

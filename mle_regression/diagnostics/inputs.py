@@ -10,7 +10,7 @@ from mle_regression.linalg.rank import Relation
 from mle_regression.models.network import Network
 
 # Eigenvalues of the inputs' cross-products, by the largest, that are none; shares and constants of relations that are none.
-_NULL, _NOTHING = 64.0 * EPS, 1e-7
+_NULL_EIGENVALUE, _NO_SHARE = 64.0 * EPS, 1e-7
 # A direction with more than this left of it, once those of the inputs are taken out, is one of its own.
 _OWN = 0.5
 
@@ -24,7 +24,7 @@ def null_inputs(products: Array) -> Array:
         Mean cross-products of the standardised columns and a constant one.
     """
     values, vectors = np.linalg.eigh(products)
-    return np.asarray(vectors[:, values <= _NULL * len(values) * values[-1]])
+    return np.asarray(vectors[:, values <= _NULL_EIGENVALUE * len(values) * values[-1]])
 
 
 def input_relations(null: Array, center: Array, spread: Array) -> tuple[Relation, ...]:
@@ -40,11 +40,11 @@ def input_relations(null: Array, center: Array, spread: Array) -> tuple[Relation
     shares[:, :-1][:, dependent] = 0.0
     found = []
     for j, row in zip(dependent, shares, strict=True):
-        row = np.where(np.abs(row) > _NOTHING, row, 0.0)
+        row = np.where(np.abs(row) > _NO_SHARE, row, 0.0)
         slopes = row[:-1] * spread[j] / spread
         parts = np.r_[center[j], spread[j] * row[-1], -slopes * center]
         constant = float(parts.sum())
-        constant = 0.0 if abs(constant) <= _NOTHING * float(np.abs(parts).sum()) else constant
+        constant = 0.0 if abs(constant) <= _NO_SHARE * float(np.abs(parts).sum()) else constant
         terms = tuple((int(i), float(slopes[i])) for i in np.flatnonzero(slopes))
         found.append(Relation(int(j), terms, constant))
     return tuple(sorted(found, key=lambda relation: relation.dependent))

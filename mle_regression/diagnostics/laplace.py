@@ -17,12 +17,13 @@ import numpy as np
 from scipy.linalg import LinAlgError, eigh
 from scipy.linalg.lapack import dpotrf, dtrtri
 
-from mle_regression.linalg.arrays import EPS, Array, BoolArray
+from mle_regression.linalg.arrays import EPS, TINY, Array, BoolArray
 from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.triangle import solve_triangle
 from mle_regression.objective.base import SumOfSquares
 
-_ROUNDING = 16.0
+# Rounding of sums over rows, in units of eps.
+_ROUNDING_EPS = 16.0
 # Part of a row's derivatives that is more than the rounding of the directions it lies along.
 _SEEN = 1e-6
 # How many times fewer residuals than parameters make the k × k form the cheaper one.
@@ -133,7 +134,7 @@ def inverted(gauss_newton: Array, penalty: Array) -> Curvature:
     """Invert A by its Cholesky factor or, where it is singular, by its eigenvectors."""
     matrix = gauss_newton.copy()
     matrix[np.diag_indices_from(matrix)] += penalty
-    least = _ROUNDING * EPS * len(matrix) ** 0.5 * float(np.abs(np.diagonal(matrix)).max(initial=0.0))
+    least = _ROUNDING_EPS * EPS * len(matrix) ** 0.5 * float(np.abs(np.diagonal(matrix)).max(initial=0.0))
     factor, failed = dpotrf(matrix, lower=1, clean=1)
     if not failed and float(np.diagonal(factor).min()) ** 2 > least:
         inverse, failed = dtrtri(factor, lower=1)
@@ -143,7 +144,7 @@ def inverted(gauss_newton: Array, penalty: Array) -> Curvature:
         values, vectors = eigh(matrix, check_finite=False)
     except (LinAlgError, ValueError):
         raise ValueError("The network's derivatives are not finite; its parameters are too large.") from None
-    keep = values > _ROUNDING * EPS * len(matrix) ** 0.5 * values[-1]
+    keep = values > _ROUNDING_EPS * EPS * len(matrix) ** 0.5 * values[-1]
     root = vectors[:, keep] / np.sqrt(values[keep])
     log_determinant = float(np.log(values).sum()) if keep.all() else -np.inf
     return _of_root(root, log_determinant, None if keep.all() else vectors[:, keep])
@@ -193,7 +194,7 @@ def _complement(
 ) -> tuple[Array, Array, float]:
     """Return what parameters without a prior add to the root (P, r), a basis of what the data tell of them, and log det."""
     _, spread, vectors = np.linalg.svd(jacobian[:, ~held], full_matrices=False)
-    least = _IDLE if held.any() else _ROUNDING * EPS * len(held) ** 0.5
+    least = _IDLE if held.any() else _ROUNDING_EPS * EPS * len(held) ** 0.5
     keep = spread > least * spread.max(initial=0.0)
     seen = np.zeros((len(held), int(keep.sum())))
     seen[~held] = vectors[keep].T
@@ -217,7 +218,7 @@ def effective_parameters(curvature: Curvature, penalty: Array) -> Array:
 def distance(curvature: Curvature, gradient: Array, n: float, noise: float) -> float:
     """Return how many posterior standard deviations the optimum is away: √(δᵀ(n/σ²)Aδ), δ = −A⁻¹g/2 (Gauss–Newton)."""
     squares = float(curvature.inverse.quadratic(0.5 * gradient[None])[0])
-    return float((n / max(noise, 1e-300)) ** 0.5 * squares**0.5)
+    return float((n / max(noise, TINY)) ** 0.5 * squares**0.5)
 
 
 def beyond_rounding(objective: SumOfSquares, theta: Array, gradient: Array, noise: float) -> Array:

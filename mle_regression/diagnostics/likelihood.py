@@ -10,11 +10,11 @@ from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.gaussian import Gaussian
 
 # Residuals of this many units of rounding are none, to a fit without noise.
-_ROUNDING = 64.0
+EXACT_RESIDUAL_EPS = 64.0
 # A combination of residuals that is this small beside them is none, where cross-products have shown that it has no noise.
-_OUTSIDE = 1e-6
+_OUTSIDE_RANGE = 1e-6
 # Condition of a triangle up to which a covariance alone tells that it is nonsingular.
-_CONDITION = 1e7
+COVARIANCE_CONDITION = 1e7
 
 
 def profile_log_likelihood(residuals: Array, weights: Array | None, *, frequency: bool) -> float:
@@ -32,7 +32,7 @@ def profile_log_likelihood(residuals: Array, weights: Array | None, *, frequency
     if not np.isfinite(variance).all():
         return -float(np.inf)
     log_weights = 0.0 if frequency or weights is None else 0.5 * m * float(np.log(w).mean())
-    likelihood = -0.5 * np.log(np.maximum(variance, (_ROUNDING * EPS) ** 2)).sum()
+    likelihood = -0.5 * np.log(np.maximum(variance, (EXACT_RESIDUAL_EPS * EPS) ** 2)).sum()
     return float(likelihood - 0.5 * m * (np.log(2.0 * np.pi) + 1.0) + log_weights)
 
 
@@ -56,7 +56,7 @@ def new_log_density(
     """
     residuals = y - mean
     if root is None:
-        root = factor_of_cross(covariance, _CONDITION)
+        root = factor_of_cross(covariance, COVARIANCE_CONDITION)
     if root is None or not root.size or np.any(noise_free):
         density = _singular_density(y, mean, covariance, noise_free, np.abs(mean) if terms is None else terms)
         return density if weights is None else np.where(weights > 0, density, 0.0)
@@ -76,7 +76,7 @@ def _singular_density(y: Array, mean: Array, covariance: Array, noise_free: bool
     """Log density (n,) of noise that lies in a subspace: infinite there, minus infinite outside."""
     residuals = y - mean
     # Of terms that are not known the largest outputs give an idea.
-    rounding = _ROUNDING * EPS * (terms + np.abs(y).max(axis=0, initial=0.0))
+    rounding = EXACT_RESIDUAL_EPS * EPS * (terms + np.abs(y).max(axis=0, initial=0.0))
     spread = np.sqrt(np.diagonal(covariance))
     silent = np.broadcast_to(noise_free, len(spread)) | (spread <= 0)
     inside = (np.abs(residuals[:, silent]) <= rounding[:, silent]).all(axis=1)
@@ -84,5 +84,5 @@ def _singular_density(y: Array, mean: Array, covariance: Array, noise_free: bool
         basis = noise_range(covariance / np.outer(spread, spread))
         standard = residuals / spread
         outside = column_norms((standard - (standard @ basis) @ basis.T).T)
-        inside = outside <= column_norms((rounding / spread).T) + _OUTSIDE * column_norms(standard.T)
+        inside = outside <= column_norms((rounding / spread).T) + _OUTSIDE_RANGE * column_norms(standard.T)
     return np.where(inside, np.inf, -np.inf)

@@ -25,9 +25,9 @@ from mle_regression.linalg.triangle import inverse_triangle, reciprocal_conditio
 from mle_regression.rows.base import Block, Rows
 
 # A Cholesky factor of cross-products has lost about four digits at this condition of the triangle, times √m.
-_WELL_CONDITIONED = 100.0
+_CHOLESKY_CONDITION = 100.0
 # Noise of this many units of the rounding of the outputs is none.
-_ROUNDING = 4.0
+_NO_NOISE_EPS = 4.0
 # Relative rounding of a diagonal element above which a second decomposition pays.
 _NEGLIGIBLE = 1e-13
 # Multiplications up to which products in twice the precision are taken: about a second.
@@ -35,7 +35,7 @@ _ACCURATE_WORK = 5e7
 # What rounded coefficients leave in the span of the columns, in units of rounding.
 LEFT_IN_SPAN = 256.0
 # Projections that this takes at most, and what one may take from the residuals, relative, to be the last.
-_MAX_PROJECTIONS, _SETTLED = 4, 1e-13
+_MAX_PROJECTIONS, _SETTLED_ROTATION = 4, 1e-13
 # Terms of a relation below this part of the output are rounding.
 _NO_TERM = 1e-9
 _SHOWN_RELATIONS = 5
@@ -83,7 +83,7 @@ class SingularNoise:
     bearable: int
 
 
-def factor_of_cross(cross: Array, condition: float = _WELL_CONDITIONED) -> Array | None:
+def factor_of_cross(cross: Array, condition: float = _CHOLESKY_CONDITION) -> Array | None:
     """Return the root of cross-products (m, m) by Cholesky; None where it is of a larger condition than this."""
     length = np.sqrt(np.diagonal(cross))
     if not (length > 0).all():
@@ -120,7 +120,7 @@ class ResidualRows:
     def factor(self) -> NoiseFactor:
         """Factorise the residuals, or find the outputs that depend on others."""
         first, size = self._triangle(None)
-        rounding = _ROUNDING * EPS * size
+        rounding = _NO_NOISE_EPS * EPS * size
         found = _nonsingular(first, rounding)
         if found.singular:
             return found
@@ -184,7 +184,7 @@ class ResidualRows:
             if not (np.linalg.norm(part + more, axis=0) <= allowed).all():
                 return np.zeros_like(part)
             part = part + more
-            if (np.linalg.norm(more, axis=0) <= _SETTLED * length).all():
+            if (np.linalg.norm(more, axis=0) <= _SETTLED_ROTATION * length).all():
                 break
         return part
 
@@ -218,7 +218,7 @@ def factor_of_array(residuals: Array, rounding: Array) -> NoiseFactor:
 
 def factor_of_sums(products: Fixed, size: Array, eps: float) -> NoiseFactor:
     """Factorise cross-products (m, m) of residuals, known to ``eps`` times the lengths ``size`` (m,) of the outputs."""
-    whitener, rounding = triangular_preconditioner(products), _ROUNDING * eps * size
+    whitener, rounding = triangular_preconditioner(products), _NO_NOISE_EPS * eps * size
     if whitener is not None and (np.abs(whitener).T @ rounding < 1.0).all():
         basis = fixed(whitener)
         rest, info = dpotrf(basis.times(products.times(basis)).to_float(), clean=1)

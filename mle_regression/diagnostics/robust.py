@@ -21,7 +21,7 @@ ALONE = 1e-11
 # A coefficient has this much of its root, relative, along what is not determined: it is not either.
 _SEEN = 1e-6
 # Eigenvalues of a meat below this part of the largest, times their number, are rounding.
-_ROUNDING = 1e-15
+_MEAT_ROUNDING = 1e-15
 HETEROSKEDASTIC = ("HC0", "HC1", "HC2", "HC3")
 
 
@@ -190,6 +190,6 @@ def meat_roots(meat: Array) -> tuple[Array, Array]:
     if not np.isfinite(meat).all():
         return np.full_like(meat, np.nan), np.zeros_like(meat)
     values, vectors = np.linalg.eigh(meat)
-    real = np.abs(values) > _ROUNDING * len(values) * np.abs(values).max(initial=0.0)
+    real = np.abs(values) > _MEAT_ROUNDING * len(values) * np.abs(values).max(initial=0.0)
     kept = np.where(real, values, 0.0)
     return vectors * np.sqrt(np.maximum(kept, 0.0)), vectors * np.sqrt(np.maximum(-kept, 0.0))

@@ -9,13 +9,12 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 
-from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY
-from mle_regression.linalg.arrays import EPS, Array, Product
+from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY, UNDETERMINED
+from mle_regression.linalg.arrays import EPS, TINY, Array, Product
 from mle_regression.linalg.lanczos import extreme_eigenpairs
 
 MINIMUM = "minimum"
 SADDLE = "saddle point"
-UNDETERMINED = "undetermined"
 
 # A gradient of this size, beside the steepest that a loss of the whole variance of y could have, is none.
 STATIONARY = 1e-6
@@ -30,7 +29,7 @@ _BOX, _STARTS, _SEARCH = 0.02, 6, 40
 # A loss that is lower by no more than this part of itself, or a loss of no more than its square, is rounding.
 _NO_GAIN = 64.0 * EPS
 # Rounding of the sums over rows that the Hessian is made of, in units of eps times the largest eigenvalue.
-_ROUNDING = 16.0
+_HESSIAN_EPS = 16.0
 
 
 class Curved(Protocol):
@@ -102,7 +101,7 @@ def full_spectrum(objective: Curved, theta: Array) -> Spectrum:
     values, vectors = eigh(matrix, check_finite=False)
     largest = float(np.abs(values).max())
     residual = np.linalg.norm(matrix @ vectors - vectors * values, axis=0)
-    bounds = residual + _ROUNDING * EPS * len(values) ** 0.5 * largest
+    bounds = residual + _HESSIAN_EPS * EPS * len(values) ** 0.5 * largest
     _, gradient = objective.value_and_gradient(theta)
     step = _newton_step(values, vectors, np.maximum(bounds, _FLAT * largest), gradient)
     moved = eigh(objective.hessian(theta + step), eigvals_only=True, check_finite=False, driver="evr")
@@ -123,7 +122,7 @@ def extreme_spectrum(
     step = step - rest / (float(np.median(inner)) if inner.size else 1.0)
     at_moved = objective.hessian_products(theta + step)
     moved = np.array([float(v @ at_moved(v)) for v in found.vectors.T], dtype=np.float64)
-    bounds = found.bounds + _ROUNDING * EPS * size**0.5 * found.largest
+    bounds = found.bounds + _HESSIAN_EPS * EPS * size**0.5 * found.largest
     complete = len(found.values) == size
     return Spectrum(found.values, found.vectors, bounds, np.abs(moved - found.values), found.largest, complete)
 
@@ -134,7 +133,7 @@ def steepness(norm: float, largest: float, variance: float) -> float:
     On a quadratic ‖g‖² is at most 2 λmax (J − J*); J₀ is the loss of the best constant prediction,
     or one of standard units where y is constant.
     """
-    return float(norm / max((2.0 * largest * (variance if variance > EPS else 1.0)) ** 0.5, 1e-300))
+    return float(norm / max((2.0 * largest * (variance if variance > EPS else 1.0)) ** 0.5, TINY))
 
 
 def nearest_stationary_point(objective: Curved, theta: Array, spectrum: Spectrum) -> Array:
@@ -252,7 +251,7 @@ def lower_nearby(objective: Curved, theta: Array, flat: Array, slack: float, rng
     best: Escape | None = None
     for _ in range(_STARTS):
         direction = flat @ rng.standard_normal(flat.shape[1])
-        start = theta + 0.5 * _BOX * direction / max(float(np.abs(direction).max()), 1e-300)
+        start = theta + 0.5 * _BOX * direction / max(float(np.abs(direction).max()), TINY)
         options = {"maxiter": _SEARCH, "ftol": 0.0, "gtol": 0.0}
         with np.errstate(
             over="ignore", invalid="ignore"

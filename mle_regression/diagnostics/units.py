@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array, BoolArray
+from mle_regression.linalg.arrays import TINY, Array, BoolArray
 from mle_regression.models.network import Network
 
 # An output whose variance is this small beside its mean square is constant; one minus the squared correlation of copies.
-_CONSTANT, _COPY = 1e-20, 1e-10
+_CONSTANT_VARIANCE, _COPY = 1e-20, 1e-10
 # Share of a direction that must lie in the flat ones for it to be called flat.
 _WITHIN = 0.99
 _HOMOGENEOUS = ("relu", "leaky_relu", "identity")
@@ -61,7 +61,7 @@ def flat_units(network: Network, theta: Array, moments: list[tuple[Array, Array]
     found = []
     for index, (mean, covariance) in enumerate(moments):
         variance = np.diagonal(covariance)
-        constant = variance <= _CONSTANT * np.maximum(mean**2, 1e-300)
+        constant = variance <= _CONSTANT_VARIANCE * np.maximum(mean**2, TINY)
         for unit in range(len(mean)):
             dimensions = float(shares[index][unit].sum() + shares[index + 1][:, unit].sum())
             other = _copied(covariance, constant, unit)

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from scipy.linalg import null_space
 
 from mle_regression.diagnostics.laplace import Inverse
+from mle_regression.diagnostics.likelihood import COVARIANCE_CONDITION
 from mle_regression.diagnostics.noise_factor import SingularNoise, factor_of_cross
 from mle_regression.fit.incremental import RunningSums
 from mle_regression.fitted.likelihood import Likelihood
@@ -35,10 +36,8 @@ from mle_regression.linalg.sums import ExactSums
 from mle_regression.rows.base import Totals
 from mle_regression.rows.standard import Units
 
-# Condition of a triangle up to which its covariance alone gives it.
-_CONDITION = 1e7
 # Components of unit vectors that are no more than rounding.
-_ROUNDING = 1e-9
+_COMPONENT_ROUNDING = 1e-9
 
 
 def typed_fit(state: Mapping[str, Any], number: int) -> dict[str, Any]:
@@ -234,7 +233,7 @@ def _upgraded(state: dict[str, Any], number: int) -> dict[str, Any]:
     exponent = np.zeros(m, dtype=np.int64)
     if "output_exponent" in old and "weight_exponent" in old:
         exponent = old["output_exponent"] + old["weight_exponent"]
-    root = factor_of_cross(scale(covariance, -(exponent[:, None] + exponent)), _CONDITION)
+    root = factor_of_cross(scale(covariance, -(exponent[:, None] + exponent)), COVARIANCE_CONDITION)
     new = {key: value for key, value in old.items() if key != "exact"}
     new["noise_root"], new["singular"] = np.zeros((0, 0)) if root is None else root, ""
     new["noise_free"] = np.array(np.broadcast_to(old.get("exact", old.get("noise_free", False)), m))
@@ -269,7 +268,7 @@ def _with_posteriors(network: dict[str, Any]) -> dict[str, Any]:
     posterior = {name: old[name] for name in ("effective", "noise", "distance", "refusal")} | {"covariance": None}
     if old["kind"] == "all parameters":
         size, undetermined = len(old["root"]), old["undetermined"]
-        free = np.abs(undetermined).max(axis=1, initial=0.0) > _ROUNDING
+        free = np.abs(undetermined).max(axis=1, initial=0.0) > _COMPONENT_ROUNDING
         seen = np.zeros((size, int(free.sum()) - undetermined.shape[1]))
         if seen.size:
             seen[free] = null_space(undetermined[free].T)[:, : seen.shape[1]]

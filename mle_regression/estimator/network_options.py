@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from mle_regression.estimator.linear_options import WEIGHT_TYPES
 from mle_regression.fit.network_options import NetworkOptions, is_auto
 from mle_regression.fit.penalty.evidence import GROUPINGS
 from mle_regression.models.activations import find_activation
 from mle_regression.noise.registry import find_noise
 from mle_regression.solvers.registry import find_network_solver
 from mle_regression.validation import checks
-
-WEIGHT_TYPES = ("precision", "frequency")
 
 
 def network_options(estimator: Any) -> NetworkOptions:

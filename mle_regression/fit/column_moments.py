@@ -19,9 +19,9 @@ from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.passes import magnitudes
 
 # Columns whose spread is this small beside their size are constant to rounding.
-_CONSTANT = 1e-14
+_CONSTANT_SPREAD = 1e-14
 # Rows from which on units are settled: a mean is known to a thirtieth of a spread, a spread to a fortieth of itself.
-_SETTLED = 1000
+_SETTLED_ROWS = 1000
 _PREFIX = "columns_"
 
 
@@ -65,13 +65,13 @@ class ColumnMoments:
         mean = rows.reduce(lambda block: about(block, np.zeros(len(exponent))), np.add)[0] / total
         first, second = rows.reduce(lambda block: about(block, mean), np.add) / total
         mean, spread = mean + first, np.sqrt(np.maximum(second - first**2, 0.0))
-        spread = np.where(spread <= _CONSTANT * np.abs(mean), 0.0, spread)
+        spread = np.where(spread <= _CONSTANT_SPREAD * np.abs(mean), 0.0, spread)
         return cls(float(counted), total, scale(mean, exponent), scale(spread, exponent))
 
     @property
     def settled(self) -> bool:
         """Whether other rows would change little."""
-        return self.rows >= _SETTLED
+        return self.rows >= _SETTLED_ROWS
 
     def __add__(self, other: ColumnMoments) -> ColumnMoments:
         """Moments of both sets of rows together (Chan, Golub and LeVeque, 1983)."""
@@ -83,7 +83,7 @@ class ColumnMoments:
         variance = mine * (self.spread / size) ** 2 + theirs * (other.spread / size) ** 2 + mine * theirs * gap**2
         spread = size * np.sqrt(variance)
         center = mine * self.center + theirs * other.center
-        spread = np.where(spread <= _CONSTANT * np.abs(center), 0.0, spread)
+        spread = np.where(spread <= _CONSTANT_SPREAD * np.abs(center), 0.0, spread)
         return ColumnMoments(self.rows + other.rows, total, center, spread)
 
     def units(self, n_features: int) -> tuple[Units, Units]:

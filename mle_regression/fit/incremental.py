@@ -24,16 +24,14 @@ from mle_regression.rows.base import Block, Rows, Totals, as_dense, joined, row_
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Solution, Solver, Status
+from mle_regression.solvers.direct import CLOSE_FIT
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
-from mle_regression.solvers.passes import UNDERFLOW, magnitudes
+from mle_regression.solvers.passes import FAR_MEAN, SAMPLE_ROWS, UNDERFLOW, magnitudes
 from mle_regression.solvers.summed import solve_summed
 
 # Rounded sums of [X | y] up to this condition leave coefficients and sums of squares 13 digits. If some batches have it,
 # all rows together have one larger by the root of the number of batches at most: none can depend where a part does not.
-_WELL_CONDITIONED = 30.0
-# So do they, where y is no closer to the columns than this leaves of its sum of squares.
-_CLOSE_FIT = 1e3
-_SAMPLE_ROWS = 256
+_BATCH_CONDITION = 30.0
 _SPECTRUM_COLUMNS = 500
 # More columns and outputs than these make exact sums slow: a batch of one row takes as long as one of a thousand in float64.
 _BROAD = 80
@@ -41,7 +39,6 @@ _BROAD = 80
 _SWAMPED = 1.0 - 1e-8
 # So many rows for each column tell how dependent the columns are; fewer are summed exactly.
 _TELLING = 4
-_FAR_MEAN = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +304,7 @@ def _with_rounded(sums: RunningSums, rows: Rows, weights: Array | None, refine: 
     """Add rows in float64, unless they are too few to tell how dependent the columns are, or these turn out to be so."""
     n, careful = rows.shape[0], refine == "auto" and not _is_broad(sums)
     exact_if_few = careful and sums.rounded is None and n < _TELLING * (sums.n_features + 1)
-    frame = choose_frame(rows.sample(_SAMPLE_ROWS), shifted=True) if sums.rounded is None else sums.frame
+    frame = choose_frame(rows.sample(SAMPLE_ROWS), shifted=True) if sums.rounded is None else sums.frame
 
     def moments(block: Block) -> Moments:
         return block_moments(block.x, block.y, block.weights, frame)
@@ -353,7 +350,7 @@ def _in_range(batch: Moments, rows: Rows, frame: Frame) -> bool:
 def _is_far(batch: Moments, total: float) -> bool:
     """Whether the mean of a batch is so far from the shift of its frame that it swamps what varies."""
     of_mean = batch.sums**2 / total
-    return bool((of_mean > _FAR_MEAN * (np.diagonal(batch.gram) - of_mean)).any())
+    return bool((of_mean > FAR_MEAN * (np.diagonal(batch.gram) - of_mean)).any())
 
 
 def _well_conditioned(sums: RunningSums) -> bool:
@@ -361,9 +358,9 @@ def _well_conditioned(sums: RunningSums) -> bool:
     if sums.rounded is None:
         return True
     triangle = triangle_of_moments(sums.rounded, sums.frame, sums.n_features, sums.rounded_weight, True, 0.0)
-    if triangle is None or not _condition(triangle) < _WELL_CONDITIONED:
+    if triangle is None or not _condition(triangle) < _BATCH_CONDITION:
         return False
-    far = bool((np.sum(triangle.z**2, axis=0) < _CLOSE_FIT * np.diagonal(triangle.tail)).all())
+    far = bool((np.sum(triangle.z**2, axis=0) < CLOSE_FIT * np.diagonal(triangle.tail)).all())
     # More outputs than the rows can bear are dependent whatever the digits.
     bearable = sums.totals.n_rows > sums.n_features + sums.n_outputs
     return far and (not bearable or factor_of_cross(triangle.tail) is not None)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mle_regression.diagnostics.covariance import effective_parameters
 from mle_regression.diagnostics.curvature import NOT_STATIONARY, verdict
+from mle_regression.diagnostics.likelihood import COVARIANCE_CONDITION
 from mle_regression.diagnostics.noise_factor import (
     LEFT_IN_SPAN,
     SINGULAR,
@@ -33,8 +34,6 @@ from mle_regression.solvers.passes import sum_exact
 
 # How often what is left of residuals in the span of the columns is taken from them.
 _MAX_PROJECTIONS = 3
-# Condition of a triangle up to which a covariance alone gives it.
-_CONDITION = 1e7
 
 
 def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
@@ -198,7 +197,7 @@ def likelihood_on_the_way(problem: LinearProblem, params: Array) -> Likelihood:
 
     m = params.shape[1]
     covariance = scale(squares.rows.reduce(cross, np.add) / problem.n, 2 * k)
-    root = factor_of_cross(covariance, _CONDITION)
+    root = factor_of_cross(covariance, COVARIANCE_CONDITION)
     return Likelihood(
         family=problem.noise.name,
         frequency=problem.frequency,

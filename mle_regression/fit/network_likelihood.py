@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mle_regression.diagnostics.likelihood import EXACT_RESIDUAL_EPS
 from mle_regression.diagnostics.noise_factor import (
     SINGULAR,
     NoiseFactor,
@@ -17,9 +18,6 @@ from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.gaussian import Gaussian
 from mle_regression.objective.network import NetworkObjective
-
-# Residuals of this many units of rounding, in standard units, are none.
-_ROUNDING = 64.0
 
 
 def likelihood_of(
@@ -42,11 +40,11 @@ def likelihood_of(
     n = total if frequency else float(counted)
     log_weights = 0.0 if weights is None or frequency else float(np.log(weights[weights > 0]).sum())
     whole = cross * total
-    noise_free = np.diagonal(cross) <= (_ROUNDING * eps) ** 2
+    noise_free = np.diagonal(cross) <= (EXACT_RESIDUAL_EPS * eps) ** 2
     factor, bearable = SINGULAR, max(counted - 1, 0)
     if not noise_free.any() and bearable >= m:
         root = factor_of_cross(whole)
-        rounding = np.full(m, _ROUNDING * eps * np.sqrt(total))
+        rounding = np.full(m, EXACT_RESIDUAL_EPS * eps * np.sqrt(total))
         factor = NoiseFactor(root) if root is not None else factor_of_array(residuals(), rounding)
     likelihood, root = np.inf, factor.root / np.sqrt(n)
     if not factor.singular:

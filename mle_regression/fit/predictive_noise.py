@@ -16,14 +16,14 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.objective.network import NetworkObjective
 
 # With so many residuals a parameter, or more, counting parameters tells as much as leaving rows out.
-_MANY = 20.0
+_MANY_RESIDUALS = 20.0
 # Parameters a residual between which, from so many residuals on, a network fitted without the row is another and not one
 # close by. Many more parameters meet all rows in many ways, of which that nearest by leaves the others nearly as they are.
 _TAKEN_UP, _PLENTY, _TELLING = 0.25, 1.5, 100
 # Residuals up to which their square matrix is made.
-_LARGEST = 5000
+_LARGEST_MATRIX = 5000
 # Penalty, relative to the mean square of the Jacobian's columns, of parameters that have none.
-_LEAST = 1e-8
+_LEAST_PENALTY = 1e-8
 _JACOBIAN_SIZE = 1 << 22
 
 
@@ -74,9 +74,9 @@ def of_training(
     counted = (
         PredictiveNoise(variance * n / left, left, _said(COUNTED, objective, size / residuals)) if left > 0 else None
     )
-    if counted is not None and size * _MANY <= residuals:
+    if counted is not None and size * _MANY_RESIDUALS <= residuals:
         return counted
-    if _work(objective) <= budget and min(size, residuals) <= _LARGEST:
+    if _work(objective) <= budget and min(size, residuals) <= _LARGEST_MATRIX:
         outside = leave_one_out(objective, theta, total if frequency else None)
         if outside is not None:
             found = np.maximum((outside.residuals**2).sum(axis=0) * (total / n), variance)
@@ -139,7 +139,7 @@ def leave_one_out(objective: NetworkObjective, theta: Array, copies: float | Non
 def _by_rows(objective: NetworkObjective, theta: Array) -> tuple[Array, Array]:
     """Return residuals (n, m) at the minimum and the diagonal blocks (n, m, m) of I − H, by the k × k matrix."""
     jacobian, n, m = objective.residual_products(theta), objective.n_rows, objective.network.sizes[-1]
-    penalty = np.maximum(objective.penalty, _LEAST * jacobian.squares / len(theta))
+    penalty = np.maximum(objective.penalty, _LEAST_PENALTY * jacobian.squares / len(theta))
     inner = jacobian.gram(1.0 / penalty)
     inner[np.diag_indices_from(inner)] += 1.0
     factor = cho_factor(inner, lower=True, overwrite_a=True)
@@ -153,7 +153,7 @@ def _by_parameters(objective: NetworkObjective, theta: Array) -> tuple[Array, Ar
     """Return the same by the P × P matrix."""
     n, m, size = objective.n_rows, objective.network.sizes[-1], len(theta)
     matrix = objective.gauss_newton(theta)
-    least = _LEAST * float(np.trace(matrix)) / size
+    least = _LEAST_PENALTY * float(np.trace(matrix)) / size
     matrix[np.diag_indices_from(matrix)] += np.maximum(objective.penalty, least)
     factor = cho_factor(matrix, lower=True, overwrite_a=True)
     step = -0.5 * cho_solve(factor, objective.value_and_gradient(theta)[1])

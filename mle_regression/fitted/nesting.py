@@ -11,7 +11,7 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
 
 # Cross-products of the same columns, summed in different orders, agree to this part of the columns' lengths.
-_SAME = 1e-7
+_SAME_COSINE = 1e-7
 # Eigenvalues of cosines below this, times their number, are those of dependent columns.
 _DEPENDENT = 1e-13
 
@@ -46,14 +46,14 @@ def unmatched_columns(small: LinearFit, large: LinearFit) -> tuple[str, ...]:
     signs: list[float] = []
     missing = []
     for j, name in enumerate(ours.names):
-        alike = np.isclose(theirs.log_length[:p], ours.log_length[j], rtol=0.0, atol=_SAME)
-        alike &= np.abs(theirs.mean[:p] - ours.mean[j]) <= _SAME * (1.0 + np.abs(ours.mean[j]))
+        alike = np.isclose(theirs.log_length[:p], ours.log_length[j], rtol=0.0, atol=_SAME_COSINE)
+        alike &= np.abs(theirs.mean[:p] - ours.mean[j]) <= _SAME_COSINE * (1.0 + np.abs(ours.mean[j]))
         found: list[tuple[int, float]] = []
         for sign in (1.0, -1.0):
             with_y, with_kept = sign * ours.cosines[j, -m:], sign * np.array(signs) * ours.cosines[j, kept]
             like = np.isfinite(theirs.log_length[:p]) & np.isfinite(ours.log_length[j])
-            like &= (np.abs(with_y - theirs.cosines[:p, -m:]) <= _SAME).all(axis=1)
-            like &= (np.abs(with_kept - theirs.cosines[:p, matched]) <= _SAME).all(axis=1)
+            like &= (np.abs(with_y - theirs.cosines[:p, -m:]) <= _SAME_COSINE).all(axis=1)
+            like &= (np.abs(with_kept - theirs.cosines[:p, matched]) <= _SAME_COSINE).all(axis=1)
             like[matched] = False
             found += [(i, sign) for i in np.flatnonzero(like).tolist()]
         found.sort(key=lambda pair: (theirs.names[pair[0]] != name, not (alike[pair[0]] and pair[1] > 0)))

@@ -32,8 +32,9 @@ from mle_regression.solvers.by_products import InverseByProducts
 from mle_regression.warnings import InferenceWarning, warn_user
 
 TRAINING, NEW = "the rows of the fit", "new rows"
-_SAME, _SAME_TRACE = 1e-6, 1e-3
-_ROUNDING = 256.0
+_SAME_ROWS, _SAME_TRACE = 1e-6, 1e-3
+# Rounding of a residual, in units of eps times the reach of its terms.
+_REACH_EPS = 256.0
 # Lengths of the terms of Xβ relative to that of the residuals, and conditions of [1 X], up to which plain products keep about
 # 13 digits.
 _NEAR_REACH, _NEAR_CONDITION = 100.0, 100.0
@@ -288,7 +289,7 @@ class FitOnRows:
     @property
     def _rounding(self) -> Array:
         """What the rounding of coefficients and of sums may do to the length of the residuals (m,)."""
-        return _ROUNDING * np.finfo(np.float64).eps * self._as_fitted.reach
+        return _REACH_EPS * np.finfo(np.float64).eps * self._as_fitted.reach
 
     def _solves_for_rows(self, residual: Array) -> bool:
         """Whether the gradient of residuals (n, m) at the rows is that of the fit: the columns are its own."""
@@ -299,7 +300,7 @@ class FitOnRows:
         # In whitened columns ‖e‖ is the unit of a gradient; those of unit length are no further from them than by eps.
         length = fit.information.column_lengths() + np.sqrt(fit.information.total) * np.abs(fit.information.mean)
         size = np.sqrt(np.einsum("ij,ij->j", residual, weighted))
-        return bool((np.abs(slopes - expected) <= length[:, None] * (_SAME * size + self._rounding)).all())
+        return bool((np.abs(slopes - expected) <= length[:, None] * (_SAME_ROWS * size + self._rounding)).all())
 
     def _is_training(self) -> bool:
         """Whether these rows are those of the fit: as many, of the same weight, with the same residual sum of squares."""
@@ -309,21 +310,24 @@ class FitOnRows:
             n = total
         else:
             n = float(scale(total, 2 * fit.weight_exponent)) if fit.frequency else float(np.count_nonzero(weights))
-        if abs(n - fit.n) > _SAME * fit.n or abs(total - fit.information.total) > _SAME * fit.information.total:
+        if (
+            abs(n - fit.n) > _SAME_ROWS * fit.n
+            or abs(total - fit.information.total) > _SAME_ROWS * fit.information.total
+        ):
             return False
         w = np.ones(len(self._y)) if weights is None else weights
         by_products = isinstance(fit.information, ProductInformation)
         residual = self._plain_residual if by_products else self._residual
         squares = w @ residual**2
         rounding = self._rounding**2
-        if not (np.abs(squares - fit.residual_squares) <= _SAME * fit.residual_squares + rounding).all():
+        if not (np.abs(squares - fit.residual_squares) <= _SAME_ROWS * fit.residual_squares + rounding).all():
             return False
         if by_products:
             return self._solves_for_rows(residual)
         # At the rows of the fit the gradient is what the fit has found there, zero but for rounding of a direct solver.
         expected = inverse_root(fit.information).T @ fit.score
         off = np.linalg.norm(self._values.score - expected, axis=0)
-        if (off > np.sqrt(_SAME**2 * squares + rounding) + _SAME * np.linalg.norm(expected, axis=0)).any():
+        if (off > np.sqrt(_SAME_ROWS**2 * squares + rounding) + _SAME_ROWS * np.linalg.norm(expected, axis=0)).any():
             return False
         # The leverages of the rows of the fit, and of few others, add up to its degrees of freedom.
         counted = w > 0

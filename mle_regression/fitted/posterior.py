@@ -19,9 +19,10 @@ _LARGEST_MATRIX = 3000
 _LARGEST_DUAL = 1e11
 # Directions that are looked for where both are too many, and how small beside the penalty the first one left out must be.
 _RANKS, _NEGLIGIBLE = (256, 1024), 0.01
-_ROUNDING = 64.0
+# Rounding of products with the Gauss-Newton matrix, in units of eps times its largest eigenvalue, for each parameter.
+_GAUSS_NEWTON_EPS = 64.0
 # The optimum must be nearer than this, in posterior standard deviations, for a Gaussian round it to mean anything.
-_NEAR = 0.3
+_NEAR_DEVIATIONS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,9 @@ def _curvature(objective: NetworkObjective, theta: Array) -> laplace.Curvature |
     for rank in _RANKS:
         found = nystrom(lambda columns: gauss_newton_times(objective, theta, columns), size, rank, rng)
         steepest = float(found.values.max(initial=0.0))
-        if found.rest <= max(_NEGLIGIBLE * weakest if np.isfinite(weakest) else 0.0, _ROUNDING * size * EPS * steepest):
+        if found.rest <= max(
+            _NEGLIGIBLE * weakest if np.isfinite(weakest) else 0.0, _GAUSS_NEWTON_EPS * size * EPS * steepest
+        ):
             return laplace.inverted_from_jacobian(np.sqrt(found.values)[:, None] * found.vectors.T, penalty)
     return None
 
@@ -137,7 +140,7 @@ def invalid_reason(posterior: Posterior, verdict: str, noise_free: bool, remedy:
         return ""
     if verdict == "saddle point":
         return f"The network stands at a saddle point, round which parameters have no Gaussian distribution. {remedy}"
-    if posterior.distance > _NEAR:
+    if posterior.distance > _NEAR_DEVIATIONS:
         return (
             f"The network is not at an optimum: the nearest one is {posterior.distance:.3g} posterior standard deviations "
             f"away, and the parameters' distribution is not centred where they are. {remedy}"

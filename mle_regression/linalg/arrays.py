@@ -16,3 +16,5 @@ AnyArray = NDArray[Any]
 Product = Callable[[Array], Array]
 
 EPS = float(np.finfo(np.float64).eps)
+# Stands for zero where something is divided by it.
+TINY = 1e-300

@@ -13,7 +13,7 @@ from mle_regression.linalg.arrays import EPS, Array, Product
 # Steps between looks at the Ritz values, and as a share of those taken: a look costs as much as their squares.
 _LOOK, _LOOK_SHARE = 4, 0.1
 # Steps beyond the number of eigenpairs asked for, before the ends found are taken for the ends there are.
-_LEAST = 10
+_LEAST_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def extreme_eigenpairs(
         values, vectors, residual = krylov.ritz()
         m, largest = len(values), float(np.abs(values).max())
         pick = np.r_[: min(n_low, m), max(min(n_low, m), m - n_high) : m]
-        near = bool((residual[pick] <= tol * largest).all()) and m >= min(size, n_low + n_high + _LEAST)
+        near = bool((residual[pick] <= tol * largest).all()) and m >= min(size, n_low + n_high + _LEAST_STEPS)
         if near or krylov.full:
             break
     rounding = EPS * len(values) ** 0.5 * largest

@@ -11,7 +11,7 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 from mle_regression.linalg.arrays import EPS, Array
 
 # Eigenvalues, in units of the shift that keeps the sketch positive definite, that are no more than its rounding.
-_ROUNDING = 16.0
+_SHIFT_UNITS = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,6 @@ def nystrom(product: Callable[[Array], Array], size: int, rank: int, rng: np.ran
     half = solve_triangular(factor, image.T, trans=1, check_finite=False).T
     vectors, spread, _ = np.linalg.svd(half, full_matrices=False)
     values = spread**2 - shift
-    keep = values > _ROUNDING * shift
+    keep = values > _SHIFT_UNITS * shift
     rest = float(values[-1]) if keep.all() and len(values) < size else 0.0
     return LowRank(values[keep], vectors[:, keep], rest)

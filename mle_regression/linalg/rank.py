@@ -13,7 +13,7 @@ from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, solve_triangle
 
 # Entries of null vectors, of coefficients in a dependency: below this, in columns of unit length, they are noise.
-_NOISE = 1e-9
+_NULL_ENTRY = 1e-9
 # A condition estimate that is this much above the tolerance leaves no doubt of full rank.
 _SURELY = 100.0
 # Powers of two between the units of columns up to which all are measured in those of X.
@@ -135,7 +135,7 @@ def spectrum(triangle: Triangle, tolerance: float) -> RowSpace:
     rank = int(np.sum(values > tolerance * largest)) if p else 0
     null = right_t[rank:].T if triangle.r.shape[0] >= p else np.zeros((p, 0))
     # Null vectors are known to about eps over the gap to the directions that are kept.
-    noise = max(_NOISE, 16.0 * np.sqrt(p) * EPS / values[rank - 1]) if rank else _NOISE
+    noise = max(_NULL_ENTRY, 16.0 * np.sqrt(p) * EPS / values[rank - 1]) if rank else _NULL_ENTRY
     null = np.where(np.abs(null) < noise, 0.0, null)
     return RowSpace(left[:, :rank], values[:rank], right_t[:rank].T, null, unit)
 
@@ -209,9 +209,9 @@ def estimable(triangle: Triangle, s: RowSpace) -> tuple[BoolArray, bool]:
     if s.rank == p:
         return np.ones(p, dtype=bool), True
     if not s.null.shape[1]:
-        return np.asarray(np.einsum("ij,ij->i", s.right, s.right) > 1.0 - _NOISE), False
+        return np.asarray(np.einsum("ij,ij->i", s.right, s.right) > 1.0 - _NULL_ENTRY), False
     shift = np.sqrt(triangle.total) * (triangle.mean[:p] / s.unit) @ s.null
-    return np.asarray(~s.null.any(axis=1)), bool((np.abs(shift) < _NOISE).all())
+    return np.asarray(~s.null.any(axis=1)), bool((np.abs(shift) < _NULL_ENTRY).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,15 +295,15 @@ def relations(triangle: Triangle, kept: IntArray, limit: int = 5) -> tuple[Relat
     r, mean = triangle.r, triangle.mean[:p]
     # Shares are judged by what they contribute to the spread of the column, so that far means do not hide them.
     spread = np.linalg.norm(r, axis=0)
-    spread = np.where(spread > _NOISE * triangle.norm[:p], spread, np.inf)
+    spread = np.where(spread > _NULL_ENTRY * triangle.norm[:p], spread, np.inf)
     upper = np.hstack([r[:, kept], r[:, dependent]])
     if not _is_upper(upper[:, : len(kept)]):
         upper = triangular_factor(upper)
     shares = solve_triangle(upper[: len(kept), : len(kept)], upper[: len(kept), len(kept) :])
-    shares[np.abs(shares) * spread[kept, None] < _NOISE * spread[dependent]] = 0.0
+    shares[np.abs(shares) * spread[kept, None] < _NULL_ENTRY * spread[dependent]] = 0.0
     shares[:, np.isinf(spread[dependent])] = 0.0
     constants = mean[dependent] - mean[kept] @ shares
-    constants[np.abs(constants) * np.sqrt(triangle.total) < _NOISE * triangle.norm[dependent]] = 0.0
+    constants[np.abs(constants) * np.sqrt(triangle.total) < _NULL_ENTRY * triangle.norm[dependent]] = 0.0
     exponent = triangle.exponent
     found = []
     for j, share, constant in zip(dependent, shares.T, constants, strict=True):

@@ -10,7 +10,7 @@ from scipy.linalg import eigh
 from mle_regression.linalg.arrays import Array
 
 # Fewer columns cost little either way. Cross-products square the condition: up to this one three digits are lost.
-_MANY, _EASY_CONDITION = 400, 30.0
+_MANY_COLUMNS, _EASY_CONDITION = 400, 30.0
 
 
 def of_easy_columns(a: Array) -> tuple[Array, Array] | None:
@@ -34,7 +34,7 @@ def values_of_easy_columns(a: Array) -> Array | None:
 
 
 def _is_easy_shape(a: Array) -> bool:
-    return bool(a.shape[1] > _MANY and a.shape[0] >= a.shape[1])
+    return bool(a.shape[1] > _MANY_COLUMNS and a.shape[0] >= a.shape[1])
 
 
 def _is_easy(squares: Any) -> bool:

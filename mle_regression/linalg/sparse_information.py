@@ -18,7 +18,7 @@ from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import inverse_triangle, with_intercept
 
 # Part of a row along the null space, relative to its length, from which a prediction is not determined.
-_OUTSIDE = 1e-7
+_ALONG_NULL_SPACE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class SparseInformation:
         leverage = self.elimination.quadratic(rows[:, self.kept] if len(self.dependent) else rows)
         if len(self.dependent):
             length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-            outside = np.abs(rows @ self.null) > _OUTSIDE * length[:, None] * np.linalg.norm(self.null, axis=0)
+            outside = np.abs(rows @ self.null) > _ALONG_NULL_SPACE * length[:, None] * np.linalg.norm(self.null, axis=0)
             leverage[outside.any(axis=1)] = np.nan
         return leverage
 

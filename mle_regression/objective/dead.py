@@ -14,7 +14,7 @@ from mle_regression.rows.standard import StandardBlock
 # Rows of a block, and about the numbers that it may have.
 _ROWS, _BLOCK_SIZE = 1024, 1 << 21
 # Outputs, in units of the spread of y, that differ by no more than this are one and the same.
-_SAME = 1e-7
+_SAME_OUTPUT = 1e-7
 
 
 def is_dead(objective: NetworkObjective, theta: Array) -> bool:
@@ -50,7 +50,7 @@ def is_constant(objective: NetworkObjective, theta: Array) -> bool:
     for block in _blocks(objective):
         outputs = network.forward(layers, block.x, Workspace(network, block.y.shape[1], objective.dtype))
         low, high = np.minimum(low, outputs.min(axis=1)), np.maximum(high, outputs.max(axis=1))
-        if not (high - low <= _SAME).all():  # so most networks are known by their first rows
+        if not (high - low <= _SAME_OUTPUT).all():  # so most networks are known by their first rows
             return False
     return True
 

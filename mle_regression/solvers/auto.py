@@ -18,7 +18,7 @@ from mle_regression.solvers.normal import NormalEquation, cholesky, is_wide, pol
 from mle_regression.solvers.passes import sum_moments, triangle_bytes
 from mle_regression.solvers.path import Control
 from mle_regression.solvers.qr import TallSkinnyQR, polish_for_qr, reduce_by_qr
-from mle_regression.solvers.sparse_normal import solve_sparse
+from mle_regression.solvers.sparse_normal import SPARSE_PRICE, solve_sparse
 
 
 @dataclass
@@ -67,7 +67,7 @@ _SPARSE_TRIANGLE = 1 << 30
 _MANY_COLUMNS = 2500
 # Steps of LSMR in which columns in good condition are solved for, the vectors solved for at once, and what a
 # floating-point operation of a sparse product costs beside one of a factorisation.
-_FEW_STEPS, _VECTORS, _SPARSE_PRICE = 60, 8, 6.0
+_FEW_STEPS, _VECTORS = 60, 8
 _TO_THE_LAST_DIGITS = Control("auto", None, max_iter=2 * _FEW_STEPS, tol=1e-14, rng=np.random.default_rng(0))
 _CONTROL = Control("auto", None, max_iter=2000, tol=1e-10, rng=np.random.default_rng(0))
 
@@ -87,5 +87,5 @@ def _products_are_cheap(problem: LeastSquares) -> bool:
     if problem.sums is not None or problem.refine or not sp.issparse(x):
         return False
     n, p = x.shape
-    products = 4.0 * x.nnz * _VECTORS * _FEW_STEPS * _SPARSE_PRICE
+    products = 4.0 * x.nnz * _VECTORS * _FEW_STEPS * SPARSE_PRICE
     return p >= _MANY_COLUMNS and n > p and not problem.alpha and products < p**3

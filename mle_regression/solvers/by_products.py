@@ -28,14 +28,14 @@ _LEFT = 1e-3
 # Condition of the columns, of unit length, up to which products give coefficients of ten digits.
 _EASY_CONDITION = 1e3
 # Length along a null vector, by the largest that there is, that is rounding; and parts of it that are none.
-_NULL, _NOISE = 1e-9, 1e-7
+_NULL_LENGTH, _NULL_ENTRY = 1e-9, 1e-7
 # Iterations between looks at the Ritz values, and at most.
 _LOOK, _MOST = 5, 500
 # A column whose centred square is this part of the square itself is a constant; one whose is the other part is shifted
 # first, which keeps the digits that its mean would take.
-_CONSTANT, _FAR = 64.0 * EPS, 1e-8
+_CONSTANT_SQUARE, _FAR = 64.0 * EPS, 1e-8
 # A column no further from its mean, by its largest value, does not vary but for rounding.
-_STILL = 4.0 * EPS
+_CONSTANT_REACH = 4.0 * EPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def _columns(problem: LeastSquares) -> Columns:
     mean = sums / total if problem.centred else np.zeros(p)
     output_mean = weights @ y / total if problem.centred else np.zeros(y.shape[1])
     centred = squares - mean * sums if problem.centred else squares
-    constant = (centred <= _CONSTANT * squares) | (centred <= _STILL**2 * whole)
+    constant = (centred <= _CONSTANT_SQUARE * squares) | (centred <= _CONSTANT_REACH**2 * whole)
     lengths = np.sqrt(np.where(constant, 1.0, np.maximum(centred, 0.0)))
     if problem.totals.n_rows <= p:
         # The path then stays in the span of the rows, where the smallest solution is, in the units of X.
@@ -225,11 +225,11 @@ def _curvature(problem: LeastSquares, columns: Columns, most: int = _MOST) -> Cu
             continue
         low, high = run.extremes()
         if problem.alpha:
-            certain = run.gradient_norm <= _NOISE * low * float(np.linalg.norm(run.x))
+            certain = run.gradient_norm <= _NULL_ENTRY * low * float(np.linalg.norm(run.x))
         else:
             left = probes - run.x.reshape(p, -1)
             sizes = np.linalg.norm(left, axis=0)
-            dependent = run.residual_norm <= _NULL * np.sqrt(high) * float(np.linalg.norm(sizes))
+            dependent = run.residual_norm <= _NULL_LENGTH * np.sqrt(high) * float(np.linalg.norm(sizes))
             certain = bool(sizes.max() <= _LEFT or dependent)
         if certain:
             break
@@ -270,13 +270,13 @@ def _relations(columns: Columns, null: Array, exponent: IntArray, limit: int = 5
     """Write dependent columns as combinations of those before them, in the units of X."""
     unit = scale(1.0, exponent[: len(columns.mean)])
     found = [Relation(int(j), (), float(columns.mean[j] * unit[j])) for j in np.flatnonzero(columns.constant)]
-    basis, dependent = echelon_basis(null, _NOISE)
+    basis, dependent = echelon_basis(null, _NULL_ENTRY)
     raw = columns.products.by_column[:, None] * basis
     for k, j in enumerate(dependent):
         share = -raw[:, k] / raw[j, k]
         share[j] = 0.0
         constant = columns.mean[j] - columns.mean @ share
-        if abs(constant) <= _NOISE * (abs(columns.mean[j]) + np.abs(columns.mean) @ np.abs(share)):
+        if abs(constant) <= _NULL_ENTRY * (abs(columns.mean[j]) + np.abs(columns.mean) @ np.abs(share)):
             constant = 0.0
         terms = tuple((int(i), float(share[i] * unit[j] / unit[i])) for i in np.flatnonzero(share))
         found.append(Relation(int(j), terms, float(constant * unit[j])))

@@ -34,19 +34,19 @@ from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.passes import exact_residual_cross, in_frame, sum_exact, sum_residuals
 
 # Residuals of this many units of rounding of y are no evidence of noise.
-_ROUNDING = 4.0
+_NO_NOISE_EPS = 4.0
 # y may come of sums that cancel; beyond this much cancellation its rounding is taken to be that of y itself.
 _CANCELLATION = 64.0
 
 
 # A sum of squares that is so much smaller than that of y has lost about three digits as a difference.
-_CLOSE_FIT = 1e3
+CLOSE_FIT = 1e3
 
 
 def is_close_fit(triangle: Triangle, cross: Array) -> bool:
     """Whether of some output so little is left, in the cross-products (m, m), that it is to be summed from the residuals."""
     total = np.diagonal(triangle.tail) + np.einsum("ij,ij->j", triangle.z, triangle.z)
-    return bool((np.diagonal(cross) * _CLOSE_FIT < total + EPS).any())
+    return bool((np.diagonal(cross) * CLOSE_FIT < total + EPS).any())
 
 
 class Polish(Enum):
@@ -283,4 +283,4 @@ def _noise_free(triangle: Triangle, estimate: Estimate, cross: Array) -> BoolArr
 def noise_free(length: Array, reach: Array, cross: Array) -> BoolArray:
     """Tell it from lengths (m,) of y and of the largest terms of Xβ, and cross-products (m, m) of the residuals."""
     scale_of_y = np.clip(reach, length, _CANCELLATION * length)
-    return np.asarray(np.sqrt(np.diagonal(cross)) <= _ROUNDING * EPS * scale_of_y)
+    return np.asarray(np.sqrt(np.diagonal(cross)) <= _NO_NOISE_EPS * EPS * scale_of_y)

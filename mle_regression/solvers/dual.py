@@ -20,11 +20,11 @@ from mle_regression.solvers.passes import find_frame
 # Columns for each row from which the space of the rows is the cheaper one.
 _COLUMNS_PER_ROW = 2
 # Up to this condition the cross-products of the rows have their singular vectors to all digits but three.
-_WELL_CONDITIONED = 30.0
+_SQUARED_CONDITION = 30.0
 # Columns of lengths further apart need equilibration, which changes the penalty from column to column.
 _APART = 1e4
 # Penalties whose inverse, and square, stay well inside the range of float64; and how far they are above what counts as none.
-_SMALLEST, _LARGEST, _ABOVE_NONE = 1e-100, 1e100, 10.0
+_SMALLEST, _LARGEST_NUMBER, _ABOVE_NONE = 1e-100, 1e100, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def solve_dual(problem: LeastSquares) -> Solution | None:
     O(n²p) work and n × p memory, where the normal equation takes O(p³) and p × p.
     """
     n, p, _ = problem.rows.shape
-    if problem.sums is not None or problem.refine or not _SMALLEST < problem.alpha < _LARGEST:
+    if problem.sums is not None or problem.refine or not _SMALLEST < problem.alpha < _LARGEST_NUMBER:
         return None
     if p < _COLUMNS_PER_ROW * n or sp.issparse(getattr(problem.rows, "x", None)) or not fits_memory(4 * 8.0 * n * p):
         return None
@@ -97,7 +97,7 @@ def _singular(x: Array, centred: bool) -> tuple[Array, Array, Array, str]:
     """
     squares, left = np.linalg.eigh(x @ x.T)
     squares, left = squares[int(centred) :], left[:, int(centred) :]
-    if squares.size and squares[-1] <= _WELL_CONDITIONED**2 * squares[0]:
+    if squares.size and squares[-1] <= _SQUARED_CONDITION**2 * squares[0]:
         values = np.sqrt(squares)
         return left, values, (left / values).T @ x, "normal"
     return *np.linalg.svd(x, full_matrices=False), "svd"

@@ -14,7 +14,7 @@ from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_m
 
 ACCELERATIONS = ("none", "nesterov", "polyak")
 # Part of a loss that two evaluations of it may differ by.
-_ROUNDING = 16.0 * EPS
+_LOSS_ROUNDING = 16.0 * EPS
 
 
 @dataclass
@@ -110,7 +110,7 @@ class GradientDescent(Options):
                 move = share * velocity - step * gradient if self.acceleration == "nesterov" else velocity
                 new_loss, new_gradient = objective.value_and_gradient(theta + move)
                 # Near a minimum the loss goes up and down by its rounding, whatever the step.
-                if automatic and not new_loss <= loss + _ROUNDING * abs(loss):
+                if automatic and not new_loss <= loss + _LOSS_ROUNDING * abs(loss):
                     # Momentum that leads up is dropped; a plain step that does is too long.
                     step = step if velocity.any() and share and np.vdot(move, gradient) >= 0 else 0.5 * step
                     velocity = np.zeros_like(theta)

@@ -10,25 +10,25 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.arrays import EPS, TINY, Array
 from mle_regression.objective.base import JacobianProducts, SumOfSquares
 from mle_regression.solvers.base import Need, Options, Status
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_monitored
+from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, GOOD_SHARE, POOR_SHARE
 
-_ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 # How near to the edge of the region is at it, and how many times the damping is bettered to get there.
 _AT_EDGE, _TRIES = 0.1, 20
 # Share of the gain that a step lengthened along negative curvature may leave to a better one.
 _ENOUGH = 0.2
 # Damping, relative to the mean of the diagonal, below which a matrix may be singular; the dual form divides by it.
-_LEAST, _LEAST_DUAL = 1e-14, 1e-8
+_LEAST_DAMPING, _LEAST_DUAL = 1e-14, 1e-8
 
 # Parameters up to which the exact Hessian is made; where they outnumber the residuals, whose matrix is cheaper; and Newton's
 # steps at the end.
 _POLISHED, _POLISHED_DUAL, _LAST_STEPS = 3000, 800, 3
 
 # So many steps that gain so little together call for the exact Hessian.
-_LAST, _LITTLE = 5, 0.02
+_LAST, _LITTLE_GAIN = 5, 0.02
 # Part of the loss at the start that is small.
 _SMALL = 1e-3
 
@@ -96,10 +96,10 @@ class LevenbergMarquardt(Options):
                     new_loss, new_gradient = objective.value_and_gradient(theta + step)
                     rounding = 16.0 * EPS * loss
                     ratio = (loss - new_loss + rounding) / (predicted + rounding)
-                    accepted = bool(ratio > _ACCEPT)
-                    if not ratio > _POOR:
+                    accepted = bool(ratio > ACCEPTABLE_SHARE)
+                    if not ratio > POOR_SHARE:
                         radius = 0.25 * length
-                    elif ratio > _GOOD and length > (1.0 - 2.0 * _AT_EDGE) * radius:
+                    elif ratio > GOOD_SHARE and length > (1.0 - 2.0 * _AT_EDGE) * radius:
                         radius = 2.0 * radius
                 theta, loss, gradient = theta + step, new_loss, new_gradient
                 monitor.path.memory = {"radius": np.array(radius)}
@@ -140,7 +140,7 @@ class DampedSystem:
     """
 
     size: float
-    least: float = _LEAST
+    least: float = _LEAST_DAMPING
 
     def solver(self, damping: float) -> Solve:
         """Return a function that solves with M + λI; raises LinAlgError where that is not positive definite."""
@@ -235,7 +235,7 @@ def _polish(objective: SumOfSquares, path: Path) -> None:
 
 def _creeps(losses: list[float]) -> bool:
     """Whether the last steps together have gained little."""
-    return len(losses) > _LAST and losses[-1 - _LAST] - losses[-1] < _LITTLE * losses[-1]
+    return len(losses) > _LAST and losses[-1 - _LAST] - losses[-1] < _LITTLE_GAIN * losses[-1]
 
 
 def damped_system(objective: SumOfSquares, theta: Array, exact: bool = False) -> DampedSystem:
@@ -256,7 +256,7 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
     has a negative eigenvalue along which the gradient has next to nothing, δ stays short however near λ comes to it; what is
     left to the radius is then gone along that direction, nearly as far down as any step leads (Moré and Sorensen, 1983).
     """
-    least = system.least * max(system.size, 1e-300)
+    least = system.least * max(system.size, TINY)
     low, high = 0.0, np.inf
     trial = max(damping, least)
     step, down = np.zeros_like(gradient), None
@@ -280,7 +280,7 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
                 return longer, trial
         low, high = (trial, high) if length > radius else (low, trial)
         slope = float(step @ solve(step)) / length**2
-        trial += (length / radius - 1.0) / max(slope, 1e-300)
+        trial += (length / radius - 1.0) / max(slope, TINY)
         if not low < trial < high:
             # Where nothing is known to be indefinite, damping may as well be none.
             trial = np.sqrt(low * high) if np.isfinite(high) else 10.0 * low

@@ -7,15 +7,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.arrays import EPS, TINY, Array
 from mle_regression.linalg.lanczos import extreme_eigenpairs
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Need, Options, Status
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, run_monitored
+from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, GOOD_SHARE, POOR_SHARE
 
-_ACCEPT, _POOR, _GOOD = 1e-4, 0.25, 0.75
 # Looking for a way down from a stationary point: residual to reach, products to spend, and what is rounding.
-_LOOKED_TO, _PRODUCTS, _ROUNDING = 1e-5, 300, 1e-12
+_LOOKED_TO, _PRODUCTS, _NO_CURVATURE = 1e-5, 300, 1e-12
 
 
 @dataclass
@@ -74,13 +74,13 @@ class NewtonCG(Options):
                 if not length > 0:
                     return
                 new_loss, new_gradient = objective.value_and_gradient(theta + step)
-                rounding = 16.0 * EPS * (abs(loss) + 1e-300)
+                rounding = 16.0 * EPS * (abs(loss) + TINY)
                 agreement = (loss - new_loss + rounding) / (-model + rounding)
-                if agreement < _POOR:
+                if agreement < POOR_SHARE:
                     radius = 0.25 * length
-                elif agreement > _GOOD and length > 0.99 * radius:
+                elif agreement > GOOD_SHARE and length > 0.99 * radius:
                     radius = 2.0 * radius
-                if agreement > _ACCEPT:
+                if agreement > ACCEPTABLE_SHARE:
                     theta, loss, gradient = theta + step, new_loss, new_gradient
                 ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
 
@@ -95,7 +95,7 @@ def escape_direction(
 ) -> Array | None:
     """Return a step that leads down from a saddle point, along the lowest curvature; None where that is not negative."""
     found = extreme_eigenpairs(objective.hessian_products(theta), len(theta), 1, 0, rng, _LOOKED_TO, _PRODUCTS)
-    if not found.values[0] < -found.bounds[0] - _ROUNDING * found.largest:
+    if not found.values[0] < -found.bounds[0] - _NO_CURVATURE * found.largest:
         return None
     length = radius
     while length > EPS * max(1.0, float(np.linalg.norm(theta))):

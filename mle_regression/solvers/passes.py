@@ -18,7 +18,7 @@ from mle_regression.linalg.triangle import Triangle
 from mle_regression.rows.base import Block, Rows
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError
 
-_SAMPLE_ROWS = 256
+SAMPLE_ROWS = 256
 # Numbers in a table of products of digits, beyond which rows are taken a few at a time.
 _TABLE_SIZE = 1 << 18
 # The last limb of residuals of outputs of about unit length: 2**-120.
@@ -26,7 +26,7 @@ _LOWEST = -6
 # Squares of columns whose sum falls below this have lost digits to underflow.
 UNDERFLOW = 1e-200
 # A mean of a hundred standard deviations costs the rank-one correction four of sixteen digits.
-_FAR_MEAN = 1e4
+FAR_MEAN = 1e4
 # Powers of two by which a column may be smaller than the root of its penalty, and still be brought to about unit size.
 _BESIDE_PENALTY = 400
 
@@ -36,7 +36,7 @@ def sum_moments(problem: LeastSquares) -> tuple[Moments, Frame]:
 
     NaN and infinity need no pass of their own: they make the moments so.
     """
-    sample = choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred)
+    sample = choose_frame(problem.rows.sample(SAMPLE_ROWS), problem.centred)
     frame = _rescaled(sample, _within_penalty(problem, sample.exponent))
     for _ in range(4):
         moments = _moments(problem.rows, frame)
@@ -50,7 +50,7 @@ def sum_moments(problem: LeastSquares) -> tuple[Moments, Frame]:
 def find_frame(problem: LeastSquares) -> Frame:
     """Coordinates for a solver that needs no moments: those the largest magnitudes and a sample of rows call for."""
     exponent = _within_penalty(problem, safe_exponents(magnitudes(problem.rows)))
-    return _rescaled(choose_frame(problem.rows.sample(_SAMPLE_ROWS), problem.centred), exponent)
+    return _rescaled(choose_frame(problem.rows.sample(SAMPLE_ROWS), problem.centred), exponent)
 
 
 def _rescaled(frame: Frame, exponent: IntArray) -> Frame:
@@ -232,7 +232,7 @@ def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Fram
         return None
     offset = moments.sums / problem.totals.sum_weights
     of_mean = moments.sums * offset
-    far = (of_mean > _FAR_MEAN * (squares - of_mean)) & (np.abs(offset) > 16 * EPS * np.abs(frame.shift + offset))
+    far = (of_mean > FAR_MEAN * (squares - of_mean)) & (np.abs(offset) > 16 * EPS * np.abs(frame.shift + offset))
     if not far.any():
         return None
     return Frame(frame.exponent, np.where(far, frame.shift + offset, frame.shift))

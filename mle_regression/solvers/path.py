@@ -15,9 +15,9 @@ _RISES = 5
 # What is no more than this part of the first loss has not grown: near an optimum rounding goes up and down.
 _GROWN = 1.0001
 # Units of rounding, of each parameter, that a gradient near the optimum of a quadratic may be made of.
-_ROUNDING = 4.0
+_GRADIENT_EPS = 4.0
 # Steps in a row that do not lower the loss by more than rounding, after which a gradient so small is nothing but rounding.
-_STILL = 3
+_STILL_STEPS = 3
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -187,10 +187,10 @@ class ConvergenceMonitor:
         if norm <= near_norm(self.control.tol, theta, loss, self.lowest, self.highest):
             return True
         # No gradient is known to better than the rounding of its terms; but while the loss falls, this one is.
-        rounding, squares = _ROUNDING * len(theta) * EPS, self.highest * float(theta @ theta)
-        self.still = self.still + 1 if loss >= self.least * (1.0 - _ROUNDING * EPS) else 0
+        rounding, squares = _GRADIENT_EPS * len(theta) * EPS, self.highest * float(theta @ theta)
+        self.still = self.still + 1 if loss >= self.least * (1.0 - _GRADIENT_EPS * EPS) else 0
         self.least = min(self.least, loss)
-        stands = self.still >= _STILL or loss <= rounding**2 * squares
+        stands = self.still >= _STILL_STEPS or loss <= rounding**2 * squares
         return stands and norm <= rounding * np.sqrt(self.highest * squares)
 
 

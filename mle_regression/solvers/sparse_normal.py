@@ -27,17 +27,17 @@ _FROM_COLUMNS = 150
 # Complements of up to so many columns are factorised; those of more are solved by conjugate gradients.
 FACTORISED = 500
 # Condition of unit columns up to which standard errors have nine digits, and the solution fifteen after one residual pass.
-_WELL_CONDITIONED = 1e3
+_RESIDUAL_PASS_CONDITION = 1e3
 # Probes for the null space of a complement that is not factorised: it is found if its dimension is less.
 _PROBES = 6
 # A floating-point operation of a sparse product takes about so many times what one of a dense factorisation takes.
-_SPARSE_PRICE = 6.0
+SPARSE_PRICE = 6.0
 # Iterations on a Gram matrix of this many times the nonzeros of X cost more than iterations on X.
 _GRAM_TO_ROWS = 6.0
 # Iterations that a complement in good condition is expected to take.
 _ITERATIONS = 25
 # Parts of unit null vectors, and of unit columns along them, that are rounding.
-_NOISE, _NULL = 1e-9, 1e-10
+_NULL_ENTRY, _NULL_LENGTH = 1e-9, 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _promises(problem: LeastSquares, x: Any) -> bool:
         and not problem.refine
         and p >= _FROM_COLUMNS
         and counted
-        and 16 * EPS < problem.tolerance < 1e-1 / _WELL_CONDITIONED
+        and 16 * EPS < problem.tolerance < 1e-1 / _RESIDUAL_PASS_CONDITION
     )
 
 
@@ -98,8 +98,8 @@ def _pays(x: Any, n_orthogonal: int) -> bool:
     rest = p - n_orthogonal
     if rest > FACTORISED and products > _GRAM_TO_ROWS * x.nnz:
         return False
-    solving = rest**3 / 3 if rest <= FACTORISED else _SPARSE_PRICE * 2 * products * (_PROBES + 1) * _ITERATIONS
-    return bool(per_row @ per_row <= _SPARSE_PRICE * p**2 and solving + _SPARSE_PRICE * products < p**3 / 3)
+    solving = rest**3 / 3 if rest <= FACTORISED else SPARSE_PRICE * 2 * products * (_PROBES + 1) * _ITERATIONS
+    return bool(per_row @ per_row <= SPARSE_PRICE * p**2 and solving + SPARSE_PRICE * products < p**3 / 3)
 
 
 def _sums(problem: LeastSquares) -> SparseSums:
@@ -144,7 +144,7 @@ def _solved(problem: LeastSquares, sums: SparseSums, orthogonal: IntArray) -> So
     null = np.zeros((size, found.shape[1] + len(empty)))
     null[occupied, : found.shape[1]] = found
     null[empty, np.arange(found.shape[1], null.shape[1])] = 1.0
-    null, dependent = echelon_basis(null, _NOISE)
+    null, dependent = echelon_basis(null, _NULL_ENTRY)
     information = SparseInformation(
         gram=sums.gram,
         orthogonal=np.setdiff1d(orthogonal, dependent),
@@ -191,7 +191,9 @@ class _Equation:
         q = len(parts.rest)
         if self.factorised:
             inner = (
-                semidefinite_null_space(parts.complement, _NULL, 1 / _WELL_CONDITIONED**2) if q else np.zeros((0, 0))
+                semidefinite_null_space(parts.complement, _NULL_LENGTH, 1 / _RESIDUAL_PASS_CONDITION**2)
+                if q
+                else np.zeros((0, 0))
             )
         else:
             inner = self._lost_by_probes(q)
@@ -208,7 +210,7 @@ class _Equation:
         product = self.elimination.complement_product
         probes = np.random.default_rng(0).standard_normal((q, _PROBES))
         found = conjugate_gradients(product, product(probes))
-        if not found.converged or found.lowest < found.highest / _WELL_CONDITIONED**2:
+        if not found.converged or found.lowest < found.highest / _RESIDUAL_PASS_CONDITION**2:
             return None
         left, values, _ = np.linalg.svd(probes - found.solution, full_matrices=False)
         r = int(np.sum(values > 1e-6))
@@ -229,7 +231,7 @@ class _Equation:
                 inverse = self.solve(inverse / np.linalg.norm(inverse, axis=0) * self.length[:, None])
                 inverse = inverse * self.length[:, None]
                 smallest = float(np.linalg.norm(inverse, axis=0).max())
-        return largest * smallest <= _WELL_CONDITIONED**2
+        return largest * smallest <= _RESIDUAL_PASS_CONDITION**2
 
 
 _POWER_STEPS = 6
@@ -259,7 +261,7 @@ def _sharper(problem: LeastSquares, sums: SparseSums, information: SparseInforma
 
     pull = scale(_along(problem, sums, null, back), -sums.unit[:, None])
     null[kept] -= step.solve(pull[kept], _CORRECTION)
-    return np.where(np.abs(null) < _NOISE, 0.0, null)
+    return np.where(np.abs(null) < _NULL_ENTRY, 0.0, null)
 
 
 def _along(problem: LeastSquares, sums: SparseSums, null: Array, block_sum: Callable[[Array, Block], Array]) -> Array:

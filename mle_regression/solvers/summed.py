@@ -26,7 +26,7 @@ from mle_regression.solvers.svd import SingularValues
 # the least that a preconditioner in float64 can turn into one, and stay below the tolerance.
 _FLOOR, _ABOVE_FLOOR = 2.0**-100, 2.0**-49
 # Units of rounding, for each column, by which sums in float64 move the eigenvalues of columns of unit length.
-_ROUNDING = 8.0
+_EIGENVALUE_EPS = 8.0
 # Digits below which what rounding has left is told.
 _FEW_DIGITS = 8.0
 
@@ -122,7 +122,7 @@ def reduce_sums(problem: LeastSquares) -> SummedTriangle:
 
 def _hidden_squares(q: int) -> float:
     """Eigenvalue of q columns of unit length below which rounding of their cross-products hides whether it is zero."""
-    return _ROUNDING * q * EPS
+    return _EIGENVALUE_EPS * q * EPS
 
 
 def _of_rounded(problem: LeastSquares, moments: Moments, sums: KeptSums) -> SummedTriangle:
@@ -158,7 +158,9 @@ def _of_rounded(problem: LeastSquares, moments: Moments, sums: KeptSums) -> Summ
         inner = np.vstack([first, np.hstack([np.zeros((len(inner), 1)), inner])])
     found = triangle_of_factor(inner, frame, p, total, problem.centred, 0.0)
     tail = scale(tail, -(found.exponent[p:, None] + found.exponent[p:] - frame.exponent[p:, None] - frame.exponent[p:]))
-    digits = -np.log10(_ROUNDING * EPS * values[-1] / values[seen].min(initial=values[-1])) if seen.any() else 16.0
+    digits = (
+        -np.log10(_EIGENVALUE_EPS * EPS * values[-1] / values[seen].min(initial=values[-1])) if seen.any() else 16.0
+    )
     tolerance = max(problem.tolerance, _ABOVE_FLOOR)
     return SummedTriangle(replace(found, tail=tail), frame, False, tolerance, float(digits))
 

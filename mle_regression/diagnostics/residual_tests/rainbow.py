@@ -9,6 +9,7 @@ from scipy.stats import f as f_distribution
 
 from mle_regression.diagnostics.covariance import leverage
 from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, TestResult, undefined
+from mle_regression.linalg.arrays import TINY
 from mle_regression.rows.registry import as_rows
 
 
@@ -23,7 +24,7 @@ def rainbow(fit: FitView) -> TestResult:
     rows = as_rows(fit.x, np.zeros((len(fit.residual), 0)))
     leverages = rows.map(lambda block: leverage(information, block.x), dense=True)
     # What differs by rounding is a tie.
-    order = np.argsort(np.round(leverages / leverages.max(initial=1e-300), 10), kind="stable")
+    order = np.argsort(np.round(leverages / leverages.max(initial=TINY), 10), kind="stable")
     counts = np.ones(len(order)) if fit.counts is None else fit.counts
     # As many as half of the observations; a row that stands for several may be halved itself.
     before = np.empty(len(order))

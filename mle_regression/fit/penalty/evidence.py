@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from mle_regression.diagnostics import laplace
 from mle_regression.fitted.penalty import PenaltyChoice
-from mle_regression.linalg.arrays import Array, BoolArray, IntArray
+from mle_regression.linalg.arrays import TINY, Array, BoolArray, IntArray
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.labels import unlike
@@ -33,15 +33,15 @@ _LAST_STEPS = 10
 # Numbers of a Jacobian up to which differences are taken of it, and not of its squares.
 _JACOBIAN_SIZE = 1 << 22
 # Posterior standard deviations from an optimum that are none, and that are few enough to climb on from there.
-_NEAR, _NEAR_ENOUGH = 0.03, 0.1
+_AT_OPTIMUM_DEVIATIONS, _NEAR_ENOUGH = 0.03, 0.1
 # The region in which the evidence is taken for a quadratic function of log α: first and largest radius, the share of it that
 # is left after a step too far, and the least.
 _RADIUS, _WIDEST, _NARROWER, _NARROWEST = 1.1, 2.3, 0.3, 0.1
 # Nats that are no gain; and that are none where a step was to gain several times as many.
-_SETTLED, _LITTLE, _DISAPPOINTING = 1e-5, 0.05, 0.25
+_SETTLED_NATS, _LITTLE_NATS, _DISAPPOINTING = 1e-5, 0.05, 0.25
 _ESTIMATES = 40
 # Parameters that the data determine of a group, below which they tell nothing of it.
-_NOTHING = 0.05
+_UNSEEN_PARAMETERS = 0.05
 _FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 _AT_REST = (Status.CONVERGED, Status.PLATEAU)
 
@@ -125,7 +125,7 @@ def train_by_evidence(
     path.theta, path.status = place.theta, place.status
     names, total = grouping[1], objective.rows.total
     alpha_of = {name: float(level) * total for name, level in zip(names, place.levels, strict=True)}
-    idle = climb.at_bound(place) | (climb.determined(place) < _NOTHING)
+    idle = climb.at_bound(place) | (climb.determined(place) < _UNSEEN_PARAMETERS)
     bounded = [name for name, at in zip(names, idle, strict=True) if at]
     chosen = PenaltyChoice(alpha_of, place.effective, place.density, bounded)
     return path, climb.posed(place.levels, place.theta), chosen
@@ -252,12 +252,14 @@ class _Climb:
     def _climbed(self, best: _Place) -> _Place:
         """Return the top that is reached from an optimum."""
         slope, radius = self._slope(best), _RADIUS
-        model = np.diag(2.0 / np.maximum(slope.determined, _NOTHING))  # inverse curvature of minus the evidence
+        model = np.diag(
+            2.0 / np.maximum(slope.determined, _UNSEEN_PARAMETERS)
+        )  # inverse curvature of minus the evidence
         for _ in range(_ESTIMATES):
             step, gain = _step(model, slope.gradient, radius)
             levels = self._within_bounds(best, best.levels * np.exp(step))
             step = np.log(levels / best.levels)
-            if self.ended or not 0.5 * gain > _SETTLED or not step.any():
+            if self.ended or not 0.5 * gain > _SETTLED_NATS or not step.any():
                 break
             found = self._optimum(levels, best.theta + step @ slope.moves, best)
             gained = found.density - best.density
@@ -267,7 +269,7 @@ class _Climb:
                     break
                 continue
             before, best = slope, found
-            if gained < _LITTLE and gained < _DISAPPOINTING * gain:
+            if gained < _LITTLE_NATS and gained < _DISAPPOINTING * gain:
                 break
             slope, radius = self._slope(best), min(2.0 * radius, _WIDEST)
             model = _updated(model, step, before.gradient - slope.gradient)
@@ -336,13 +338,13 @@ class _Climb:
         # An optimum may be out of reach: a loss that is not smooth seldom has its minimum where it is.
         if self.ended and not place.arrived:
             return place
-        return replace(place, status=Status.CONVERGED if place.distance <= _NEAR else Status.PLATEAU)
+        return replace(place, status=Status.CONVERGED if place.distance <= _AT_OPTIMUM_DEVIATIONS else Status.PLATEAU)
 
     def _polished(self, place: _Place) -> _Place:
         """Take Gauss–Newton steps of residuals: where hardly any noise is left, those of squares are all rounding."""
         objective = self.posed(place.levels, place.theta)
         for _ in range(_LAST_STEPS):
-            if not place.distance > _NEAR:
+            if not place.distance > _AT_OPTIMUM_DEVIATIONS:
                 break
             _, gradient = objective.value_and_gradient(place.theta)
             theta = place.theta - 0.5 * place.curvature.inverse.solve(gradient)
@@ -389,15 +391,15 @@ def _trace_change(objective: NetworkObjective, curvature: laplace.Curvature, the
         response = curvature.inverse.solve(objective.residual_jacobian(theta)[1].T).T
 
         def of_jacobians(move: Array) -> float:
-            size: float = length * eps ** (1 / 3) / max(float(np.linalg.norm(move)), 1e-300)
+            size: float = length * eps ** (1 / 3) / max(float(np.linalg.norm(move)), TINY)
             above, below = (objective.residual_jacobian(theta + side * size * move)[1] for side in (1.0, -1.0))
-            return float(np.vdot(response, above - below)) / max(size, 1e-300)
+            return float(np.vdot(response, above - below)) / max(size, TINY)
 
         return of_jacobians
     matrix, inverse = objective.gauss_newton(theta), curvature.inverse.solve(np.eye(len(theta)))
 
     def of_matrices(move: Array) -> float:
-        size: float = length * eps**0.5 / max(float(np.linalg.norm(move)), 1e-300)
+        size: float = length * eps**0.5 / max(float(np.linalg.norm(move)), TINY)
         return float(np.vdot(inverse, objective.gauss_newton(theta + size * move) - matrix)) / size
 
     return of_matrices
@@ -406,7 +408,7 @@ def _trace_change(objective: NetworkObjective, curvature: laplace.Curvature, the
 def _step(model: Array, gradient: Array, radius: float) -> tuple[Array, float]:
     """Return the step to the top of the model, or towards it as far as the radius allows, and what the slope gains."""
     step = model @ gradient
-    step = step * min(1.0, radius / max(float(np.abs(step).max()), 1e-300))
+    step = step * min(1.0, radius / max(float(np.abs(step).max()), TINY))
     return step, float(step @ gradient)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import TINY, Array
 
 # Penalties that are tried, relative to the smallest and to the largest squared singular value.
 _FROM, _TO, _GRID = 1e-10, 1e10, 400
@@ -67,7 +67,7 @@ def largest_evidence(
         """Return −2 log p but for what does not depend on α."""
         alpha = np.exp(log_alpha)
         q = squares + (alpha / (values**2 + alpha)) @ projections**2
-        return float(dof * np.log(np.maximum(q, 1e-300)).sum() + outputs * np.log1p(values**2 / alpha).sum())
+        return float(dof * np.log(np.maximum(q, TINY)).sum() + outputs * np.log1p(values**2 / alpha).sum())
 
     best, bounded = 0.0, True
     if values.size:

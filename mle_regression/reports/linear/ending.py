@@ -24,7 +24,7 @@ from mle_regression.validation import checks
 from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning, warn_user
 
 # What X explains of y, beside its mean, that is no more than rounding.
-_STILL = 1e-14
+_CONSTANT_SHARE = 1e-14
 
 
 def tell_of_fit(estimator: BaseEstimator, fit: LinearFit, solution: Solution, options: LinearOptions) -> LinearFit:
@@ -61,7 +61,7 @@ def tell_of_fit(estimator: BaseEstimator, fit: LinearFit, solution: Solution, op
     if fit.noise_free.any():
         information, names = solution.information, outputs
         coef, mean = (scale(part, -solution.output_exponent) for part in (fit.coef, fit.intercept))
-        constant = explained_squares(information, coef) <= _STILL**2 * information.total * mean**2
+        constant = explained_squares(information, coef) <= _CONSTANT_SHARE**2 * information.total * mean**2
         names = ["y"] if len(names) == 1 else names
         notes.append(describe_exact_fit(information.rank, n_rows, constant.tolist(), fit.noise_free.tolist(), names))
         warn_user(notes[-1], NoiseFreeWarning)

@@ -14,7 +14,7 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.reports.linear.hypotheses import HypothesisTest, describe_hypotheses, parse_hypotheses
 from mle_regression.warnings import InferenceWarning, warn_user
 
-_LARGEST = 1e150
+_LARGEST_NUMBER = 1e150
 
 
 def as_restriction(restriction: Any, value: Any, names: list[str], n_outputs: int) -> tuple[Array, Array, str]:
@@ -51,7 +51,7 @@ def as_restriction(restriction: Any, value: Any, names: list[str], n_outputs: in
 
 def _check_finite(table: Array, right: Array) -> None:
     largest = max(np.abs(table).max(initial=0.0), np.abs(right).max(initial=0.0))
-    if not largest < _LARGEST:
+    if not largest < _LARGEST_NUMBER:
         raise ValueError("R and q must be finite, and not so large that their squares are not.")
 
 

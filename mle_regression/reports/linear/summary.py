@@ -16,7 +16,7 @@ from mle_regression.reports.linear.coefficients import coefficient_table
 from mle_regression.reports.linear.dependencies import describe_near_dependency
 
 _SHOWN_EIGENVALUES, _SHOWN_DEPENDENCIES = 4, 3
-_NOTHING = "Nothing stands out. Whether the noise is as assumed, diagnose(X, y).tests() tells."
+_NOTHING_STANDS_OUT = "Nothing stands out. Whether the noise is as assumed, diagnose(X, y).tests() tells."
 _FEW_ROWS_PER_PARAMETER = 5.0
 
 
@@ -41,7 +41,7 @@ def linear_summary(fit: LinearFit, confidence: float) -> Document:
             Panel("", goodness(fit)),
             Table(f"Coefficients, with {100 * confidence:g} % limits", table),
             Panel("Curvature: what kind of optimum is it?", curvature_items(fit)),
-            Notes("Notes", told or [_NOTHING]),
+            Notes("Notes", told or [_NOTHING_STANDS_OUT]),
         ],
     )
 
