@@ -125,8 +125,8 @@ class MLELinearRegressor(LikelihoodRegressor):
         J after each iteration, the start before them; of several outputs in units that make the last value J.
     gradient_norm_ : float
         Norm of the gradient of J in columns and outputs of about unit length.
-    solver_ : str
-        The solver that ran.
+    solver_, solver_reason_ : str
+        The solver that ran, and why it was this one; empty where it was asked for.
     refined_ : bool
         Whether the solution was worked out in exact arithmetic.
     n_features_in_ : int

@@ -121,8 +121,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
     converged_ : bool
         Whether that norm is no more than ``tol``, in the units that the solver walks in, and the network is not dead.
     n_iter_ : int
-    solver_ : str
-        The solver, and why, if it was "auto".
+    solver_, solver_reason_ : str
+        The solver that ran, and why it was this one; empty where it was asked for.
     hessian_eigenvalues_, condition_number_, verdict_
         Of the Hessian of J on the training rows in standard units, and what they say of the place; with ``curvature`` only.
     alpha_ : dict of str to float

@@ -527,3 +527,23 @@ def test_columns_that_are_rounding_beside_their_penalty(tiny, fit_intercept, rng
     whole = MLELinearRegressor(alpha=1.0, fit_intercept=fit_intercept).fit(X, y)
     assert parts.log_likelihood_ == pytest.approx(whole.log_likelihood_, rel=1e-12)
     np.testing.assert_allclose(parts.standard_errors_, whole.standard_errors_, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("solver", "ran", "why"), [("svd", "svd", ""), ("qr", "normal", "'qr'"), ("normal", "normal", "")]
+)
+def test_sums_are_solved_by_the_solver_asked_for_where_they_can_be(solver, ran, why, rng):
+    X, y = rng.standard_normal((50, 3)), rng.standard_normal(50)
+    model = MLELinearRegressor(solver=solver).partial_fit(X, y)
+    assert model.solver_ == ran
+    assert why in model.solver_reason_
+    assert bool(model.solver_reason_) == bool(why)
+    np.testing.assert_allclose(model.coef_, MLELinearRegressor().fit(X, y).coef_, rtol=1e-13)
+
+
+def test_auto_says_why(rng):
+    X, y = rng.standard_normal((50, 3)), rng.standard_normal(50)
+    for rows, why in ((X, "far from dependent"), (X @ X.T, "fewer rows"), (np.c_[X, X], "dependent columns")):
+        model = MLELinearRegressor(on_rank_deficiency="min_norm").fit(rows, y)
+        assert why in model.solver_reason_
+    assert MLELinearRegressor(solver="qr").fit(X, y).solver_reason_ == ""
