@@ -43,8 +43,7 @@ class LBFGS(Options):
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow quasi-Newton steps; restarted where the line search gives up above the tolerance."""
-        if control.learning_rate != "auto":
-            raise ValueError("lbfgs finds its steps by line search; leave learning_rate='auto'.")
+        control.require_automatic_step("lbfgs finds its steps by line search")
         low, high = ends_of(objective.spectrum)
         stable = "It searches its own steps: look for numbers of extreme size."
         monitor = ConvergenceMonitor(control, objective.start, low, stable, highest=high)

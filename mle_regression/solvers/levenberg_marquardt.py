@@ -68,8 +68,7 @@ class LevenbergMarquardt(Options):
 
     def minimise(self, objective: SumOfSquares, control: Control) -> Path:
         """Follow Gauss–Newton steps until the gradient vanishes."""
-        if control.learning_rate != "auto":
-            raise ValueError("lm chooses its own steps; leave learning_rate='auto'.")
+        control.require_automatic_step("lm chooses its own steps")
         start = objective.start
         self._check_memory(len(start), objective.n_residuals)
         always = self.second_order is True or len(start) <= objective.n_residuals

@@ -33,8 +33,7 @@ class LSMR(Options):
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow the bidiagonalisation from the objective's start."""
-        if control.learning_rate != "auto":
-            raise ValueError("lsmr has no step; leave learning_rate='auto'.")
+        control.require_automatic_step("lsmr has no step")
         spectrum = objective.spectrum
         low, high = ends_of(spectrum)
         stable = "It has no step: look for numbers of extreme size."

@@ -41,8 +41,7 @@ class NewtonCG(Options):
 
     def minimise(self, objective: Objective, control: Control) -> Path:
         """Follow trust-region Newton steps."""
-        if control.learning_rate != "auto":
-            raise ValueError("newton chooses its own steps; leave learning_rate='auto'.")
+        control.require_automatic_step("newton chooses its own steps")
         spectrum = objective.spectrum
         low, high = ends_of(spectrum)
         stable = "It chooses its own steps: look for numbers of extreme size."

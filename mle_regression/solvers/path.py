@@ -60,6 +60,11 @@ class Control:
     memory: dict[str, AnyArray] = field(default_factory=dict)
     remember: bool = False
 
+    def require_automatic_step(self, why: str) -> None:
+        """Raise where a step has been set of a solver that has none to set, which ``why`` says."""
+        if self.learning_rate != "auto":
+            raise ValueError(f"{why}; leave learning_rate='auto'.")
+
     def remembered(self, name: str, shape: tuple[int, ...]) -> AnyArray | None:
         """Return a copy of what is remembered under a name; None if that is nothing, or of another shape (-1 for any)."""
         found = self.memory.get(name)
