@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from mle_regression.fit.linear_options import LinearOptions
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
-from mle_regression.models.linear import linear_map
+from mle_regression.models.linear import linear_mean, sizes_of_terms
 from mle_regression.reports.linear import inference
 from mle_regression.reports.linear.ending import evidence_warning, tell_of_fit
 from mle_regression.rows.registry import as_rows
@@ -354,18 +355,16 @@ class MLELinearRegressor(LikelihoodRegressor):
 
     def _mean(self, x: Any) -> Array:
         coef = np.atleast_2d(self.coef_).T
-        return linear_map(x, coef, np.asarray(self.intercept_)).reshape((-1, *self.coef_.shape[:-1]))
+        return linear_mean(x, coef, np.asarray(self.intercept_)).reshape((-1, *self.coef_.shape[:-1]))
 
     def _terms(self, x: Any) -> Array | None:
-        coef = np.abs(np.atleast_2d(self.coef_).T)
-        return linear_map(abs(x), coef, np.abs(np.asarray(self.intercept_))).reshape(-1, coef.shape[1])
+        coef = np.atleast_2d(self.coef_).T
+        return sizes_of_terms(x, coef, np.asarray(self.intercept_)).reshape(-1, coef.shape[1])
 
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         fit = self._fit
         rows = as_rows(x, np.zeros((x.shape[0], 0)))
-        leverage = rows.map(
-            lambda block: covariance.leverage(fit.information, block.x), dense=not fit.information.sparse
-        )
+        leverage = rows.map(partial(covariance.leverage_of_block, fit.information), dense=not fit.information.sparse)
         share = scale(noise_share, 2 * fit.weight_exponent)
         spread = np.sqrt(share + leverage)[:, None] * scale(fit.residual_scale, fit.output_exponent)
         return spread.reshape((-1, *self.coef_.shape[:-1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -74,22 +75,22 @@ def triangle_of(
     remake : callable, default=None
         Makes of each block the X and y that are meant; as they are, if None.
     """
-
-    def moments(block: Block) -> Moments:
-        made = remake(block) if remake else block
-        return block_moments(made.x, made.y, made.weights, frame)
-
-    def factor(block: Block) -> Array:
-        made = remake(block) if remake else block
-        return block_factor(made.x, made.y, made.weights, frame, centred)
-
-    triangle = triangle_of_moments(
-        rows.reduce(moments, Moments.add, dense=True), frame, n_columns, total, centred, alpha
-    )
+    moments = rows.reduce(partial(_moments_of, frame, remake), Moments.__add__, dense=True)
+    triangle = triangle_of_moments(moments, frame, n_columns, total, centred, alpha)
     if triangle is not None and not exceeds_condition(triangle.r, _TEST_CONDITION):
         return triangle
-    upper = rows.reduce(factor, stack_factors, dense=True, tall=True)
+    upper = rows.reduce(partial(_factor_of, frame, centred, remake), stack_factors, dense=True, tall=True)
     return triangle_of_factor(upper, frame, n_columns, total, centred, alpha)
+
+
+def _moments_of(frame: Frame, remake: Callable[[Block], Block] | None, block: Block) -> Moments:
+    made = remake(block) if remake else block
+    return block_moments(made.x, made.y, made.weights, frame)
+
+
+def _factor_of(frame: Frame, centred: bool, remake: Callable[[Block], Block] | None, block: Block) -> Array:
+    made = remake(block) if remake else block
+    return block_factor(made.x, made.y, made.weights, frame, centred)
 
 
 def information_at(
@@ -119,7 +120,7 @@ def regress(
     Parameters
     ----------
     rows : Rows
-    design : callable
+    design : callable, which can be pickled
         ``design(block)`` returns Z (b, q), with columns of about one size, and targets (b, k). Dependent columns of Z are
         found and not counted.
     shape : tuple of int
@@ -131,12 +132,7 @@ def regress(
     """
     q, k = shape
     frame = Frame(np.zeros(q + k, dtype=np.int64), np.zeros(q + k))
-
-    def remake(block: Block) -> Block:
-        z, targets = design(block)
-        return Block(z, targets, block.weights)
-
-    triangle = triangle_of(rows, frame, q, total, centred=centred, remake=remake)
+    triangle = triangle_of(rows, frame, q, total, centred=centred, remake=partial(_designed, design))
     squares = np.sum(triangle.z**2, axis=0)
     tail = np.diagonal(triangle.tail)
     inside, rank = squares, q
@@ -146,3 +142,8 @@ def regress(
         inside = np.sum((s.inside(triangle.z)) ** 2, axis=0)
     unit = 2 * triangle.exponent[q:]
     return Regression(scale(tail + (squares - inside), unit), scale(tail + squares, unit), rank)
+
+
+def _designed(design: Callable[[Block], tuple[Array, Array]], block: Block) -> Block:
+    z, targets = design(block)
+    return Block(z, targets, block.weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -159,17 +159,33 @@ class Whitener:
 def accurate_whitener(rows: Rows, information: InformationFactor) -> Whitener:
     """Return the whitener of rows (with their weights) that this information, unpenalised, is of; uncorrected for others."""
     plain = Whitener(information, accurate=True)
-
-    def products(block: Block) -> Array:
-        q = plain(block.x)
-        return np.asarray(q.T @ (q if block.weights is None else block.weights[:, None] * q))
-
-    gram = rows.reduce(products, np.add, dense=True)
+    gram = rows.reduce(partial(_whitened_products, plain), np.add, dense=True)
     # Rounding the root moves its cross-products from the identity by the condition of [1 X], and no more.
     off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROOT_EPS * EPS * condition_with_means(information))
     if information.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < off:
         return plain
     return Whitener(information, accurate=True, correction=inverse_triangle(np.linalg.cholesky(gram).T))
+
+
+def _whitened_products(whitener: Whitener, block: Block) -> Array:
+    """Return the weighted cross-products (r, r) of the whitened rows of a block."""
+    q = whitener(block.x)
+    return np.asarray(q.T @ (q if block.weights is None else block.weights[:, None] * q))
+
+
+def whitened_scores(whitener: Whitener, block: Block) -> Array:
+    """Return the weighted sums (r, m) of the outputs of a block along its whitened columns."""
+    return np.asarray(whitener(block.x).T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
+
+
+def without_projection(whitener: Whitener, part: Array, block: Block) -> Array:
+    """Return the outputs (b, m) of a block less ``part`` (r, m) along its whitened columns."""
+    return np.asarray(block.y - whitener(block.x) @ part)
+
+
+def leverage_of_block(information: InformationFactor, block: Block) -> Array:
+    """Return the `leverage` (b,) of the rows of a block."""
+    return leverage(information, block.x)
 
 
 def condition_with_means(information: InformationFactor) -> float:

@@ -8,7 +8,7 @@ and a second one, of E R⁻¹ multiplied in twice the precision, keeps all of th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf
@@ -133,41 +133,15 @@ class ResidualRows:
 
     def _triangle(self, whitener: Array | None) -> tuple[Array, Array]:
         """Triangular factor of the residuals, times ``whitener`` (m, m) if there is one, and the lengths (m,) of y."""
-
-        def factor(block: Block) -> tuple[Array, Array]:
-            high, low = self._residuals(block)
-            if whitener is not None:
-                high, inner = accurate_product_parts(high, whitener)
-                low = inner + low @ whitener
-            e, y = high + low, scale(block.y, -self.output_exponent)
-            if block.weights is not None:
-                e, y = np.sqrt(block.weights)[:, None] * e, np.sqrt(block.weights)[:, None] * y
-            return triangular_factor(e), np.einsum("ij,ij->j", y, y)
-
-        def combine(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
-            return stack_factors(a[0], b[0]), a[1] + b[1]
-
-        triangle, squares = self.rows.reduce(factor, combine, dense=True)
+        triangle, squares = self.rows.reduce(
+            partial(_factor_of_block, self._less(self._in_span), whitener), _stack_with_squares, dense=True
+        )
         return triangle, np.sqrt(squares)
 
-    def _residuals(self, block: Block) -> tuple[Array, Array]:
-        return self._less(block, self._in_span)
-
-    def _less(self, block: Block, part: Array) -> tuple[Array, Array]:
-        """Residuals (b, m) without their part (r, m) along the whitened columns, as a sum of two terms."""
-        high, low = self._raw(block)
-        return high, low - whiten(self.information, block.x) @ part if part.any() else low
-
-    def _raw(self, block: Block) -> tuple[Array, Array]:
-        """Residuals (b, m) of the coefficients as they are, as a sum of two terms."""
-        y, x = scale(block.y, -self.output_exponent), scale(block.x, -self.information.exponent)
-        n, p, m = self.rows.shape
-        if n * p * m > _ACCURATE_WORK:
-            return y - x @ self.coef - self.intercept, np.zeros_like(y)
-        mean, low = accurate_product_parts(x, self.coef)
-        high, first = two_sum(y, -mean)
-        high, second = two_sum(high, np.broadcast_to(-self.intercept, y.shape))
-        return high, first + second - low
+    def _less(self, part: Array) -> _BlockResiduals:
+        """Residuals without their part (r, m) along the whitened columns."""
+        accurate = float(np.prod(self.rows.shape, dtype=float)) <= _ACCURATE_WORK
+        return _BlockResiduals(self.information, self.coef, self.intercept, self.output_exponent, accurate, part)
 
     @cached_property
     def _in_span(self) -> Array:
@@ -190,15 +164,69 @@ class ResidualRows:
 
     def _span(self, part: Array) -> tuple[Array, Array]:
         """Return what the residuals less ``part`` have left along the whitened columns (r, m), and their lengths (m,)."""
-
-        def inside(block: Block) -> Array:
-            high, low = self._less(block, part)
-            q, e = whiten(self.information, block.x), high + low
-            weighted = e if block.weights is None else block.weights[:, None] * e
-            return np.vstack([q.T @ weighted, np.einsum("ij,ij->j", e, weighted)])
-
-        found = self.rows.reduce(inside, np.add, dense=True)
+        found = self.rows.reduce(partial(_span_of_block, self._less(part)), np.add, dense=True)
         return found[:-1], np.sqrt(found[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _BlockResiduals:
+    """Residuals of a block of rows, of a `ResidualRows` without its rows.
+
+    Attributes
+    ----------
+    information, coef, intercept, output_exponent
+        As there.
+    accurate : bool
+        Whether to multiply in twice the precision.
+    part : Array of shape (r, m)
+        What is taken from the residuals along the whitened columns.
+    """
+
+    information: InformationFactor
+    coef: Array
+    intercept: Array
+    output_exponent: IntArray
+    accurate: bool
+    part: Array
+
+    def __call__(self, block: Block) -> tuple[Array, Array]:
+        """Return the residuals (b, m) as a sum of two terms."""
+        high, low = self._raw(block)
+        return high, low - whiten(self.information, block.x) @ self.part if self.part.any() else low
+
+    def _raw(self, block: Block) -> tuple[Array, Array]:
+        """Residuals (b, m) of the coefficients as they are, as a sum of two terms."""
+        y, x = scale(block.y, -self.output_exponent), scale(block.x, -self.information.exponent)
+        if not self.accurate:
+            return y - x @ self.coef - self.intercept, np.zeros_like(y)
+        mean, low = accurate_product_parts(x, self.coef)
+        high, first = two_sum(y, -mean)
+        high, second = two_sum(high, np.broadcast_to(-self.intercept, y.shape))
+        return high, first + second - low
+
+
+def _factor_of_block(residuals: _BlockResiduals, whitener: Array | None, block: Block) -> tuple[Array, Array]:
+    """Triangular factor of the residuals, times ``whitener`` (m, m) if there is one, and the squares (m,) of y."""
+    high, low = residuals(block)
+    if whitener is not None:
+        high, inner = accurate_product_parts(high, whitener)
+        low = inner + low @ whitener
+    e, y = high + low, scale(block.y, -residuals.output_exponent)
+    if block.weights is not None:
+        e, y = np.sqrt(block.weights)[:, None] * e, np.sqrt(block.weights)[:, None] * y
+    return triangular_factor(e), np.einsum("ij,ij->j", y, y)
+
+
+def _stack_with_squares(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+    return stack_factors(a[0], b[0]), a[1] + b[1]
+
+
+def _span_of_block(residuals: _BlockResiduals, block: Block) -> Array:
+    """Weighted sums of the residuals along the whitened columns (r, m), and below them their squares (m,)."""
+    high, low = residuals(block)
+    q, e = whiten(residuals.information, block.x), high + low
+    weighted = e if block.weights is None else block.weights[:, None] * e
+    return np.vstack([q.T @ weighted, np.einsum("ij,ij->j", e, weighted)])
 
 
 def mean_reach(information: InformationFactor, coef: Array, intercept: Array) -> Array:

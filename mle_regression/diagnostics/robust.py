@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -136,18 +137,18 @@ def row_factors(kind: str, leverage: Array) -> Array:
 
 def score_products(rows: Rows, whiten: Whitener) -> list[Array]:
     """Return Σ z zᵀ over rows, z = q · y: the meat (r, r) of each output, whose factors the y (n, m) of ``rows`` are."""
-
-    def products(block: Block) -> Array:
-        q = whiten(block.x)
-        meats = []
-        for column in block.y.T[:-1]:
-            z = q * column[:, None]
-            meats.append(z.T @ z)
-        q *= block.y[:, -1:]
-        return np.stack([*meats, q.T @ q])
-
-    total: Array = rows.reduce(products, np.add, dense=True)
+    total: Array = rows.reduce(partial(_score_products, whiten), np.add, dense=True)
     return list(total)
+
+
+def _score_products(whiten: Whitener, block: Block) -> Array:
+    q = whiten(block.x)
+    meats = []
+    for column in block.y.T[:-1]:
+        z = q * column[:, None]
+        meats.append(z.T @ z)
+    q *= block.y[:, -1:]
+    return np.stack([*meats, q.T @ q])
 
 
 def autocorrelation_meat(scores: Array, lags: int) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -55,15 +56,8 @@ class ColumnMoments:
         counted = len(data.y) if data.weights is None else int((data.weights > 0).sum())
         total = float(counted) if data.weights is None else float(data.weights.sum())
 
-        p = data.x.shape[1]
-
-        def about(block: Block, center: Array) -> Array:
-            w = np.ones(len(block.y)) if block.weights is None else block.weights
-            of_x = power_sums(block.x, w, exponent[:p], center[:p])
-            return np.hstack([of_x, power_sums(block.y, w, exponent[p:], center[p:])])
-
-        mean = rows.reduce(lambda block: about(block, np.zeros(len(exponent))), np.add)[0] / total
-        first, second = rows.reduce(lambda block: about(block, mean), np.add) / total
+        mean = rows.reduce(partial(_sums_about, exponent, np.zeros(len(exponent))), np.add)[0] / total
+        first, second = rows.reduce(partial(_sums_about, exponent, mean), np.add) / total
         mean, spread = mean + first, np.sqrt(np.maximum(second - first**2, 0.0))
         spread = np.where(spread <= _CONSTANT_SPREAD * np.abs(mean), 0.0, spread)
         return cls(float(counted), total, scale(mean, exponent), scale(spread, exponent))
@@ -128,6 +122,13 @@ def units_so_far(
 def unmeasured(n_features: int, n_outputs: int) -> tuple[Units, Units]:
     """Return units in which columns are as they are."""
     return Units(np.zeros(n_features), np.ones(n_features)), Units(np.zeros(n_outputs), np.ones(n_outputs))
+
+
+def _sums_about(exponent: IntArray, center: Array, block: Block) -> Array:
+    """Return the `power_sums` (2, p + m) of [X | y]."""
+    weights, p = np.ones(len(block.y)) if block.weights is None else block.weights, block.x.shape[1]
+    of_x = power_sums(block.x, weights, exponent[:p], center[:p])
+    return np.hstack([of_x, power_sums(block.y, weights, exponent[p:], center[p:])])
 
 
 def power_sums(x: Any, weights: Array, exponent: IntArray, center: Array) -> Array:

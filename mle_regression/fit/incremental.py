@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -12,10 +13,10 @@ from mle_regression.diagnostics.noise_factor import factor_of_cross
 from mle_regression.fit.linear import LinearProblem, control_of, iterative, refinement_is_cheap, scaled_problem
 from mle_regression.fit.linear_options import LinearOptions
 from mle_regression.fitted.linear import LinearFit
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import Array, BoolArray
 from mle_regression.linalg.exact import BITS
 from mle_regression.linalg.frame import Frame, choose_frame
-from mle_regression.linalg.gram import Moments, block_moments, moved
+from mle_regression.linalg.gram import Moments, moved
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.sums import ExactSums, KeptSums, exact_sums, no_sums
 from mle_regression.linalg.threads import one_blas_thread
@@ -26,7 +27,7 @@ from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Solution, Solver, Status
 from mle_regression.solvers.direct import CLOSE_FIT
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
-from mle_regression.solvers.passes import FAR_MEAN, SAMPLE_ROWS, UNDERFLOW, magnitudes
+from mle_regression.solvers.passes import FAR_MEAN, SAMPLE_ROWS, UNDERFLOW, magnitudes, moments_of_block
 from mle_regression.solvers.summed import solve_summed
 
 # Rounded sums of [X | y] up to this condition leave coefficients and sums of squares 13 digits. If some batches have it,
@@ -187,7 +188,7 @@ def merged(one: RunningSums, other: RunningSums) -> RunningSums:
     if rounded is None:
         rounded, frame = other.rounded, other.frame
     elif other.rounded is not None:
-        rounded = moved(other.rounded, other.frame, frame, other.rounded_weight).add(rounded)
+        rounded = moved(other.rounded, other.frame, frame, other.rounded_weight) + rounded
     return replace(
         no_rows(one.n_features, one.n_outputs, one.single_output),
         totals=joined(one.totals, other.totals),
@@ -283,16 +284,16 @@ class SummedRows:
         """Refuse: there are no rows to sum over."""
         raise TypeError("The rows have gone by; only their sums are left.")
 
-    map = sample = reduce
+    map = sample = batches = with_targets = reduce
 
 
 def _with_exact(sums: RunningSums, rows: Rows) -> RunningSums:
     magnitudes(rows)  # raises where there is NaN or infinity
+    return replace(sums, exact=sums.exact + rows.reduce(_exact_sums_of_block, ExactSums.__add__, dense=True))
 
-    def block_sums(block: Block) -> ExactSums:
-        return exact_sums(np.hstack([np.ones((len(block.y), 1)), block.x, block.y]), block.weights)
 
-    return replace(sums, exact=sums.exact + rows.reduce(block_sums, ExactSums.__add__, dense=True))
+def _exact_sums_of_block(block: Block) -> ExactSums:
+    return exact_sums(np.hstack([np.ones((len(block.y), 1)), block.x, block.y]), block.weights)
 
 
 def _is_broad(sums: RunningSums) -> bool:
@@ -306,16 +307,12 @@ def _with_rounded(sums: RunningSums, rows: Rows, weights: Array | None, refine: 
     exact_if_few = careful and sums.rounded is None and n < _TELLING * (sums.n_features + 1)
     frame = choose_frame(rows.sample(SAMPLE_ROWS), shifted=True) if sums.rounded is None else sums.frame
 
-    def moments(block: Block) -> Moments:
-        return block_moments(block.x, block.y, block.weights, frame)
-
-    batch = rows.reduce(moments, Moments.add)
+    batch = rows.reduce(partial(moments_of_block, frame), Moments.__add__)
     total = float(n) if weights is None else float(weights.sum())
     if exact_if_few or not _in_range(batch, rows, frame) or (careful and _is_far(batch, total)):
         return _with_exact(sums, rows)
     if sums.rounded is not None:
-        # A new pair of arrays: copies of the estimator may share the old one.
-        batch.add(sums.rounded)
+        batch = batch + sums.rounded
     more = replace(
         sums,
         rounded=batch,
@@ -337,14 +334,13 @@ def _in_range(batch: Moments, rows: Rows, frame: Frame) -> bool:
     if not np.isfinite(batch.gram).all():
         return False
     small = squares < UNDERFLOW
-    if not small.any():
-        return True
+    return not small.any() or not rows.reduce(partial(_largest_of_block, frame, small), np.maximum).any()
 
-    def largest(block: Block) -> Array:
-        x = as_dense(block.x, slice(None))
-        return np.asarray(np.abs(frame.apply(x, block.y, None)[:, small]).max(axis=0, initial=0.0))
 
-    return not rows.reduce(largest, np.maximum).any()
+def _largest_of_block(frame: Frame, columns: BoolArray, block: Block) -> Array:
+    """Return the largest magnitudes of some columns of [X | y] in a frame."""
+    x = as_dense(block.x, slice(None))
+    return np.asarray(np.abs(frame.apply(x, block.y, None)[:, columns]).max(axis=0, initial=0.0))
 
 
 def _is_far(batch: Moments, total: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -190,13 +191,9 @@ def likelihood_on_the_way(problem: LinearProblem, params: Array) -> Likelihood:
     """Return the likelihood of the residuals that parameters (1 + p, m), the intercept first, leave."""
     squares, k = problem.squares, problem.weight_exponent
     coef, intercept = params[1:], params[0] if squares.centred else np.zeros(params.shape[1])
-
-    def cross(block: Block) -> Array:
-        residual = block.y - linear_map(block.x, coef, intercept)
-        return np.asarray(residual.T @ (residual if block.weights is None else block.weights[:, None] * residual))
-
     m = params.shape[1]
-    covariance = scale(squares.rows.reduce(cross, np.add) / problem.n, 2 * k)
+    cross = squares.rows.reduce(partial(_cross_of_block, coef, intercept), np.add)
+    covariance = scale(cross / problem.n, 2 * k)
     root = factor_of_cross(covariance, COVARIANCE_CONDITION)
     return Likelihood(
         family=problem.noise.name,
@@ -212,6 +209,12 @@ def likelihood_on_the_way(problem: LinearProblem, params: Array) -> Likelihood:
         n_parameters=np.nan,
         residual_dof=np.inf,
     )
+
+
+def _cross_of_block(coef: Array, intercept: Array, block: Block) -> Array:
+    """Return the weighted cross-products (m, m) of the residuals of a block."""
+    residual = block.y - linear_map(block.x, coef, intercept)
+    return np.asarray(residual.T @ (residual if block.weights is None else block.weights[:, None] * residual))
 
 
 def loss_curve(solution: Solution) -> list[float]:

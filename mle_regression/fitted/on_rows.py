@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from mle_regression.diagnostics.auxiliary import information_at
-from mle_regression.diagnostics.covariance import Whitener, accurate_whitener, condition_with_means, leverage_of
+from mle_regression.diagnostics.covariance import (
+    Whitener,
+    accurate_whitener,
+    condition_with_means,
+    leverage_of,
+    whitened_scores,
+    without_projection,
+)
 from mle_regression.diagnostics.influence import Influence, Noise, influence, row_changes
 from mle_regression.diagnostics.residual_tests.base import FitView, TestResult, undefined
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
 from mle_regression.diagnostics.robust import Sandwich
 from mle_regression.fitted.linear import LinearFit, accurate_residuals
 from mle_regression.fitted.robust_covariance import CovarianceChoice, ScoredRows, robust_covariance
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.information import InformationFactor, inverse_root
 from mle_regression.linalg.memory import require_memory
@@ -24,8 +31,8 @@ from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.threads import one_blas_thread
-from mle_regression.models.linear import linear_map
-from mle_regression.rows.base import Block, row_totals
+from mle_regression.models.linear import linear_map, linear_mean
+from mle_regression.rows.base import Block, Rows, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares
 from mle_regression.solvers.by_products import InverseByProducts
@@ -53,14 +60,11 @@ class _RowValues:
         Of outputs divided by ``2**output_exponent``.
     leverage : Array of shape (n,)
         For rows of weight one.
-    score : Array of shape (r, m)
-        Weighted sums of the residuals along the whitened columns.
     """
 
     whitener: Whitener
     residual: Array
     leverage: Array
-    score: Array
 
 
 class FitOnRows:
@@ -92,8 +96,14 @@ class FitOnRows:
         self._weights = None if weights is None else scale(weights, -2 * fit.weight_exponent)
         if weights is None and fit.weight_exponent:
             self._weights = scale(np.ones(len(y)), -2 * fit.weight_exponent)
+        self._rows = as_rows(x, y, self._weights)
         self._labels = labels
         self.data = TRAINING if self._is_training() else NEW
+
+    @property
+    def _columns(self) -> Rows:
+        """The rows without outputs."""
+        return self._rows.with_targets(np.zeros((len(self._y), 0)), self._weights)
 
     @property
     def _n_counted(self) -> int:
@@ -112,7 +122,7 @@ class FitOnRows:
             f"The triangle of {p} columns takes {p} x {p} numbers",
             "Ask for chosen columns, coefficients(columns=[...]), or for a hypothesis, test_linear",
         )
-        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        rows = self._columns
         frame, tolerance = Frame(information.exponent, information.mean), default_tolerance(information.size, fit.eps)
         return replace(
             fit,
@@ -127,7 +137,7 @@ class FitOnRows:
         fit, information = self._as_fitted, self._as_fitted.information
         if not isinstance(information, ProductInformation) or self.data == NEW:
             return None
-        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
+        rows = self._columns
         totals = row_totals(self._y, self._weights)
         return InverseByProducts(
             LeastSquares(
@@ -146,8 +156,7 @@ class FitOnRows:
             share = found.leverage if self._weights is None else self._weights * found.leverage
             if not (share > _LARGE_LEVERAGE).any():
                 return found
-        rows = as_rows(self._x, np.zeros((len(self._y), 0)), self._weights)
-        found = self._values_by(accurate_whitener(rows, fit.information))
+        found = self._values_by(accurate_whitener(self._columns, fit.information))
         return replace(found, residual=self._without_projection(found)) if found.whitener.correction.size else found
 
     @property
@@ -158,35 +167,27 @@ class FitOnRows:
         return bool(terms.any()) or condition_with_means(fit.information) > _NEAR_CONDITION
 
     def _values_by(self, whitener: Whitener) -> _RowValues:
-        fit = self._fit
-        scores: list[Array] = []
-
-        def values(block: Block) -> Array:
-            q = whitener(block.x)
-            leverage = leverage_of(fit.information, block.x, q)
-            if whitener.accurate:
-                residual = accurate_residuals(block.x, block.y, fit)
-            else:
-                residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
-            scores.append(q.T @ (residual if block.weights is None else block.weights[:, None] * residual))
-            return np.column_stack([residual, leverage])
-
-        table = as_rows(self._x, self._y, self._weights).map(values, dense=True)
-        return _RowValues(whitener, table[:, :-1], table[:, -1], np.sum(scores, axis=0))
+        table = self._rows.map(partial(_values_of_block, self._fit, whitener), dense=True)
+        return _RowValues(whitener, table[:, :-1], table[:, -1])
 
     def _without_projection(self, found: _RowValues) -> Array:
         """Take from residuals the part in the span of the columns, which is what the rounding of coefficients left."""
         whitener, residual = found.whitener, found.residual
-        rows = as_rows(self._x, residual, self._weights)
-
-        def inside(block: Block) -> Array:
-            q = whitener(block.x)
-            return np.asarray(q.T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
-
-        part = rows.reduce(inside, np.add, dense=True)
+        part = self._scores(found)
         if (np.linalg.norm(part, axis=0) > self._rounding).any():
             return residual  # of other outputs than were fitted
-        return rows.map(lambda block: block.y - whitener(block.x) @ part, dense=True)
+        rows = self._rows.with_targets(residual, self._weights)
+        return rows.map(partial(without_projection, whitener, part), dense=True)
+
+    def _scores(self, found: _RowValues) -> Array:
+        """Weighted sums (r, m) of residuals along the whitened columns."""
+        rows, whitener = self._rows.with_targets(found.residual, self._weights), found.whitener
+        if whitener.accurate:
+            return rows.reduce(partial(whitened_scores, whitener), np.add, dense=True)
+        # Whitening is linear: a sum over the columns as they are is whitened once, and not row by row.
+        exponent, shift, root, constant = whitener.plan
+        sums = rows.reduce(partial(_sums_of_block, exponent, shift), np.add, dense=bool(shift.any()))
+        return np.asarray(root.T @ sums[:-1] + np.outer(constant, sums[-1]))
 
     @property
     def _whitener(self) -> Whitener:
@@ -196,7 +197,7 @@ class FitOnRows:
     def _plain_residual(self) -> Array:
         """Residuals (n, m) of outputs divided by ``2**output_exponent``, by a product with X."""
         fit = self._as_fitted
-        return scale(self._y - linear_map(self._x, fit.coef, fit.intercept), -fit.output_exponent)
+        return scale(self._y - linear_mean(self._x, fit.coef, fit.intercept), -fit.output_exponent)
 
     @property
     def _residual(self) -> Array:
@@ -278,13 +279,8 @@ class FitOnRows:
         share = weight / (1.0 + found.leverage)
         root = self._whitener.root
         unit = root / np.where(column_norms(root.T) > 0, column_norms(root.T), 1.0)[:, None]
-
-        def changes(block: Block) -> Array:
-            components = self._whitener(block.x) @ unit.T
-            moved: Array = components * block.y[:, :1]
-            return moved if training else moved / np.sqrt(1.0 - block.y[:, 1:] * components**2)
-
-        return as_rows(self._x, np.column_stack([pull, share])).map(changes, dense=True)
+        rows = self._rows.with_targets(np.column_stack([pull, share]), None)
+        return rows.map(partial(_changes_of_block, self._whitener, unit, training), dense=True)
 
     @property
     def _rounding(self) -> Array:
@@ -295,7 +291,8 @@ class FitOnRows:
         """Whether the gradient of residuals (n, m) at the rows is that of the fit: the columns are its own."""
         fit = self._as_fitted
         weighted = residual if self._weights is None else self._weights[:, None] * residual
-        slopes = scale(np.asarray(self._x.T @ weighted), -fit.information.exponent[:, None])
+        products = self._rows.with_targets(residual, self._weights).reduce(_slopes_of_block, np.add)
+        slopes = scale(products, -fit.information.exponent[:, None])
         expected = fit.score[int(fit.centred) :]
         # In whitened columns ‖e‖ is the unit of a gradient; those of unit length are no further from them than by eps.
         length = fit.information.column_lengths() + np.sqrt(fit.information.total) * np.abs(fit.information.mean)
@@ -326,7 +323,7 @@ class FitOnRows:
             return self._solves_for_rows(residual)
         # At the rows of the fit the gradient is what the fit has found there, zero but for rounding of a direct solver.
         expected = inverse_root(fit.information).T @ fit.score
-        off = np.linalg.norm(self._values.score - expected, axis=0)
+        off = np.linalg.norm(self._scores(self._values) - expected, axis=0)
         if (off > np.sqrt(_SAME_ROWS**2 * squares + rounding) + _SAME_ROWS * np.linalg.norm(expected, axis=0)).any():
             return False
         # The leverages of the rows of the fit, and of few others, add up to its degrees of freedom.
@@ -398,7 +395,7 @@ class FitOnRows:
         """Return the robust covariance of a kind."""
         rows = ScoredRows(
             fit=self._fit,
-            x=self._x,
+            rows=self._rows,
             weights=self._weights,
             residual=self._residual,
             leverage=self._influence.leverage,
@@ -406,3 +403,35 @@ class FitOnRows:
             labels=self._labels,
         )
         return robust_covariance(rows, choice)
+
+
+def _values_of_block(fit: LinearFit, whitener: Whitener, block: Block) -> Array:
+    """Return the residuals (b, m) of a block, and last the leverages (b,)."""
+    q = whitener(block.x)
+    leverage = leverage_of(fit.information, block.x, q)
+    if whitener.accurate:
+        residual = accurate_residuals(block.x, block.y, fit)
+    else:
+        residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
+    return np.column_stack([residual, leverage])
+
+
+def _sums_of_block(exponent: IntArray, shift: Array, block: Block) -> Array:
+    """Return Σ w z yᵀ (p, m) of ``z = x 2**-exponent − shift``, and last Σ w y (m,)."""
+    weighted = block.y if block.weights is None else block.weights[:, None] * block.y
+    if shift.any():
+        sums = (scale(block.x, -exponent) - shift).T @ weighted
+    else:
+        sums = scale(np.asarray(block.x.T @ weighted), -exponent[:, None])
+    return np.vstack([sums, weighted.sum(axis=0)])
+
+
+def _slopes_of_block(block: Block) -> Array:
+    return np.asarray(block.x.T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
+
+
+def _changes_of_block(whitener: Whitener, unit: Array, training: bool, block: Block) -> Array:
+    """Return DFBETAS (b, c + p) of a block whose outputs are the pulls of its rows and their shares in a variance."""
+    components = whitener(block.x) @ unit.T
+    moved: Array = components * block.y[:, :1]
+    return moved if training else moved / np.sqrt(1.0 - block.y[:, 1:] * components**2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mle_regression.diagnostics.robust import Sandwich, sandwich
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.scaling import scale
-from mle_regression.rows.registry import as_rows
+from mle_regression.rows.base import Block, Rows
 
 # Below so many groups a covariance summed by them is far too small, and Student's t with G − 1 no help.
 _FEW_GROUPS = 4
@@ -28,7 +29,7 @@ class ScoredRows:
     Attributes
     ----------
     fit : LinearFit
-    x : array or sparse matrix of shape (n, p)
+    rows : Rows
     weights : Array of shape (n,) or None
         In the coordinates of the fit's information.
     residual : Array of shape (n, m)
@@ -40,7 +41,7 @@ class ScoredRows:
     """
 
     fit: LinearFit
-    x: Any
+    rows: Rows
     weights: Array | None
     residual: Array
     leverage: Array
@@ -59,8 +60,13 @@ class ScoredRows:
 
     def whitened(self, factor: Array) -> Array:
         """Return the whitened rows (n, r), each times its factor (n,)."""
-        rows = as_rows(self.x, factor[:, None])
-        return rows.map(lambda block: self.whitener(block.x) * block.y, dense=True)
+        rows = self.rows.with_targets(factor[:, None], None)
+        return rows.map(partial(_whitened_times, self.whitener), dense=True)
+
+    def whitened_only(self, which: BoolArray) -> Array:
+        """Return the whitened rows (k, r) of some rows alone (n,)."""
+        rows = self.rows.with_targets(np.zeros((len(which), 0)), which.astype(np.float64))
+        return rows.reduce(partial(_whitened, self.whitener), _stacked, dense=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +117,13 @@ def _heteroskedastic(rows: ScoredRows, kind: str) -> Sandwich:
         factor = factor * (np.sqrt(weights) if fit.frequency else weights)
     if kind == "HC1":
         factor = factor * (np.sqrt(fit.n / fit.residual_dof) if fit.residual_dof > 0 else np.nan)
-    meats = robust.score_products(as_rows(rows.x, factor[:, None] * rows.residual), rows.whitener)
+    meats = robust.score_products(rows.rows.with_targets(factor[:, None] * rows.residual, None), rows.whitener)
     alone = np.flatnonzero(~(leverage < 1.0 - robust.ALONE)) if kind in ("HC2", "HC3") else np.zeros(0, dtype=np.int64)
     if not alone.size:
         return sandwich(rows.whitener, meats, fit.residual_dof)
     # Rows of leverage one are orthogonal to each other and to all others, but for those that stand for several.
     root_weights = np.ones(len(alone)) if weights is None or fit.frequency else np.sqrt(weights[alone])
-    q = rows.whitener(rows.x[alone].toarray() if hasattr(rows.x, "toarray") else np.asarray(rows.x[alone], dtype=float))
+    q = rows.whitened_only(~(leverage < 1.0 - robust.ALONE))
     directions = np.linalg.svd(q * root_weights[:, None], full_matrices=False)
     undefined = directions[2][directions[1] > robust.ALONE].T
     found = sandwich(rows.whitener, meats, fit.residual_dof, undefined)
@@ -221,6 +227,20 @@ def _autocorrelated(rows: ScoredRows, choice: CovarianceChoice) -> Sandwich:
 def _sum_of_columns(rows: ScoredRows) -> Array:
     """Sum (n,) of the columns of X, divided by one power of two that keeps it in range."""
     shift = int(rows.fit.information.exponent.max(initial=0))
-    return as_rows(rows.x, np.zeros((rows.x.shape[0], 0))).map(
-        lambda block: scale(block.x, -shift).sum(axis=1, keepdims=True), dense=True
-    )[:, 0]
+    return rows.rows.map(partial(_scaled_row_sums, shift), dense=True)
+
+
+def _scaled_row_sums(shift: int, block: Block) -> Array:
+    return np.asarray(scale(block.x, -shift).sum(axis=1))
+
+
+def _whitened(whitener: Whitener, block: Block) -> Array:
+    return whitener(block.x)
+
+
+def _whitened_times(whitener: Whitener, block: Block) -> Array:
+    return whitener(block.x) * block.y
+
+
+def _stacked(a: Array, b: Array) -> Array:
+    return np.vstack([a, b])

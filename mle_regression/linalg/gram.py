@@ -36,11 +36,9 @@ class Moments:
         """Return the moments of rows whose weights are multiplied by ``2**exponent``."""
         return Moments(scale(self.sums, exponent), scale(self.gram, exponent)) if exponent else self
 
-    def add(self, other: Moments) -> Moments:
-        """Add ``other`` in place; the combine step of a sum over rows."""
-        self.sums += other.sums
-        self.gram += other.gram
-        return self
+    def __add__(self, other: Moments) -> Moments:
+        """Sum over the rows of both; the combine step of a sum over rows."""
+        return Moments(self.sums + other.sums, self.gram + other.gram)
 
 
 def moved(moments: Moments, frame: Frame, target: Frame, total: float) -> Moments:

@@ -58,9 +58,11 @@ class HessianSum:
 
     def __add__(self, other: HessianSum) -> HessianSum:
         """Sum of two parts."""
+        total = HessianSum(self.network, self.gauss_newton)
+        total.products = dict(self.products)
         for key, product in other.products.items():
-            self.products[key] = self.products[key] + product if key in self.products else product
-        return self
+            total.products[key] = total.products[key] + product if key in total.products else product
+        return total
 
     def matrix(self) -> Array:
         """Return the sum (P, P)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,11 @@ from mle_regression.linalg.bidiagonal import Bidiagonalisation
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
-from mle_regression.objective.products import Products, less_shift, weighted_squares
-from mle_regression.rows.base import Rows
+from mle_regression.objective.products import Products, factors_of, less_shift, weighted_squares
+from mle_regression.rows.base import Block, Rows, is_local
+from mle_regression.rows.dense import DenseRows
+from mle_regression.rows.registry import as_rows
+from mle_regression.rows.shifted import ShiftedRows
 
 # Of columns and outputs whose mean is so many times their spread a copy is shifted: products with them as they are would
 # lose more than four digits.
@@ -101,9 +104,8 @@ class LinearObjective(QuadraticObjective):
 
     Attributes
     ----------
-    x : array or CSR matrix of shape (n, p)
-    y : Array of shape (n, m)
-    weights : Array of shape (n,) or None for ones
+    rows : Rows
+        Less a shift, where there is one.
     exponent : IntArray of shape (p + m,)
         Columns of [X | y] are divided by ``2**exponent`` in the triangle.
     mean : Array of shape (p + m,)
@@ -114,9 +116,7 @@ class LinearObjective(QuadraticObjective):
         α in these coordinates.
     """
 
-    x: Any = None
-    y: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    weights: Array | None = None
+    rows: Rows = field(default_factory=lambda: DenseRows(np.zeros((0, 0)), np.zeros((0, 0))))
     exponent: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     mean: Array = field(default_factory=lambda: np.zeros(0))
     total: float = 0.0
@@ -125,7 +125,7 @@ class LinearObjective(QuadraticObjective):
     @property
     def n_rows(self) -> int:
         """Number of rows."""
-        return len(self.y)
+        return self.rows.shape[0]
 
     @cached_property
     def _unit(self) -> tuple[Array, Array, Array, Array]:
@@ -140,7 +140,8 @@ class LinearObjective(QuadraticObjective):
     def products(self) -> Products:
         """The standardised columns and outputs by their products."""
         by_column, column_mean, by_output, output_mean = self._unit
-        return Products(self.x, self.y, self.weights, by_column, by_output, column_mean, output_mean, self.penalty)
+        x, y, weights = factors_of(self.rows)
+        return Products(x, y, weights, by_column, by_output, column_mean, output_mean, self.penalty)
 
     def look(self, theta: Array, run: Bidiagonalisation) -> tuple[float, float]:
         """Return J and the norm of its gradient, from the triangle."""
@@ -156,26 +157,24 @@ class LinearObjective(QuadraticObjective):
         """Of the numbers that batches are worked out in."""
         return np.dtype(np.float64)
 
-    def batches(self, rng: np.random.Generator, size: int) -> Iterator[slice]:
-        """Return slices of every k-th row, which spread rows in some order over all batches, in random order."""
-        count = max(1, self.n_rows // size)
-        return (slice(first, None, count) for first in rng.permutation(count).tolist())
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[Block]:
+        """Return batches as the home of the rows draws them."""
+        return self.rows.batches(rng, size)
 
     def thinned(self, size: int) -> LinearObjective:
         """Return the objective itself: a product with its Hessian does not go through the rows."""
         return self
 
-    def batch_gradient(self, theta: Array, batch: slice) -> tuple[float, Array]:
-        """Return NaN and an unbiased estimate (P,) of the gradient from a slice of the rows."""
+    def batch_gradient(self, theta: Array, batch: Block) -> tuple[float, Array]:
+        """Return NaN and an unbiased estimate (P,) of the gradient from some of the rows."""
         by_column, column_mean, by_output, output_mean = self._unit
         table = theta.reshape(-1, self.target.shape[1])
-        x = self.x[batch]
+        x = batch.x
         constant = output_mean - column_mean @ table
-        residual = self.y[batch] * by_output - np.asarray(x @ (by_column[:, None] * table)) - constant
+        residual = batch.y * by_output - np.asarray(x @ (by_column[:, None] * table)) - constant
         weight = float(len(residual))
-        if self.weights is not None:
-            w = self.weights[batch]
-            residual, weight = residual * w[:, None], float(w.sum())
+        if batch.weights is not None:
+            residual, weight = residual * batch.weights[:, None], float(batch.weights.sum())
         if not weight:
             return np.nan, np.zeros_like(theta)
         share = self.total / weight
@@ -189,16 +188,31 @@ class LinearObjective(QuadraticObjective):
         the number of columns.
         """
         by_column, mean, _, _ = self._unit
-        weights = np.ones(len(self.y)) if self.weights is None else self.weights
-        lengths = weighted_squares(self.x, by_column**2) - 2.0 * np.asarray(self.x @ (by_column * mean)) + mean @ mean
-        v = len(self.y) * weights**2 * np.maximum(lengths, 0.0)
-        cross = np.asarray(self.x.T @ v)
-        moments = by_column**2 * weighted_squares(self.x.T, v) - 2.0 * by_column * mean * cross + mean**2 * v.sum()
+        squares, cross, total = self.n_rows * self.rows.reduce(partial(_fourth_moments, by_column, mean), np.add)
+        moments = by_column**2 * squares - 2.0 * by_column * mean * cross + mean**2 * total
         return float(2.0 * moments.max(initial=0.0)) / size
 
     def after_pass(self, theta: Array) -> tuple[float, Array]:
         """Return J and its gradient, from the triangle."""
         return self.value_and_gradient(theta)
+
+
+def _fourth_moments(by_column: Array, mean: Array, block: Block) -> Array:
+    """Return Σ v x², Σ v x and Σ v (3, p) of ``v = w² ‖x̂‖²``, for rows x̂ in standardised columns."""
+    x, weights = block.x, np.ones(len(block.y)) if block.weights is None else block.weights
+    lengths = weighted_squares(x, by_column**2) - 2.0 * np.asarray(x @ (by_column * mean)) + mean @ mean
+    v = weights**2 * np.maximum(lengths, 0.0)
+    return np.stack([weighted_squares(x.T, v), np.asarray(x.T @ v), np.full(len(mean), v.sum())])
+
+
+def _less_shift(rows: Rows, shift: Array) -> Rows:
+    """Return rows of [X | y] less ``shift`` (p + m,): themselves where that is nothing; of rows in memory a copy of x."""
+    p = rows.shape[1]
+    if not shift.any():
+        return rows
+    if is_local(rows):
+        return as_rows(less_shift(rows.x, shift[:p]), less_shift(rows.y, shift[p:]), rows.weights)
+    return ShiftedRows(rows, shift[:p], shift[p:])
 
 
 def quadratic_objective(triangle: Triangle, alike: bool = False) -> QuadraticObjective:
@@ -232,9 +246,7 @@ def linear_objective(triangle: Triangle, frame: Frame, rows: Rows, alpha: float,
     shift = np.where(far, scale(frame.shift, frame.exponent), 0.0)
     return LinearObjective(
         **{name: getattr(reduced, name) for name in QuadraticObjective.__dataclass_fields__},
-        x=less_shift(rows.x, shift[:p]),  # type: ignore[attr-defined]
-        y=less_shift(rows.y, shift[p:]),  # type: ignore[attr-defined]
-        weights=rows.weights,  # type: ignore[attr-defined]
+        rows=_less_shift(rows, shift),
         exponent=triangle.exponent,
         mean=np.where(shift != 0, triangle.offset, triangle.mean),
         total=triangle.total,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.bidiagonal import Bidiagonalisation
+from mle_regression.rows.base import Block, Rows, is_local
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Products:
 
     Attributes
     ----------
-    x : array or sparse matrix of shape (n, p)
+    x : array, sparse matrix or RowMatrix of shape (n, p)
     y : Array of shape (n, m)
     weights : Array of shape (n,) or None for ones
     by_column, by_output : Array of shape (p,) and (m,)
@@ -66,6 +67,54 @@ class Products:
         """Return ``[√W ŷ; 0]`` less the `image` of theta."""
         outputs = self._sqrt_weights * (self.y * self.by_output - self.output_mean)
         return np.concatenate([outputs.ravel(), np.zeros(theta.size)]) - self.image(theta)
+
+
+@dataclass(frozen=True, slots=True)
+class RowMatrix:
+    """X of rows that are elsewhere, by its products: with a vector or table row by row, from the left as a sum over rows."""
+
+    rows: Rows
+
+    def __matmul__(self, table: Array) -> Array:
+        """Return ``X @ table`` for a table (p,) or (p, k)."""
+        return self.rows.map(partial(_times, table))
+
+    @property
+    def T(self) -> _TransposedRows:  # noqa: N802
+        """Xᵀ."""
+        return _TransposedRows(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _TransposedRows:
+    """Xᵀ of rows that are elsewhere."""
+
+    rows: Rows
+
+    def __matmul__(self, table: Array) -> Array:
+        """Return ``Xᵀ @ table`` for a table (n,) or (n, k)."""
+        found = self.rows.with_targets(table.reshape(len(table), -1), None).reduce(_from_the_left, np.add)
+        return np.asarray(found.reshape(found.shape[:1] + table.shape[1:]))
+
+
+def factors_of(rows: Rows) -> tuple[Any, Array, Array | None]:
+    """Return what multiplies as X, and y (n, m) and weights (n,)."""
+    if is_local(rows):
+        return rows.x, rows.y, rows.weights
+    table = rows.map(_outputs_and_weights)
+    return RowMatrix(rows), table[:, :-1], table[:, -1]
+
+
+def _times(table: Array, block: Block) -> Array:
+    return np.asarray(block.x @ table)
+
+
+def _from_the_left(block: Block) -> Array:
+    return np.asarray(block.x.T @ block.y)
+
+
+def _outputs_and_weights(block: Block) -> Array:
+    return np.column_stack([block.y, np.ones(len(block.y)) if block.weights is None else block.weights])
 
 
 def less_shift(x: Any, shift: Array) -> Any:

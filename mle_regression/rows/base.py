@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import pairwise
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Rows(Protocol):
     Everything above this room is a sum over rows (Gram matrix, triangular factor, residuals, gradient) or a value for
     each of them (fitted mean, leverage). A home needs to know how to cut itself into blocks, and nothing of what is done
     with them.
+
+    What it is given to do with blocks may be done anywhere, and again. A function of a block can be pickled, depends on
+    nothing but what it was pickled with and the block, changes neither, and returns what is no larger than p × p numbers
+    (`reduce`) or than the rows of the block (`map`). ``combine`` is associative and changes none of its arguments.
     """
 
     @property
@@ -48,10 +52,11 @@ class Rows(Protocol):
     def reduce(
         self, map_block: Callable[[Block], T], combine: Callable[[T, T], T], *, dense: bool = False, tall: bool = False
     ) -> T:
-        """Return the sum of ``map_block`` over all blocks; ``combine`` is associative and may reuse its first argument.
+        """Return the sum of ``map_block`` over all blocks, by ``combine`` from the first to the last.
 
-        ``dense=True`` asks for blocks whose ``x`` is a dense array, which a sparse home then cuts smaller; ``tall=True`` for
-        blocks of no fewer than 2p rows where there are as many, for sums whose own size and cost grow like p².
+        Rows of weight zero are left out, as if they were absent; a block may have no rows. ``dense=True`` asks for blocks
+        whose ``x`` is a dense array, which a sparse home then cuts smaller; ``tall=True`` for blocks of no fewer than 2p rows
+        where there are as many, for sums whose own size and cost grow like p².
         """
         ...
 
@@ -59,9 +64,44 @@ class Rows(Protocol):
         """Return ``function`` of all blocks one after another, a row for each row; those of weight zero are not left out."""
         ...
 
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[Block]:
+        """Return batches of about ``size`` rows in random order, that together are all rows; each good until the next."""
+        ...
+
     def sample(self, size: int) -> Array:
         """Return about ``size`` rows of [X | y], (size, p + m), dense and spread evenly."""
         ...
+
+    def with_targets(self, y: Array, weights: Array | None) -> Self:
+        """Return the same X with other outputs y (n, m) and weights (n,), or None for ones."""
+        ...
+
+
+class LocalRows(Rows, Protocol):
+    """Rows in the memory of this process, which may also be taken as one matrix, or picked.
+
+    Whoever multiplies or picks them as a whole, for speed, has another way for rows that are elsewhere.
+    """
+
+    @property
+    def x(self) -> Any:
+        """Array or CSR matrix of shape (n, p)."""
+        ...
+
+    @property
+    def y(self) -> Array:
+        """Outputs (n, m)."""
+        ...
+
+    @property
+    def weights(self) -> Array | None:
+        """Weights (n,), None for ones."""
+        ...
+
+
+def is_local(rows: Rows) -> TypeGuard[LocalRows]:
+    """Whether rows are in the memory of this process."""
+    return all(hasattr(rows, name) for name in ("x", "y", "weights"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +181,24 @@ def spans(n: int, width: int, workers: int) -> list[range]:
     workers = max(1, min(workers, n_blocks))
     edges = [min(n, width * (n_blocks * k // workers)) for k in range(workers)] + [n]
     return [range(lo, hi, width) for lo, hi in pairwise(edges)]
+
+
+def every_kth(n: int, rng: np.random.Generator, size: int) -> Iterator[slice]:
+    """Return slices of every k-th of n rows, about ``size`` each, in random order: rows in some order are spread over all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> list(every_kth(7, np.random.default_rng(0), 2))
+    [slice(2, None, 3), slice(0, None, 3), slice(1, None, 3)]
+    """
+    count = max(1, n // size)
+    return (slice(first, None, count) for first in rng.permutation(count).tolist())
+
+
+def rows_of(x: Any, y: Array, weights: Array | None, rows: slice) -> Block:
+    """Return some rows as a block, without a copy where x is an array."""
+    return Block(x[rows], y[rows], None if weights is None else weights[rows])
 
 
 def evenly(n: int, size: int) -> slice:

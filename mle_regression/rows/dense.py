@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import each_in_threads, row_workers
-from mle_regression.rows.base import Block, blocks_of, evenly, fold, spans
+from mle_regression.rows.base import Block, blocks_of, evenly, every_kth, fold, rows_of, spans
 
 T = TypeVar("T")
 
@@ -58,6 +58,14 @@ class DenseRows:
         """Return about ``size`` rows of [X | y], spread evenly."""
         pick = evenly(len(self.x), size)
         return np.hstack([self.x[pick], self.y[pick]], dtype=np.float64)
+
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[Block]:
+        """Return views of every k-th row, in random order."""
+        return (rows_of(self.x, self.y, self.weights, rows) for rows in every_kth(len(self.y), rng, size))
+
+    def with_targets(self, y: Array, weights: Array | None) -> Self:
+        """Return the same X with other outputs and weights."""
+        return replace(self, y=y, weights=weights)
 
     def _block_rows(self) -> int:
         # y counts too, where it is more than the one column that comes with every x.

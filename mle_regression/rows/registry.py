@@ -1,4 +1,8 @@
-"""The homes of rows, one line each."""
+"""The homes of rows, one line each.
+
+A container that a line takes, and that is neither a NumPy array nor a sparse matrix, is passed by the estimators to its home
+as it is. It offers ``shape`` (n, p) and ``dtype``, that of its numbers, and perhaps ``columns``, their names.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,16 @@ ROWS: dict[str, tuple[Callable[[Any], bool], Callable[[Any, Array, Array | None]
     "dense": (lambda x: isinstance(x, np.ndarray), DenseRows),
     "sparse": (sp.issparse, sparse_rows),
 }
+
+
+def in_memory(x: Any) -> bool:
+    """Whether x is an array, or a sparse matrix, of this process."""
+    return isinstance(x, np.ndarray) or sp.issparse(x)
+
+
+def has_own_home(x: Any) -> bool:
+    """Whether x is no array and no sparse matrix, and some home takes it as it is."""
+    return not in_memory(x) and any(takes(x) for takes, _ in ROWS.values())
 
 
 def as_rows(x: Any, y: Array, weights: Array | None = None) -> Rows:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import Array
-from mle_regression.rows.base import Block, blocks_of, evenly, fold, spans
+from mle_regression.rows.base import Block, blocks_of, evenly, every_kth, fold, rows_of, spans
 
 T = TypeVar("T")
 
@@ -56,6 +56,14 @@ class SparseRows:
         size = min(size, max(2, _DENSE_BLOCK_SIZE // max(1, self.x.shape[1])))
         pick = np.arange(self.x.shape[0])[evenly(self.x.shape[0], size)]
         return np.hstack([self.x[pick].toarray(), self.y[pick]])
+
+    def batches(self, rng: np.random.Generator, size: int) -> Iterator[Block]:
+        """Return every k-th row, sparse, in random order."""
+        return (rows_of(self.x, self.y, self.weights, rows) for rows in every_kth(len(self.y), rng, size))
+
+    def with_targets(self, y: Array, weights: Array | None) -> Self:
+        """Return the same X with other outputs and weights."""
+        return replace(self, y=y, weights=weights)
 
     def _blocks(self, dense: bool, tall: bool = False) -> Iterator[Block]:
         n, p, _ = self.shape

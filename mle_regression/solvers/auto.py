@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mle_regression.linalg.memory import fits_memory
+from mle_regression.rows.base import is_local
 from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
 from mle_regression.solvers.by_products import solve_by_products, solve_if_easy
 from mle_regression.solvers.direct import conclude
@@ -82,7 +83,7 @@ _CONTROL = Control("auto", None, max_iter=2000, tol=1e-10, rng=np.random.default
 
 def _too_large(problem: LeastSquares) -> bool:
     """Whether a triangle would not fit into memory, or be much larger than the nonzeros are."""
-    if problem.sums is not None:
+    if problem.sums is not None or not is_local(problem.rows):
         return False
     size = triangle_bytes(problem)
     sparse = sp.issparse(getattr(problem.rows, "x", None)) and not problem.refine

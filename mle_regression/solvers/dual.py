@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -72,13 +73,7 @@ def solve_dual(problem: LeastSquares) -> Solution | None:
 
 def _centred(problem: LeastSquares, frame: Frame) -> CentredRows:
     """Copy the rows in a frame without scales, and centre them."""
-
-    def weighted(block: Block) -> Array:
-        sqrt_weights = None if block.weights is None else np.sqrt(block.weights)
-        first = np.ones(len(block.y)) if sqrt_weights is None else sqrt_weights
-        return np.column_stack([first, frame.apply(block.x, block.y, sqrt_weights)])
-
-    table, p = problem.rows.map(weighted, dense=True), problem.rows.shape[1]
+    table, p = problem.rows.map(partial(_weighted_rows, frame), dense=True), problem.rows.shape[1]
     first, z = table[:, 0], table[:, 1:]
     mean = np.zeros(z.shape[1])
     if problem.centred:
@@ -87,6 +82,13 @@ def _centred(problem: LeastSquares, frame: Frame) -> CentredRows:
         mean = frame.shift + offset
     x = z[:, :p]
     return CentredRows(x, z[:, p:], np.sqrt(np.einsum("ij,ij->j", x, x)), mean)
+
+
+def _weighted_rows(frame: Frame, block: Block) -> Array:
+    """Return √w·[1 | X | y] of a block."""
+    sqrt_weights = None if block.weights is None else np.sqrt(block.weights)
+    first = np.ones(len(block.y)) if sqrt_weights is None else sqrt_weights
+    return np.column_stack([first, frame.apply(block.x, block.y, sqrt_weights)])
 
 
 def _singular(x: Array, centred: bool) -> tuple[Array, Array, Array, str]:

@@ -21,7 +21,7 @@ from mle_regression.linalg.rank import (
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle, solve_triangle
 from mle_regression.objective.linear import QuadraticObjective, linear_objective, quadratic_objective
-from mle_regression.rows.base import Rows
+from mle_regression.rows.base import Rows, is_local
 from mle_regression.solvers.base import LeastSquares, Need, Solution, Status
 from mle_regression.solvers.by_products import solve_by_products
 from mle_regression.solvers.direct import Estimate, as_solution, is_close_fit, polished
@@ -73,7 +73,8 @@ def solve_by_path(
     batch : Rows, default=None
         The rows to draw from, where the problem has only sums of all of them.
     """
-    if solver.by_products and problem.sums is None and problem.rows.shape[1] > TRIANGLE_COLUMNS:
+    many = problem.rows.shape[1] > TRIANGLE_COLUMNS
+    if solver.by_products and problem.sums is None and many and is_local(problem.rows):
         return solve_by_products(problem, solver, control, start)
     require_triangle(problem, solver.name)
     if problem.sums is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,7 +16,7 @@ from mle_regression.linalg.memory import require_memory
 from mle_regression.linalg.qr import block_factor, stack_factors
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.triangle import Triangle
-from mle_regression.rows.base import Block, Rows
+from mle_regression.rows.base import Block, Rows, rows_of
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError
 
 SAMPLE_ROWS = 256
@@ -69,11 +70,12 @@ def _within_penalty(problem: LeastSquares, exponent: IntArray) -> IntArray:
 
 def sum_factors(problem: LeastSquares, frame: Frame) -> Array:
     """Triangular factor of [1 | X | y], or of [X | y] without intercept, in the frame's coordinates."""
+    return problem.rows.reduce(partial(factor_of_block, frame, problem.centred), stack_factors, dense=True, tall=True)
 
-    def factor(block: Block) -> Array:
-        return block_factor(block.x, block.y, block.weights, frame, problem.centred)
 
-    return problem.rows.reduce(factor, stack_factors, dense=True, tall=True)
+def factor_of_block(frame: Frame, centred: bool, block: Block) -> Array:
+    """Triangular factor of a block, as `block_factor`."""
+    return block_factor(block.x, block.y, block.weights, frame, centred)
 
 
 def triangle_bytes(problem: LeastSquares) -> float:
@@ -123,18 +125,19 @@ class Residuals:
 
 def sum_residuals(rows: Rows, frame: Frame, coef: Array, intercept: Array) -> Residuals:
     """One pass for the residuals of ``coef`` (p, m) and ``intercept`` (m,), all in the frame's coordinates."""
-    p = len(coef)
+    return rows.reduce(
+        partial(_residuals_of_block, frame, coef, intercept), Residuals.__add__, dense=not frame.is_identity
+    )
 
-    def residuals(block: Block) -> Residuals:
-        x, y = block.x, block.y
-        if not frame.is_identity:
-            z = frame.apply(x, y, None)
-            x, y = z[:, :p], z[:, p:]
-        e = y - x @ coef - intercept
-        weighted = e if block.weights is None else block.weights[:, None] * e
-        return Residuals(x.T @ weighted, weighted.sum(axis=0), weighted.T @ e)
 
-    return rows.reduce(residuals, Residuals.__add__, dense=not frame.is_identity)
+def _residuals_of_block(frame: Frame, coef: Array, intercept: Array, block: Block) -> Residuals:
+    x, y, p = block.x, block.y, len(coef)
+    if not frame.is_identity:
+        z = frame.apply(x, y, None)
+        x, y = z[:, :p], z[:, p:]
+    e = y - x @ coef - intercept
+    weighted = e if block.weights is None else block.weights[:, None] * e
+    return Residuals(x.T @ weighted, weighted.sum(axis=0), weighted.T @ e)
 
 
 def sum_exact(
@@ -161,13 +164,16 @@ def sum_exact(
         exponent, weight_limbs = bound + 1, 0
     if problem.centred:
         exponent = np.concatenate([np.ones(1, dtype=np.int64), exponent])
-
-    def cross_products(block: Block) -> Fixed:
-        z = _chosen(block, columns, problem.centred)
-        return exact_gram(z, exponent, block.weights, BITS * weight_limbs, n_left)
-
-    gram = problem.rows.reduce(cross_products, Fixed.__add__, dense=True)
+    products = partial(_exact_products, columns, problem.centred, exponent, BITS * weight_limbs, n_left)
+    gram = problem.rows.reduce(products, Fixed.__add__, dense=True)
     return Fixed(gram.digits, gram.top + weight_limbs).carried(), exponent
+
+
+def _exact_products(
+    columns: IntArray, centred: bool, exponent: IntArray, weight_exponent: int, n_left: int | None, block: Block
+) -> Fixed:
+    """Exact cross-products of [1 | X | y] of a block, of some columns of X; the first ``n_left`` rows of them."""
+    return exact_gram(_chosen(block, columns, centred), exponent, block.weights, weight_exponent, n_left)
 
 
 def exact_residual_cross(
@@ -184,21 +190,22 @@ def exact_residual_cross(
     params, low : Array of shape (c + k, m)
         Parameters of columns and outputs so divided, as sums of two terms.
     """
-    k, m = params.shape
     coef = (fixed(-params) + fixed(-low)).carried()
+    return problem.rows.reduce(
+        partial(_exact_cross_of_block, columns, problem.centred, exponent, coef), np.add, dense=True
+    )
+
+
+def _exact_cross_of_block(columns: IntArray, centred: bool, exponent: IntArray, coef: Fixed, block: Block) -> Array:
+    k, m = coef.digits.shape[1:]
     step = max(1, _TABLE_SIZE // (MAX_LIMBS * (m * len(coef.digits) + k)))
-
-    def cross_products(block: Block) -> Array:
-        cross = np.zeros((m, m))
-        for start in range(0, len(block.y), step):
-            rows = slice(start, start + step)
-            part = Block(block.x[rows], block.y[rows], None if block.weights is None else block.weights[rows])
-            z = scale(_chosen(part, columns, problem.centred), -exponent)
-            e = _exact_residuals(fixed(z[:, :k].T), fixed(z[:, k:]), coef)
-            cross += e.T @ (e if part.weights is None else part.weights[:, None] * e)
-        return cross
-
-    return problem.rows.reduce(cross_products, np.add, dense=True)
+    cross = np.zeros((m, m))
+    for start in range(0, len(block.y), step):
+        part = rows_of(block.x, block.y, block.weights, slice(start, start + step))
+        z = scale(_chosen(part, columns, centred), -exponent)
+        e = _exact_residuals(fixed(z[:, :k].T), fixed(z[:, k:]), coef)
+        cross += e.T @ (e if part.weights is None else part.weights[:, None] * e)
+    return cross
 
 
 def _exact_residuals(columns: Fixed, outputs: Fixed, coef: Fixed) -> Array:
@@ -215,10 +222,12 @@ def _chosen(block: Block, columns: IntArray, centred: bool) -> Array:
 
 
 def _moments(rows: Rows, frame: Frame) -> Moments:
-    def moments(block: Block) -> Moments:
-        return block_moments(block.x, block.y, block.weights, frame)
+    return rows.reduce(partial(moments_of_block, frame), Moments.__add__, dense=not frame.is_identity)
 
-    return rows.reduce(moments, Moments.add, dense=not frame.is_identity)
+
+def moments_of_block(frame: Frame, block: Block) -> Moments:
+    """Moments of a block, as `block_moments`."""
+    return block_moments(block.x, block.y, block.weights, frame)
 
 
 def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Frame | None:
@@ -240,20 +249,20 @@ def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Fram
 
 def magnitudes(rows: Rows) -> Array:
     """Largest magnitude of each column of [X | y]; raises if there is NaN or infinity."""
-
-    def largest(block: Block) -> Array:
-        if not len(block.y):
-            return np.zeros(block.x.shape[1] + block.y.shape[1])
-        if sp.issparse(block.x):
-            x = abs(block.x).max(axis=0).toarray().ravel()
-        else:
-            x = np.maximum(block.x.max(axis=0), -block.x.min(axis=0))  # without a copy
-        return np.concatenate([x, np.abs(block.y).max(axis=0)])
-
-    magnitudes: Array = rows.reduce(largest, lambda a, b: np.maximum(a, b))
+    magnitudes: Array = rows.reduce(_magnitudes_of_block, np.maximum)
     if not np.isfinite(magnitudes).all():
         raise NonFiniteRowsError(np.flatnonzero(~np.isfinite(magnitudes)))
     return magnitudes
+
+
+def _magnitudes_of_block(block: Block) -> Array:
+    if not len(block.y):
+        return np.zeros(block.x.shape[1] + block.y.shape[1])
+    if sp.issparse(block.x):
+        x = abs(block.x).max(axis=0).toarray().ravel()
+    else:
+        x = np.maximum(block.x.max(axis=0), -block.x.min(axis=0))  # without a copy
+    return np.concatenate([x, np.abs(block.y).max(axis=0)])
 
 
 def in_frame(triangle: Triangle, frame: Frame, coef: Array, intercept: Array) -> tuple[Array, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,13 +106,7 @@ def _pays(x: Any, n_orthogonal: int) -> bool:
 def _sums(problem: LeastSquares) -> SparseSums:
     """One pass for the sparse cross-products of [1 | X | y]."""
     first = int(problem.centred)
-
-    def products(block: Block) -> tuple[Any, Array, Array]:
-        x = sp.csr_array(sp.hstack([np.ones((len(block.y), 1)), block.x])) if first else block.x
-        weighted = x if block.weights is None else sp.diags_array(block.weights) @ x
-        return sp.csr_array(weighted.T @ x), np.asarray(weighted.T @ block.y), _weighted_squares(block)
-
-    gram, cross, squares = problem.rows.reduce(products, lambda a, b: tuple(u + v for u, v in zip(a, b, strict=True)))
+    gram, cross, squares = problem.rows.reduce(partial(_products_of_block, problem.centred), _each_added)
     diagonal = gram.diagonal()
     diagonal[first:] += problem.alpha
     unit = exponents(np.sqrt(diagonal))
@@ -123,6 +118,17 @@ def _sums(problem: LeastSquares) -> SparseSums:
         scaled = sp.csr_array(scaled + sp.diags_array(penalty))
     scaled.sort_indices()
     return SparseSums(scaled, scale(cross, -unit[:, None]), squares, unit)
+
+
+def _products_of_block(centred: bool, block: Block) -> tuple[Any, Array, Array]:
+    """Return the sparse cross-products of [1 | X], those with y, and Σ w y²."""
+    x = sp.csr_array(sp.hstack([np.ones((len(block.y), 1)), block.x])) if centred else block.x
+    weighted = x if block.weights is None else sp.diags_array(block.weights) @ x
+    return sp.csr_array(weighted.T @ x), np.asarray(weighted.T @ block.y), _weighted_squares(block)
+
+
+def _each_added(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(u + v for u, v in zip(a, b, strict=True))
 
 
 def _weighted_squares(block: Block) -> Array:
@@ -253,26 +259,27 @@ def _is_null(problem: LeastSquares, sums: SparseSums, null: Array) -> bool:
 def _sharper(problem: LeastSquares, sums: SparseSums, information: SparseInformation, step: _Equation) -> Array:
     """Return the null vectors (c + p, r) less what rounding has left of them outside of the null space."""
     kept, null = information.kept, information.null.copy()
-
-    def back(image: Array, block: Block) -> Array:
-        weighted = image if block.weights is None else block.weights[:, None] * image
-        ones = [weighted.sum(axis=0, keepdims=True)] if problem.centred else []
-        return np.vstack([*ones, np.asarray(block.x.T @ weighted)])
-
-    pull = scale(_along(problem, sums, null, back), -sums.unit[:, None])
+    pull = scale(_along(problem, sums, null, partial(_pull_of_block, problem.centred)), -sums.unit[:, None])
     null[kept] -= step.solve(pull[kept], _CORRECTION)
     return np.where(np.abs(null) < _NULL_ENTRY, 0.0, null)
+
+
+def _pull_of_block(centred: bool, image: Array, block: Block) -> Array:
+    """Return [1 | X]ᵀW times an image (b, r)."""
+    weighted = image if block.weights is None else block.weights[:, None] * image
+    ones = [weighted.sum(axis=0, keepdims=True)] if centred else []
+    return np.vstack([*ones, np.asarray(block.x.T @ weighted)])
 
 
 def _along(problem: LeastSquares, sums: SparseSums, null: Array, block_sum: Callable[[Array, Block], Array]) -> Array:
     """Sum over blocks what ``block_sum`` makes of the image (b, r) of vectors (c + p, r), and the block."""
     params = scale(null, -sums.unit[:, None])
     constant, slopes = (params[0], params[1:]) if problem.centred else (np.zeros(params.shape[1]), params)
+    return problem.rows.reduce(partial(_of_image, block_sum, slopes, constant), np.add)
 
-    def image(block: Block) -> Array:
-        return block_sum(np.asarray(block.x @ slopes) + constant, block)
 
-    return problem.rows.reduce(image, np.add)
+def _of_image(block_sum: Callable[[Array, Block], Array], slopes: Array, constant: Array, block: Block) -> Array:
+    return block_sum(np.asarray(block.x @ slopes) + constant, block)
 
 
 def _finished(

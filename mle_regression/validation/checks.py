@@ -15,8 +15,10 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 
 from mle_regression.linalg.arrays import EPS, AnyArray, Array, IntArray
 from mle_regression.rows.labels import labels_of, shown
+from mle_regression.rows.registry import as_rows, has_own_home
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import NonFiniteRowsError
+from mle_regression.solvers.passes import magnitudes
 from mle_regression.validation.containers import as_numbers, describe, refuse, same_labels_reordered
 from mle_regression.validation.numbers import check_finite, check_numbers, non_finite
 from mle_regression.warnings import warn_user
@@ -68,7 +70,9 @@ def training_data(
     plain = _is_plain(x) and x.ndim == 2
     if plain and more:
         plain = not hasattr(estimator, "feature_names_in_") and x.shape[1] == estimator.n_features_in_
-    if more and not some and (x == [] if isinstance(x, list) else getattr(x, "shape", None) == (0,)):
+    if has_own_home(x):
+        _check_columns(estimator, x, "X", reset=not more)
+    elif more and not some and (x == [] if isinstance(x, list) else getattr(x, "shape", None) == (0,)):
         x = np.empty((0, estimator.n_features_in_))  # no rows at all
     elif plain:
         # No names and no dtype to look into: the rest of what validate_data does is to keep count.
@@ -85,6 +89,31 @@ def training_data(
         estimator._labels = labels
     weights = check_weights(sample_weight, len(matrix), none=not some)
     return TrainingData(x, matrix, weights, one_dimensional, eps, output_labels(estimator))
+
+
+def _check_columns(estimator: BaseEstimator, x: Any, name: str, reset: bool) -> None:
+    """Check the shape of a container that has a home of its own, and is not looked into; ``reset`` keeps its columns."""
+    if len(x.shape) != 2 or 0 in x.shape:
+        raise ValueError(
+            f"{name} has shape {tuple(x.shape)}; it must have two dimensions (n, p), with rows and columns."
+        )
+    if reset:
+        estimator.n_features_in_ = int(x.shape[1])
+        estimator.__dict__.pop("feature_names_in_", None)
+    elif x.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"{name} has {x.shape[1]} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "
+            "features as input."
+        )
+
+
+def _check_finite_rows(estimator: BaseEstimator, x: Any, name: str) -> None:
+    """Refuse NaN and infinity in a container that has a home of its own, by one pass over its rows."""
+    try:
+        magnitudes(as_rows(x, np.zeros((x.shape[0], 0))))
+    except NonFiniteRowsError as error:
+        labels = labels_of(x) or _labels(estimator, "X")
+        raise ValueError(non_finite(name, x, error.columns, labels)) from None
 
 
 def check_same_outputs(n_outputs: int, single: bool, before: int, single_before: bool) -> None:
@@ -116,6 +145,10 @@ def new_data(estimator: BaseEstimator, x: Any, name: str = "X") -> Any:
     _refuse_unusable(**{name: x})
     labels = labels_of(x)
     _check_labels(estimator, {"X": labels}, name)
+    if has_own_home(x):
+        _check_columns(estimator, x, name, reset=False)
+        _check_finite_rows(estimator, x, name)
+        return x
     checked = validate_data(estimator, X=as_numbers(x, name), reset=False, **_X_CHECKS)
     check_numbers(checked, name, labels)
     check_finite(checked, name, labels or _labels(estimator, "X"))

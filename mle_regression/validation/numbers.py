@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import AnyArray, IntArray
+from mle_regression.rows.registry import in_memory
 from mle_regression.validation.containers import describe
 
 _LARGEST_EXACT_INTEGER = 2**53
@@ -46,12 +47,15 @@ def non_finite(
     if name.startswith("y"):
         remedy = "Drop those rows: what was not observed cannot be fitted or scored."
     else:
-        part = array[:, [int(j) for j in columns]]
-        infinite = bool(np.isinf(part.data if sp.issparse(part) else part).any())
+        infinite = in_memory(array) and _any_infinite(array[:, [int(j) for j in columns]])
         first = "turn infinities into NaN, and " if infinite else ""
         where = " in a Pipeline" if in_pipeline else ""
         remedy = f"Drop those rows, or {first}impute them, for instance with sklearn.impute.SimpleImputer{where}."
     return f"Input {name} contains NaN or infinity: {told}. {remedy}"
+
+
+def _any_infinite(array: Any) -> bool:
+    return bool(np.isinf(array.data if sp.issparse(array) else array).any())
 
 
 def check_numbers(array: Any, name: str, labels: tuple[Any, ...] | None) -> None:

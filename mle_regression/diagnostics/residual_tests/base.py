@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.stats import chi2
 
 from mle_regression.diagnostics.auxiliary import Regression, information_at, regress
-from mle_regression.diagnostics.covariance import whiten
+from mle_regression.diagnostics.covariance import Whitener, whitened_scores, without_projection
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.information import InformationFactor
@@ -146,14 +146,9 @@ class FitView:
             return self
         weights = self.precision if self.counts is None else self.counts
         information = self.linear_information
-        rows = as_rows(self.x, self.residual[:, None], weights)
-
-        def inside(block: Block) -> Array:
-            weighted = block.y if block.weights is None else block.weights[:, None] * block.y
-            return np.asarray(whiten(information, block.x).T @ weighted)
-
-        part = rows.reduce(inside, np.add, dense=True)
-        left = rows.map(lambda block: block.y - whiten(information, block.x) @ part, dense=True)[:, 0]
+        rows, whitener = as_rows(self.x, self.residual[:, None], weights), Whitener(information)
+        part = rows.reduce(partial(whitened_scores, whitener), np.add, dense=True)
+        left = rows.map(partial(without_projection, whitener, part), dense=True)[:, 0]
         return replace(self, fitted=self.fitted + self.residual - left, residual=left, least_squares=True)
 
     @cached_property
@@ -191,11 +186,6 @@ class FitView:
         """Coordinates in which the fit's columns have mean zero and about unit length."""
         return Frame(self.information.exponent, self.information.mean)
 
-    def standardized(self, x: Array) -> Array:
-        """Return columns (b, p) of mean zero and about unit size: an affine map of x where there is an intercept."""
-        centred = scale(x, -self.information.exponent) - self.information.mean
-        return np.asarray(centred * np.sqrt(self.information.total))
-
     @cached_property
     def linear_information(self) -> InformationFactor:
         """Information of these rows without penalty."""
@@ -219,7 +209,7 @@ class FitView:
         weighted: bool = False,
         constant: bool = True,
     ) -> Regression:
-        """Regress targets (n, k) on the columns of x and on ``extra(block)`` (b, n_extra), a function of them.
+        """Regress targets (n, k) on the columns of x and on ``extra(block)`` (b, n_extra), which can be pickled.
 
         ``payload`` (n, j) follows the targets in ``block.y`` for ``extra`` to use. ``weighted`` regressions are weighted
         by the precisions; rows that stand for several always count for as many.
@@ -229,11 +219,7 @@ class FitView:
         weights = self.counts if self.counts is not None else self.precision if weighted else None
         rows = as_rows(self.x, y, weights)
         total = float(len(y)) if weights is None else float(weights.sum())
-
-        def design(block: Block) -> tuple[Array, Array]:
-            z = self.standardized(block.x)
-            return (z if extra is None else np.hstack([z, extra(block)])), block.y[:, :k]
-
+        design = partial(_design, self.information, extra, k)
         return regress(rows, design, (self.n_features + n_extra, k), total, centred=constant)
 
     def only(self, pick: IntArray | slice) -> FitView:
@@ -250,3 +236,17 @@ class FitView:
             eps=self.eps,
             least_squares=False,
         )
+
+
+def standardized(information: InformationFactor, x: Array) -> Array:
+    """Return columns (b, p) of mean zero and about unit size: an affine map of x where there is an intercept."""
+    centred = scale(x, -information.exponent) - information.mean
+    return np.asarray(centred * np.sqrt(information.total))
+
+
+def _design(
+    information: InformationFactor, extra: Callable[[Block], Array] | None, k: int, block: Block
+) -> tuple[Array, Array]:
+    """Return the columns of a block, and ``extra`` ones, and its first k outputs."""
+    z = standardized(information, block.x)
+    return (z if extra is None else np.hstack([z, extra(block)])), block.y[:, :k]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from mle_regression.diagnostics.covariance import leverage
+from mle_regression.diagnostics.covariance import leverage_of_block
 from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, TestResult, undefined
 from mle_regression.linalg.arrays import TINY
 from mle_regression.rows.registry import as_rows
@@ -22,7 +23,7 @@ def rainbow(fit: FitView) -> TestResult:
         return undefined("no more rows than coefficients")
     information = fit.linear_information
     rows = as_rows(fit.x, np.zeros((len(fit.residual), 0)))
-    leverages = rows.map(lambda block: leverage(information, block.x), dense=True)
+    leverages = rows.map(partial(leverage_of_block, information), dense=True)
     # What differs by rounding is a tie.
     order = np.argsort(np.round(leverages / leverages.max(initial=TINY), 10), kind="stable")
     counts = np.ones(len(order)) if fit.counts is None else fit.counts

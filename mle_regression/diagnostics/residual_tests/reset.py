@@ -23,12 +23,8 @@ def reset(fit: FitView) -> TestResult:
         return undefined("the fitted values are all equal")
     mean = ((fit.fitted - centre) / spread)[:, None]
     target = fit.residual[:, None]
-
-    def powers(block: Block) -> Array:
-        return np.hstack([block.y[:, 1:] ** 2, block.y[:, 1:] ** 3])
-
     plain = fit.regress_on_columns(target, weighted=True, constant=fit.centred)
-    wider = fit.regress_on_columns(target, powers, 2, payload=mean, weighted=True, constant=fit.centred)
+    wider = fit.regress_on_columns(target, _powers, 2, payload=mean, weighted=True, constant=fit.centred)
     added = wider.rank - plain.rank
     dof = fit.n_rows - wider.rank - int(fit.centred)
     if added <= 0 or dof <= 0 or not wider.residual[0] > 0:
@@ -36,6 +32,11 @@ def reset(fit: FitView) -> TestResult:
     statistic = float((plain.residual[0] - wider.residual[0]) / added / (wider.residual[0] / dof))
     statistic = max(statistic, 0.0)
     return TestResult(statistic, float(added), dof, p_value=f_distribution.sf(statistic, added, dof))
+
+
+def _powers(block: Block) -> Array:
+    """Square and cube (b, 2) of the fitted values, which follow the target."""
+    return np.hstack([block.y[:, 1:] ** 2, block.y[:, 1:] ** 3])
 
 
 RESET = Diagnostic(

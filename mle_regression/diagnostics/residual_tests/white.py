@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from mle_regression.diagnostics.residual_tests.base import (
@@ -9,9 +11,11 @@ from mle_regression.diagnostics.residual_tests.base import (
     FitView,
     TestResult,
     explained_variance,
+    standardized,
     undefined,
 )
 from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.information import InformationFactor
 from mle_regression.rows.base import Block
 
 # Products of pairs of columns beyond these would take minutes and gigabytes.
@@ -29,14 +33,15 @@ def white(fit: FitView) -> TestResult:
     products = p * (p + 1) // 2
     if products > _MOST_PRODUCTS:
         return undefined(f"{p} columns have {products} products; breusch_pagan looks at the columns themselves")
-    first, second = np.triu_indices(p)
-
-    def squares(block: Block) -> Array:
-        z = fit.standardized(block.x)
-        return z[:, first] * z[:, second]
-
-    auxiliary = fit.regress_on_columns(fit.unit_squares, squares, products)
+    auxiliary = fit.regress_on_columns(fit.unit_squares, partial(_products, fit.information), products)
     return explained_variance(fit, auxiliary)
+
+
+def _products(information: InformationFactor, block: Block) -> Array:
+    """Squares and products (b, p(p + 1)/2) of the standardised columns."""
+    z = standardized(information, block.x)
+    first, second = np.triu_indices(z.shape[1])
+    return np.asarray(z[:, first] * z[:, second])
 
 
 WHITE = Diagnostic(

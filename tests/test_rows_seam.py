@@ -1,0 +1,173 @@
+"""A home of rows is one file and one line: whatever is asked of the rows of a fit is asked of it by pickled functions."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from pickled_rows import PickledColumns, pickled_rows
+
+from mle_regression import MLELinearRegressor
+from mle_regression.rows.registry import ROWS
+from mle_regression.warnings import InferenceWarning
+
+EDGES = [1, 40, 40, 41, 200, 333]  # a block of one row, an empty one, uneven ones
+
+
+@pytest.fixture(params=["here", "elsewhere"])
+def elsewhere(request):
+    """Whether functions of blocks run in another process, or cross a pickle only."""
+    return request.param == "elsewhere"
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch, elsewhere):
+    """The line that registers the home."""
+    line = (lambda x: isinstance(x, PickledColumns)), partial(pickled_rows, elsewhere=elsewhere)
+    monkeypatch.setitem(ROWS, "pickled", line)
+
+
+def problem(rng, outputs=1, weighted=False, n=400, p=5):
+    X = rng.standard_normal((n, p)) * [1.0, 10.0, 0.1, 1.0, 3.0] + [0.0, 2.0, 5.0, 1.0, 0.0]
+    y = X @ rng.standard_normal((p, outputs)) + rng.standard_normal((n, outputs)) + 3.0
+    weights = rng.uniform(0.5, 2.0, n) if weighted else None
+    if weights is not None:
+        weights[::7] = 0.0
+    return X, y[:, 0] if outputs == 1 else y, weights
+
+
+def assert_same(fit, truth, rtol=1e-9):
+    np.testing.assert_allclose(fit.coef_, truth.coef_, rtol=rtol)
+    np.testing.assert_allclose(fit.intercept_, truth.intercept_, rtol=rtol)
+    np.testing.assert_allclose(fit.standard_errors_, truth.standard_errors_, rtol=rtol)
+    np.testing.assert_allclose(fit.log_likelihood_, truth.log_likelihood_, rtol=rtol)
+    np.testing.assert_allclose(fit.noise_variance_, truth.noise_variance_, rtol=rtol)
+    assert fit.verdict_ == truth.verdict_
+    assert fit.solver_ == truth.solver_
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("refine", [False, True])
+def test_fit_and_predictions(refine, outputs, weighted, rng):
+    X, y, w = problem(rng, outputs, weighted)
+    stored = PickledColumns.of(X, EDGES)
+    truth, fit = (MLELinearRegressor(refine=refine).fit(rows, y, w) for rows in (X, stored))
+    assert_same(fit, truth)
+    new = PickledColumns.of(X[:30], [10, 11])
+    for found, expected in zip(fit.predict(new, return_std=True), truth.predict(X[:30], return_std=True), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for found, expected in zip(fit.predict_interval(new), truth.predict_interval(X[:30]), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert fit.score(stored, y, w) == pytest.approx(truth.score(X, y, w), rel=1e-9)
+    assert fit.log_likelihood(stored, y, w) == pytest.approx(truth.log_likelihood(X, y, w), rel=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["normal", "qr", "svd", "lsmr", "gd", "lbfgs", "newton"])
+@pytest.mark.parametrize("far", [False, True])
+def test_each_solver(solver, far, rng):
+    X, y, w = problem(rng, weighted=True)
+    X[:, 2] += 1e6 * far
+    stored = PickledColumns.of(X, EDGES)
+    truth, fit = (MLELinearRegressor(solver=solver).fit(rows, y, w) for rows in (X, stored))
+    assert_same(fit, truth, rtol=1e-6 if far else 1e-8)
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_batches(far, rng):
+    X, y, w = problem(rng, weighted=True)
+    X[:, 2] += 1e6 * far
+    options = {"solver": "sgd", "random_state": 0, "tol": 1e-2, "batch_size": 20}
+    stored = PickledColumns.of(X, EDGES)
+    truth, fit = (MLELinearRegressor(**options).fit(rows, y, w) for rows in (X, stored))
+    np.testing.assert_allclose(fit.coef_, truth.coef_, rtol=1e-6)
+
+
+def test_penalty_chosen_by_evidence(rng):
+    X, y, _ = problem(rng)
+    truth, fit = (MLELinearRegressor(alpha="evidence").fit(rows, y) for rows in (X, PickledColumns.of(X, EDGES)))
+    # The evidence is flat at its maximum: rounding moves it by the root of its own size.
+    assert fit.alpha_ == pytest.approx(truth.alpha_, rel=1e-5)
+    assert_same(fit, truth, rtol=1e-7)
+
+
+def test_dependent_columns(rng):
+    X, y, _ = problem(rng)
+    X[:, 4] = X[:, 0] - 2.0 * X[:, 1]
+    options = {"on_rank_deficiency": "min_norm"}
+    truth, fit = (MLELinearRegressor(**options).fit(rows, y) for rows in (X, PickledColumns.of(X, EDGES)))
+    assert fit.rank_ == truth.rank_ == 5
+    np.testing.assert_allclose(fit.coef_, truth.coef_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_rows_given_in_parts(refine, rng):
+    X, y, w = problem(rng, weighted=True)
+    stored = PickledColumns.of(X, EDGES)
+    truth, fit = (
+        MLELinearRegressor(refine=refine).partial_fit(rows, y, w).partial_fit(rows, 2.0 * y, w) for rows in (X, stored)
+    )
+    assert_same(fit, truth)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("new", [False, True])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_values_of_rows(alpha, new, outputs, weighted, rng):
+    X, y, w = problem(rng, outputs, weighted)
+    stored = PickledColumns.of(X, EDGES)
+    model = MLELinearRegressor(alpha=alpha).fit(X, y, w)
+    y = y + 0.1 * new * rng.standard_normal(y.shape)
+    expected, found = model.diagnose(X, y, w).rows(), model.diagnose(stored, y, w).rows()
+    np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_robust_covariances(outputs, weighted, rng):
+    X, y, w = problem(rng, outputs, weighted)
+    model = MLELinearRegressor().fit(X, y, w)
+    truth, found = model.diagnose(X, y, w), model.diagnose(PickledColumns.of(X, EDGES), y, w)
+    groups = rng.integers(0, 40, len(y))
+    kinds = ["HC0", "HC3", {"cluster": groups}, {"cluster": groups, "kind": "CR2"}, {"HAC": 3}, {"HAC": "auto"}]
+    for kind in kinds:
+        expected = truth.coefficients(cov=kind).drop(columns="p_value", errors="ignore")
+        table = found.coefficients(cov=kind).drop(columns="p_value", errors="ignore")
+        numbers = expected.select_dtypes("number").columns
+        np.testing.assert_allclose(table[numbers].to_numpy(), expected[numbers].to_numpy(), rtol=1e-7)
+
+
+def test_a_row_of_leverage_one(rng):
+    X, y, _ = problem(rng)
+    X[:, 4] = 0.0
+    X[50, 4] = 1.0
+    model = MLELinearRegressor().fit(X, y)
+    truth, found = model.diagnose(X, y), model.diagnose(PickledColumns.of(X, EDGES), y)
+    with pytest.warns(InferenceWarning, match="Row 50 has leverage one"):
+        expected, table = truth.coefficients(cov="HC3"), found.coefficients(cov="HC3")
+    np.testing.assert_allclose(table["std_error"], expected["std_error"], rtol=1e-7)
+    assert np.isnan(table["std_error"].iloc[-1])
+
+
+def test_changes_of_the_coefficients(rng):
+    X, y, _ = problem(rng)
+    model = MLELinearRegressor().fit(X, y)
+    truth, found = model.diagnose(X, y), model.diagnose(PickledColumns.of(X, EDGES), y)
+    np.testing.assert_allclose(found.dfbetas().to_numpy(), truth.dfbetas().to_numpy(), rtol=1e-7, atol=1e-10)
+
+
+def test_what_is_not_finite_is_named(rng):
+    X, y, _ = problem(rng)
+    X[60, 3] = np.nan
+    with pytest.raises(ValueError, match="column 3 of X"):
+        MLELinearRegressor().fit(PickledColumns.of(X, EDGES), y)
+    model = MLELinearRegressor().fit(np.nan_to_num(X), y)
+    with pytest.raises(ValueError, match="column 3 of X"):
+        model.predict(PickledColumns.of(X, EDGES))
+
+
+def test_other_columns_are_refused(rng):
+    X, y, _ = problem(rng)
+    model = MLELinearRegressor().fit(X, y)
+    with pytest.raises(ValueError, match="4 features"):
+        model.predict(PickledColumns.of(X[:, :4], EDGES))
