@@ -26,7 +26,7 @@ from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.memory import MemoryNeededError
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.linear import MLELinearRegressor
-from mle_regression.noise.gaussian import Gaussian
+from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.reports.linear.hypotheses import HypothesisTest
 from mle_regression.reports.linear.inference import named_fit
 from mle_regression.scoring import log_likelihood_scorer, n_observations, unwrapped
@@ -75,6 +75,7 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
     chi2(2) = 0.25478, p = 0.8804
     """
     (small, lower), (large, upper) = _linear_fit(restricted, "restricted"), _linear_fit(full, "full")
+    _check_same_noise(small, large)
     _check_nested(small, large)
     df = (large.information.rank - small.information.rank) * small.params.shape[1]
     gain = upper - lower
@@ -154,6 +155,23 @@ def _linear_fit(estimator: Any, role: str) -> tuple[LinearFit, float]:
             "held-out log-likelihoods by compare_models."
         )
     return fit, fit.likelihood.log_likelihood
+
+
+def _check_same_noise(small: LinearFit, large: LinearFit) -> None:
+    """Raise unless both fits have one noise family, fitted by least squares, by which their columns are recognised."""
+    ours, theirs = small.likelihood.noise, large.likelihood.noise
+    if ours.name != theirs.name:
+        raise ValueError(
+            f"The models have different noise, {ours.title} and {theirs.title}: neither is the other with some parameters "
+            "left out, so that the ratio of their likelihoods is not χ². Compare them by AIC, or by the log-likelihood of "
+            "rows held out, compare_models."
+        )
+    if not ours.sums_suffice:
+        raise ValueError(
+            f"Whether models are nested is told from the normal equation, which does not hold under {ours.title}. Test "
+            "coefficients by full.test_linear(...), or take 2 (full.log_likelihood_ - restricted.log_likelihood_) with "
+            "scipy.stats.chi2."
+        )
 
 
 def _check_nested(small: LinearFit, large: LinearFit) -> None:
@@ -245,7 +263,7 @@ def _log_likelihood(
     covariance, root = noise
     outputs, means = y.reshape(len(y), -1), mean.reshape(len(y), -1)
     density = new_log_density(
-        Gaussian(),
+        GAUSSIAN,
         outputs,
         means,
         covariance,

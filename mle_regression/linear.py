@@ -17,8 +17,9 @@ from mle_regression.estimator.merging import check_mergeable
 from mle_regression.estimator.watching import teller
 from mle_regression.fit import incremental
 from mle_regression.fit.incremental import RunningSums
-from mle_regression.fit.linear import LinearProblem, choose_penalty, iterative, pose, solve
+from mle_regression.fit.linear import LinearProblem, choose_penalty, iterative, pose
 from mle_regression.fit.linear_conclusion import conclude
+from mle_regression.fit.linear_likelihood import solve
 from mle_regression.fit.linear_options import LinearOptions
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
@@ -272,6 +273,7 @@ class MLELinearRegressor(LikelihoodRegressor):
             As `fit`; and for other columns or outputs than before.
         """
         options = linear_options(self)
+        incremental.check_sums_suffice(options.noise)
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight, more=self.__sklearn_is_fitted__(), some=False)
             sums = incremental.sums_before(vars(self).get("_sums"), vars(self).get("_fit"), data)
@@ -365,6 +367,6 @@ class MLELinearRegressor(LikelihoodRegressor):
         fit = self._fit
         rows = as_rows(x, np.zeros((x.shape[0], 0)))
         leverage = rows.map(partial(covariance.leverage_of_block, fit.information), dense=not fit.information.sparse)
-        share = scale(noise_share, 2 * fit.weight_exponent)
+        share = scale(noise_share, 2 * fit.weight_exponent) * fit.likelihood.noise.variance_ratio
         spread = np.sqrt(share + leverage)[:, None] * scale(fit.residual_scale, fit.output_exponent)
         return spread.reshape((-1, *self.coef_.shape[:-1]))

@@ -352,5 +352,12 @@ class MLPGradientRegressor(LikelihoodRegressor):
         inference.warn_of_noise(self._fit)
         return self._shaped(self._fit.deviation(x, noise_share))
 
+    def _noise_scale(self) -> Array:
+        inference.warn_of_noise(self._fit)
+        return self._fit.noise_scale
+
+    def _mean_deviation(self, x: Any) -> Array:
+        return self._shaped(self._fit.disagreement(x))
+
     def _shaped(self, outputs: Array) -> Array:
         return np.asarray(outputs[:, 0] if self._fit.single_output else outputs)

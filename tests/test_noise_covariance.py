@@ -9,7 +9,7 @@ from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWa
 from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.diagnostics.noise_factor import factor_of_array, factor_of_cross, factor_of_sums, noise_range
 from mle_regression.linalg.exact import exact_gram
-from mle_regression.noise.gaussian import Gaussian
+from mle_regression.noise.gaussian import GAUSSIAN
 
 SOLVERS = ["normal", "qr", "svd", "gd", "newton", "lsmr"]
 
@@ -326,6 +326,6 @@ def test_where_an_output_has_no_variance_only_its_mean_is_likely(weights):
     y = np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.1]])
     covariance = np.diag([2.0, 0.0])
     found = new_log_density(
-        Gaussian(), y, np.full((3, 2), 5.0), covariance, weights, frequency=False, noise_free=np.zeros(2, dtype=bool)
+        GAUSSIAN, y, np.full((3, 2), 5.0), covariance, weights, frequency=False, noise_free=np.zeros(2, dtype=bool)
     )
     assert found.tolist() == [np.inf, np.inf, -np.inf if weights is None else 0.0]

@@ -6,17 +6,18 @@ import textwrap
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, logistic
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
+from mle_regression.noise.registry import NOISES
 from mle_regression.solvers.registry import NETWORK_SOLVERS, SOLVERS
 
 DIRECT = """
     from dataclasses import dataclass
     from typing import ClassVar
 
-    from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
+    from mle_regression.solvers.base import LeastSquares, Need, Options, Serves, Solution
     from mle_regression.solvers.direct import Polish, conclude
     from mle_regression.solvers.passes import find_frame
     from mle_regression.solvers.qr import reduce_by_qr
@@ -27,7 +28,7 @@ DIRECT = """
         '''A direct solver.'''
 
         name: ClassVar[str] = "householder"
-        serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+        serves: ClassVar[Serves] = Serves.SUMS
         needs: ClassVar[Need] = Need.ROWS
         continues_from: ClassVar[Need | None] = None
 
@@ -41,7 +42,7 @@ STEPWISE = """
 
     import numpy as np
 
-    from mle_regression.solvers.base import Need, Options
+    from mle_regression.solvers.base import Need, Options, Serves
     from mle_regression.solvers.path import ConvergenceMonitor, run_monitored
 
 
@@ -52,7 +53,7 @@ STEPWISE = """
         first_step: float = 0.01
 
         name: ClassVar[str] = "bb"
-        serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+        serves: ClassVar[Serves] = Serves.ANY
         needs: ClassVar[Need] = Need.MOMENTS
         continues_from: ClassVar[Need | None] = Need.MOMENTS
 
@@ -88,6 +89,20 @@ TEST = """
 
 
     SYMMETRY = Diagnostic(symmetry, asks="symmetric noise", small_p="the noise is skewed: transform y")
+"""
+
+NOISE = """
+    import numpy as np
+
+    from mle_regression.noise.location_scale import location_scale
+
+
+    def log_density(e):
+        size = np.abs(e)
+        return -size - 2.0 * np.log1p(np.exp(-size))
+
+
+    LOGISTIC = location_scale("logistic", "logistic noise", log_density)
 """
 
 
@@ -140,6 +155,18 @@ def test_a_solver_that_goes_step_by_step(package, rows, monkeypatch):
     net = MLPGradientRegressor((), solver=kind(first_step=0.1), alpha=0.0, early_stopping=False, tol=1e-9).fit(X, y)
     assert net.solver_ == "bb"
     np.testing.assert_allclose(net.coefs_[0][:, 0], peer.coef_, rtol=1e-6)
+
+
+def test_a_noise_family(package, rows, monkeypatch):
+    monkeypatch.setitem(NOISES, "logistic", package("logistic", NOISE).LOGISTIC)
+    X, y = rows
+    linear = MLELinearRegressor(noise="logistic").fit(X, y)
+    net = MLPGradientRegressor((), noise="logistic", alpha=0.0, early_stopping=False, tol=1e-9).fit(X, y)
+    scale = linear.noise_variance_**0.5 / logistic.std()
+    for model in (linear, net):
+        assert "logistic noise" in str(model.summary())
+        assert model.log_likelihood_ == pytest.approx(logistic.logpdf(y, linear.predict(X), scale).sum())
+    np.testing.assert_allclose(net.coefs_[0][:, 0], linear.coef_, rtol=1e-5)
 
 
 def test_a_residual_test(package, rows, monkeypatch, rng):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2
 from scipy.stats import f as f_distribution
 
 from mle_regression.linalg.arrays import Array
@@ -43,10 +44,16 @@ class FTest:
 
 
 def f_test(squares: Array, df_num: int, df_denom: float, reason: str = "", note: str = "") -> FTest:
-    """Test with a sum of squares (m,) in units of s², distributed as df_num · F(df_num, df_denom) under the hypothesis."""
+    """Test with a sum of squares (m,) in units of s², distributed as df_num · F(df_num, df_denom) under the hypothesis.
+
+    That is χ² with df_num degrees of freedom where df_denom is infinite.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = squares / df_num if df_num and df_denom > 0 else np.full(len(squares), np.nan)
-    p_value = np.asarray(f_distribution.sf(statistic, df_num, df_denom))
+    if np.isinf(df_denom):
+        p_value = np.asarray(chi2.sf(statistic * df_num, df_num))
+    else:
+        p_value = np.asarray(f_distribution.sf(statistic, df_num, df_denom))
     return FTest(statistic, df_num, df_denom, p_value, reason, note)
 
 

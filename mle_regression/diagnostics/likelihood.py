@@ -7,7 +7,9 @@ import numpy as np
 from mle_regression.diagnostics.noise_factor import factor_of_cross, noise_range
 from mle_regression.linalg.arrays import EPS, Array, BoolArray
 from mle_regression.linalg.scaling import column_norms
-from mle_regression.noise.gaussian import Gaussian
+from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.gaussian import GAUSSIAN
+from mle_regression.noise.scale import likeliest_scales, log_density_at_scales
 
 # Residuals of this many units of rounding are none, to a fit without noise.
 EXACT_RESIDUAL_EPS = 64.0
@@ -17,13 +19,17 @@ _OUTSIDE_RANGE = 1e-6
 COVARIANCE_CONDITION = 1e7
 
 
-def profile_log_likelihood(residuals: Array, weights: Array | None, *, frequency: bool) -> float:
-    """Mean log-likelihood of a row of residuals (n, m), at the variance of each output that makes all rows likeliest.
+def profile_log_likelihood(
+    residuals: Array, weights: Array | None, *, frequency: bool, noise: NoiseFamily = GAUSSIAN
+) -> float:
+    """Mean log-likelihood of a row of residuals (n, m), at the scale of each output that makes all rows likeliest.
 
-    ``−½ Σⱼ (log(2π sⱼ²) + 1)`` with sⱼ² = Σ w eⱼ²/n, and the mean of (m/2) log w for precision weights. Outputs are taken as
-    independent, so that fewer rows than outputs will do. Residuals below rounding, in units of the spread of y, are all of
-    one size. −∞ where a residual is no number. Weights are positive.
+    Under Gaussian noise ``−½ Σⱼ (log(2π sⱼ²) + 1)`` with sⱼ² = Σ w eⱼ²/n, and the mean of (m/2) log w for precision weights.
+    Outputs are taken as independent, so that fewer rows than outputs will do. Residuals below rounding, in units of the
+    spread of y, are all of one size. −∞ where a residual is no number. Weights are positive.
     """
+    if not noise.sums_suffice:
+        return _profile_by_rows(residuals, weights, frequency, noise)
     n, m = residuals.shape
     w = np.ones(n) if weights is None else weights
     count = float(w.sum()) if frequency else float(n)
@@ -36,8 +42,17 @@ def profile_log_likelihood(residuals: Array, weights: Array | None, *, frequency
     return float(likelihood - 0.5 * m * (np.log(2.0 * np.pi) + 1.0) + log_weights)
 
 
+def _profile_by_rows(residuals: Array, weights: Array | None, frequency: bool, noise: NoiseFamily) -> float:
+    scales = likeliest_scales(noise, residuals, weights, frequency=frequency)
+    if not np.isfinite(scales).all():
+        return -float(np.inf)
+    scales = np.maximum(scales, EXACT_RESIDUAL_EPS * EPS)
+    count = float(weights.sum()) if frequency and weights is not None else float(len(residuals))
+    return log_density_at_scales(noise, residuals, scales, weights, frequency=frequency) / count
+
+
 def new_log_density(
-    noise: Gaussian,
+    noise: NoiseFamily,
     y: Array,
     mean: Array,
     covariance: Array,
@@ -61,14 +76,14 @@ def new_log_density(
         density = _singular_density(y, mean, covariance, noise_free, np.abs(mean) if terms is None else terms)
         return density if weights is None else np.where(weights > 0, density, 0.0)
     if weights is None:
-        return noise.log_density(residuals, root)
+        return noise.row_log_density(residuals, root)
     counted = weights > 0
     density = np.zeros(len(y))
     inside, w = residuals[counted], weights[counted]
     if frequency:
-        density[counted] = w * noise.log_density(inside, root)
+        density[counted] = w * noise.row_log_density(inside, root)
     else:
-        density[counted] = noise.log_density(np.sqrt(w)[:, None] * inside, root, np.log(w))
+        density[counted] = noise.row_log_density(np.sqrt(w)[:, None] * inside, root, np.log(w))
     return density
 
 

@@ -268,7 +268,7 @@ def lower_nearby(objective: Curved, theta: Array, flat: Array, slack: float, rng
 
 def _rounding(loss: float) -> float:
     """Return what two evaluations of a loss may differ by."""
-    return _NO_GAIN * loss + _NO_GAIN**2
+    return _NO_GAIN * abs(loss) + _NO_GAIN**2
 
 
 def gauss_newton_product(objective: Any, theta: Array) -> Product:

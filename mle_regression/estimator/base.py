@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any, Literal
 
 import numpy as np
+from scipy.stats import norm
 from scipy.stats import t as student_t
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
@@ -117,7 +118,11 @@ class LikelihoodRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, Bas
         kind: Literal["observation", "mean"] = "observation",
         sample_weight: Any = None,
     ) -> tuple[Array, Array]:
-        """Interval for a new observation or for the mean, by Student's t with the residual degrees of freedom.
+        """Interval for a new observation or for the mean.
+
+        Under Gaussian noise by Student's t with the residual degrees of freedom. Under another family an observation lies
+        between the family's own quantiles, and the mean is normal about its estimate: the distance from the median to each
+        end is the root of the sum of the squares of both distances.
 
         Parameters
         ----------
@@ -138,6 +143,9 @@ class LikelihoodRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, Bas
         checks.check_choice("kind", kind, ("observation", "mean"))
         checks.check_probability("coverage", coverage)
         x = checks.new_data(self, X)
+        noise = self._fit.likelihood.noise
+        if kind == "observation" and not noise.sums_suffice:
+            return self._interval_of_noise(x, coverage, self._noise_share(sample_weight, x.shape[0]))
         dof = self._fit.likelihood.residual_dof
         quantile = student_t.ppf(0.5 + coverage / 2, dof) if dof > 0 else np.nan
         checks.warn_of_order(X, sample_weight=sample_weight)
@@ -145,6 +153,24 @@ class LikelihoodRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, Bas
         half = quantile * self._deviation(x, share if kind == "observation" else 0.0)
         mean = self._mean(x)
         return mean - half, mean + half
+
+    def _interval_of_noise(self, x: Any, coverage: float, share: float | Array) -> tuple[Array, Array]:
+        """Return where an observation lies between quantiles of a noise family, the uncertainty of the mean added."""
+        mean = self._mean(x)
+        low, median, high = self._fit.likelihood.noise.quantile(np.array([0.5 - coverage / 2, 0.5, 0.5 + coverage / 2]))
+        spread = np.sqrt(np.reshape(share, (-1, 1))) * self._noise_scale()
+        spread = np.broadcast_to(spread, (len(mean), spread.shape[1])).reshape(mean.shape)
+        unsure = norm.ppf(0.5 + coverage / 2) * self._mean_deviation(x)
+        middle = mean + spread * median
+        return middle - np.hypot(spread * (median - low), unsure), middle + np.hypot(spread * (high - median), unsure)
+
+    def _noise_scale(self) -> Array:
+        """Return the scale (m,) of the noise of an observation of weight one, in the units of y."""
+        return self._fit.likelihood.scale_of_y
+
+    def _mean_deviation(self, x: Any) -> Array:
+        """Return the standard deviation of the fitted mean, as far as it is known, of the shape of y."""
+        return self._deviation(x, 0.0)
 
     def _noise_share(self, sample_weight: Any, n_rows: int) -> float | Array:
         """Return the noise variance of new observations in units of that of one of weight one."""

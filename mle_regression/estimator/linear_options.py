@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mle_regression.fit.linear_options import LinearOptions
-from mle_regression.noise.registry import find_noise
+from mle_regression.noise.registry import find_noise, least_squares_families
 from mle_regression.solvers.base import Need
 from mle_regression.solvers.registry import find_solver
 from mle_regression.validation import checks
@@ -26,6 +26,8 @@ def linear_options(estimator: Any) -> LinearOptions:
     checks.check_choice("warm_start", estimator.warm_start, (True, False))
     by_evidence = isinstance(estimator.alpha, str) and estimator.alpha == "evidence"
     alpha = None if by_evidence else checks.check_penalty(estimator.alpha)
+    if not noise.sums_suffice:
+        _check_by_rows(estimator, by_evidence)
     rank_tol = None if estimator.rank_tol is None else checks.check_non_negative("rank_tol", estimator.rank_tol)
     if estimator.max_iter is not None:
         checks.check_positive_integer("max_iter", estimator.max_iter)
@@ -54,3 +56,14 @@ def linear_options(estimator: Any) -> LinearOptions:
         warm_start=bool(estimator.warm_start),
         verbose=bool(estimator.verbose),
     )
+
+
+def _check_by_rows(estimator: Any, by_evidence: bool) -> None:
+    """Raise where an option is defined for least squares alone, and the noise is of another kind."""
+    if by_evidence:
+        raise ValueError(f"alpha='evidence' is defined for {least_squares_families()} only; set a number as alpha.")
+    if estimator.refine is True:
+        raise ValueError(
+            f"refine=True works out a least-squares solution, and noise={estimator.noise!r} has another; leave "
+            "refine='auto'."
+        )

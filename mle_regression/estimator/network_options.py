@@ -11,7 +11,7 @@ from mle_regression.estimator.linear_options import WEIGHT_TYPES
 from mle_regression.fit.network_options import NetworkOptions, is_auto
 from mle_regression.fit.penalty.evidence import GROUPINGS
 from mle_regression.models.activations import find_activation
-from mle_regression.noise.registry import find_noise
+from mle_regression.noise.registry import find_noise, least_squares_families
 from mle_regression.solvers.registry import find_network_solver
 from mle_regression.validation import checks
 
@@ -53,7 +53,7 @@ def _check(estimator: Any, options: NetworkOptions) -> None:
     find_activation(estimator.activation)
     find_noise(estimator.noise)
     if not is_auto(estimator.solver):
-        find_network_solver(estimator.solver)
+        find_network_solver(estimator.solver, estimator.noise)
     checks.check_choice("weight_type", estimator.weight_type, WEIGHT_TYPES)
     checks.check_choice("early_stopping", estimator.early_stopping, ("auto", True, False))
     checks.check_choice("dtype", estimator.dtype, ("float64", "float32"))
@@ -77,6 +77,10 @@ def _check(estimator: Any, options: NetworkOptions) -> None:
         checks.check_positive("learning_rate", estimator.learning_rate)
     if estimator.ensemble and (estimator.n_init == 1 or estimator.warm_start):
         raise ValueError("ensemble=True averages several networks: set n_init to 2 or more, and warm_start=False.")
+    if estimator.curvature is not None and not options.family.sums_suffice:
+        raise ValueError(
+            f"curvature={estimator.curvature!r} is defined for {least_squares_families()} as yet; set curvature=None."
+        )
     if options.by_evidence:
         _check_evidence(estimator)
 
@@ -91,8 +95,8 @@ def _check_evidence(estimator: Any) -> None:
             "alpha='evidence' needs the optimum under its penalties, and no rows held out; set early_stopping='auto' or "
             "False."
         )
-    if estimator.noise != "gaussian":
-        raise ValueError("alpha='evidence' is defined for noise='gaussian' only; set a number as alpha.")
+    if not find_noise(estimator.noise).sums_suffice:
+        raise ValueError(f"alpha='evidence' is defined for {least_squares_families()} only; set a number as alpha.")
 
 
 def _is_auto(value: Any, name: str) -> bool:

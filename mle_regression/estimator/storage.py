@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 import scipy.sparse as sp
@@ -126,7 +126,8 @@ def as_typed(value: Any) -> Any:
         if name == "csr":
             return sp.csr_array((inner["data"], inner["indices"], inner["indptr"]), shape=inner["shape"])
         kind = _KINDS[name]
-        return kind(**{field.name: inner[field.name] for field in fields(kind)})
+        optional = {field.name for field in fields(kind) if field.default_factory is not MISSING}
+        return kind(**{f.name: inner[f.name] for f in fields(kind) if f.name in inner or f.name not in optional})
     if isinstance(value, (tuple, list)):
         return type(value)(as_typed(inner) for inner in value)
     return value

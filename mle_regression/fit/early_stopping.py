@@ -11,6 +11,8 @@ from mle_regression.fit.predictive_noise import of_held_out
 from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.models.network import Network
+from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import StandardRows
 from mle_regression.solvers.base import Status
@@ -52,9 +54,9 @@ class Patience:
 class HeldOut:
     """Rows held out, on which the likelihood is watched, and the parameters at which it was best.
 
-    The likelihood is that at the noise variances which make these rows likeliest: those of the training rows fall without
-    end where a network learns its rows by heart, and with them any judgement of other rows. For one output it is
-    ``−½ log(mean squared error)`` and a constant.
+    The likelihood is that at the noise scales which make these rows likeliest: those of the training rows fall without
+    end where a network learns its rows by heart, and with them any judgement of other rows. For one output of Gaussian
+    noise it is ``−½ log(mean squared error)`` and a constant.
 
     Patience at an end, two things are reason to go on for some time (as the stopping criteria of Prechelt, 1998, weigh what
     generalisation has lost against what training gains): the likelihood rises, and fast enough to be the best soon; or the
@@ -71,6 +73,8 @@ class HeldOut:
     stops : bool
         Whether to stop at all, and take the best parameters.
     frequency : bool
+    noise : NoiseFamily
+        By which the rows are judged.
 
     References
     ----------
@@ -85,9 +89,10 @@ class HeldOut:
         patience: Patience,
         stops: bool,
         frequency: bool,
+        noise: NoiseFamily = GAUSSIAN,
     ) -> None:
         self.objective = NetworkObjective(network, rows, 0.0, np.zeros(network.n_parameters))
-        self.weights, self.frequency = weights, frequency
+        self.weights, self.frequency, self.family = weights, frequency, noise
         self.patience, self.stops = patience, stops
         self.curve: list[float] = []
         self.losses: list[float] = []
@@ -111,7 +116,7 @@ class HeldOut:
 
     def noise(self, theta: AnyArray) -> PredictiveNoise:
         """Return how far the rows lie from the mean at some parameters."""
-        return of_held_out(self.residuals(theta), self.weights, self.frequency, self.stops)
+        return of_held_out(self.residuals(theta), self.weights, self.frequency, self.stops, self.family)
 
     @property
     def rises(self) -> bool:
@@ -121,7 +126,8 @@ class HeldOut:
         return self.best - before > _RISE
 
     def _score(self, residuals: Array) -> float:
-        return profile_log_likelihood(residuals, self.weights, frequency=self.frequency) - self._units
+        found = profile_log_likelihood(residuals, self.weights, frequency=self.frequency, noise=self.family)
+        return found - self._units
 
     def _note(self, score: float, theta: AnyArray) -> bool:
         self.curve.append(score)
@@ -147,7 +153,7 @@ class HeldOut:
         if self.best - self.curve[-1] > _WORSE * chance:
             return False
         before = self.losses[-1 - min(self.patience.least, len(self.losses) - 1)]
-        return before - self.losses[-1] > _LEARNS * before
+        return before - self.losses[-1] > _LEARNS * abs(before)
 
 
 def keep_best(path: Path, held_out: HeldOut | None) -> Path:

@@ -21,6 +21,8 @@ from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.sums import ExactSums, KeptSums, exact_sums, no_sums
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_moments
+from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.registry import least_squares_families
 from mle_regression.rows.base import Block, Rows, Totals, as_dense, joined, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.training_data import TrainingData
@@ -111,6 +113,7 @@ def sums_of_fit(fit: LinearFit) -> RunningSums:
     fit : LinearFit
         Without intercept the sums of the columns are not known, and left zero.
     """
+    check_sums_suffice(fit.likelihood.noise)
     information, k, totals = fit.information, fit.weight_exponent, fit.totals
     p, m = fit.coef.shape
     slopes = scale(fit.scaled_coef, information.exponent[:, None])
@@ -208,6 +211,7 @@ def merged(one: RunningSums, other: RunningSums) -> RunningSums:
 
 def pose_from_sums(sums: RunningSums, options: LinearOptions) -> LinearProblem:
     """Pose the problem of the rows seen, under the options of now."""
+    check_sums_suffice(options.noise)
     alpha, fit_intercept = options.alpha or 0.0, options.fit_intercept
     if not sums.totals.n_rows:
         raise ValueError("All sample weights so far are zero: there is no row to fit. Give rows of positive weight.")
@@ -272,6 +276,15 @@ def solve_by_pass(
     rows = as_rows(data.x, data.y, weights)
     solution = solve_by_path(problem.squares, stepwise, control, start, rows)
     return solution if solution.status is Status.CONVERGED else replace(solution, status=Status.CONTINUING)
+
+
+def check_sums_suffice(noise: NoiseFamily) -> None:
+    """Raise where a fit is to come of sums over the rows, and the noise needs the rows themselves."""
+    if not noise.sums_suffice:
+        raise ValueError(
+            f"Sums over rows, which partial_fit and merge keep, do not determine a fit under noise={noise.name!r}: call fit "
+            f"with all rows (solver='adam' takes them in batches), or set {least_squares_families()}."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.sums import KeptSums
 from mle_regression.linalg.threads import suitable_threads
-from mle_regression.noise.gaussian import Gaussian
+from mle_regression.noise.base import NoiseFamily
 from mle_regression.rows.base import Rows, Totals, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.training_data import TrainingData
@@ -43,7 +43,7 @@ class LinearProblem:
     squares : LeastSquares
         With weights divided by ``4**weight_exponent``.
     weight_exponent : int
-    noise : noise family
+    noise : NoiseFamily
     frequency : bool
         Whether a weight says how often a row is there.
     eps : float
@@ -54,7 +54,7 @@ class LinearProblem:
 
     squares: LeastSquares
     weight_exponent: int
-    noise: Gaussian
+    noise: NoiseFamily
     frequency: bool
     eps: float
     single_output: bool

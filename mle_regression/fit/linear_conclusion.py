@@ -20,17 +20,18 @@ from mle_regression.diagnostics.noise_factor import (
     factor_of_sums,
     mean_reach,
 )
+from mle_regression.fit.independent_likelihood import independent_likelihood
 from mle_regression.fit.linear import LinearProblem
 from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.optimum import Optimum
-from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import fixed
 from mle_regression.linalg.information import inverse_root
 from mle_regression.linalg.scaling import scale
 from mle_regression.models.linear import linear_map
 from mle_regression.rows.base import Block
-from mle_regression.solvers.base import LeastSquares, Solution
+from mle_regression.solvers.base import LeastSquares, MaximumOfRows, Solution
 from mle_regression.solvers.passes import sum_exact
 
 # How often what is left of residuals in the span of the columns is taken from them.
@@ -41,7 +42,11 @@ def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
     """Return all that is known of a fit without its rows; columns have no names yet, and nothing is told."""
     solution = at_level(problem.squares, solution)
     information, k = solution.information, problem.weight_exponent
-    likelihood, residual_scale, dof = _likelihood(problem, solution)
+    of_rows = solution.of_rows
+    if of_rows is None:
+        likelihood, residual_scale, dof = _likelihood(problem, solution)
+    else:
+        likelihood, residual_scale, dof = _likelihood_of_rows(problem, solution, of_rows)
     return LinearFit(
         features=tuple(f"x{j}" for j in range(len(solution.coef))),
         coef=solution.coef,
@@ -56,7 +61,7 @@ def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
         optimum=Optimum(
             solver=solution.solver,
             solver_reason=solution.reason,
-            verdict=verdict(information) if solution.arrived else NOT_STATIONARY,
+            verdict=_verdict(solution) if solution.arrived else NOT_STATIONARY,
             converged=solution.arrived,
             n_iter=max(1, len(solution.losses) - 1),
             loss_curve=tuple(loss_curve(solution)),
@@ -70,7 +75,37 @@ def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
         rates=solution.rates,
         gradient=solution.gradient,
         memory=solution.memory,
+        total_squares=np.zeros(0) if of_rows is None else of_rows.total_squares,
     )
+
+
+def _verdict(solution: Solution) -> str:
+    return verdict(solution.information) if solution.of_rows is None else solution.of_rows.verdict
+
+
+def _likelihood_of_rows(
+    problem: LinearProblem, solution: Solution, of_rows: MaximumOfRows
+) -> tuple[Likelihood, Array, float]:
+    """Return the likelihood, s/√I (m,) with the noise's information I about its location, and the effective parameters."""
+    noise, n, k = problem.noise, problem.n, problem.weight_exponent
+    m, dof = len(of_rows.scale), effective_parameters(solution.information)
+    # Precisions divided by 4**k divide scales by 2**k; frequencies leave these as they are.
+    spread = scale(of_rows.scale, -k) if problem.frequency else of_rows.scale
+    likelihood = Likelihood(
+        family=noise.name,
+        frequency=problem.frequency,
+        covariance=np.diag((spread * noise.deviation) ** 2),
+        root=np.diag(spread),
+        unit=np.ones(m),
+        exponent=solution.output_exponent + k,
+        noise_free=solution.noise_free,
+        singular=None,
+        log_likelihood=of_rows.log_likelihood,
+        n=n,
+        n_parameters=(dof + 1.0) * m,
+        residual_dof=np.inf,
+    )
+    return likelihood, spread / np.sqrt(noise.information), dof
 
 
 def _likelihood(problem: LinearProblem, solution: Solution) -> tuple[Likelihood, Array, float]:
@@ -81,7 +116,7 @@ def _likelihood(problem: LinearProblem, solution: Solution) -> tuple[Likelihood,
     left = n - dof if n - dof > np.sqrt(EPS) * n else 0.0
     squares, exponent = np.diagonal(solution.residual_cross), solution.output_exponent + problem.weight_exponent
     root, log_likelihood = factor.root / np.sqrt(n), float(np.inf)
-    if root.size:
+    if root.size and problem.noise.max_log_likelihood is not None:
         in_units = n * float(np.log(2.0) * exponent.sum())
         log_likelihood = problem.noise.max_log_likelihood(root, n, problem.sum_log_weights) - in_units
     singular = None
@@ -192,6 +227,16 @@ def likelihood_on_the_way(problem: LinearProblem, params: Array) -> Likelihood:
     squares, k = problem.squares, problem.weight_exponent
     coef, intercept = params[1:], params[0] if squares.centred else np.zeros(params.shape[1])
     m = params.shape[1]
+    if not problem.noise.sums_suffice:
+        residuals, weights = residuals_of(problem, coef, intercept, np.zeros(m, dtype=np.int64))
+        return independent_likelihood(
+            problem.noise,
+            residuals,
+            None if weights is None else scale(weights, 2 * k),
+            frequency=problem.frequency,
+            unit=np.ones(m),
+            mean_parameters=np.nan,
+        )
     cross = squares.rows.reduce(partial(_cross_of_block, coef, intercept), np.add)
     covariance = scale(cross / problem.n, 2 * k)
     root = factor_of_cross(covariance, COVARIANCE_CONDITION)
@@ -217,8 +262,28 @@ def _cross_of_block(coef: Array, intercept: Array, block: Block) -> Array:
     return np.asarray(residual.T @ (residual if block.weights is None else block.weights[:, None] * residual))
 
 
+def residuals_of(
+    problem: LinearProblem, coef: Array, intercept: Array, exponent: IntArray
+) -> tuple[Array, Array | None]:
+    """Return residuals (n, m) of rows that have weight, of outputs divided by ``2**exponent``, and their weights."""
+    found = problem.squares.rows.map(partial(_residuals_of_block, coef, intercept, exponent))
+    m = len(intercept)
+    if found.shape[1] == m:
+        return found, None
+    counted = found[:, m] > 0
+    return found[counted, :m], found[counted, m]
+
+
+def _residuals_of_block(coef: Array, intercept: Array, exponent: IntArray, block: Block) -> Array:
+    """Return the residuals (b, m) of a block and, beside them, its weights if it has any."""
+    residuals = scale(block.y - linear_map(block.x, coef, intercept), -exponent)
+    return residuals if block.weights is None else np.column_stack([residuals, block.weights])
+
+
 def loss_curve(solution: Solution) -> list[float]:
-    """Return J after each iteration, in units that make the last value J at the solution."""
+    """Return J after each iteration, of squares in units that make the last value J at the solution."""
+    if solution.of_rows is not None:
+        return list(solution.losses)
     last = objective_at(solution)
     if not solution.losses:
         return [last]

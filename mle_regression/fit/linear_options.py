@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mle_regression.noise.gaussian import Gaussian
+from mle_regression.noise.base import NoiseFamily
 from mle_regression.solvers.base import Solver
 from mle_regression.solvers.linear_path import Iterative
 
@@ -19,7 +19,7 @@ class LinearOptions:
     fit_intercept : bool
     alpha : float or None
         The penalty; None where the evidence is to choose it.
-    noise : noise family
+    noise : NoiseFamily
     frequency : bool
         Whether a weight says how often a row is there.
     rank_tol : float or None
@@ -35,7 +35,7 @@ class LinearOptions:
     solver: Solver | Iterative
     fit_intercept: bool
     alpha: float | None
-    noise: Gaussian
+    noise: NoiseFamily
     frequency: bool
     rank_tol: float | None
     deficiency: str

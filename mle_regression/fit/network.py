@@ -19,6 +19,7 @@ from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.network import Network
 from mle_regression.objective.dead import is_constant, is_dead
+from mle_regression.objective.likelihood import likelihood_objective
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.rows.standard import Units, standard_rows
@@ -104,8 +105,13 @@ class Trained:
 
     @property
     def theta(self) -> Array:
-        """Parameters (P,) in standard units."""
+        """Where the objective was left: parameters (P,) in standard units and, if it has them, log scales of the noise."""
         return np.array(self.path.theta, dtype=np.float64)
+
+    @property
+    def parameters(self) -> Array:
+        """Parameters (P,) of the network, in standard units."""
+        return self.theta[: self.objective.network.n_parameters]
 
 
 @dataclass(frozen=True)
@@ -209,13 +215,17 @@ class Training:
     def _posed(self, start: Array) -> tuple[NetworkObjective, HeldOut | None]:
         options, data, rows = self.options, self.data, self.held_out
         alpha = 0.0 if options.by_evidence else relative_alpha(options.penalty, data.weights)
-        objective = NetworkObjective(self.network, standard_rows(data, self.units, options.dtype), alpha, start)
+        standard, family = standard_rows(data, self.units, options.dtype), options.family
+        if family.sums_suffice:
+            objective = NetworkObjective(self.network, standard, alpha, start)
+        else:
+            objective = likelihood_objective(self.network, standard, alpha, start, family, options.frequency)
         if rows is None:
             return objective, None
         weights = None if rows.weights is None else rows.weights[rows.weights > 0]
         stops = options.early_stopping is not False and not options.by_evidence
         inner = standard_rows(rows, self.units, options.dtype)
-        return objective, HeldOut(self.network, inner, weights, options.patience, stops, options.frequency)
+        return objective, HeldOut(self.network, inner, weights, options.patience, stops, options.frequency, family)
 
     def _solver(self, objective: NetworkObjective) -> tuple[Any, str]:
         """Return the solver and, where it was not for the user to choose, why it is this one."""
@@ -227,9 +237,10 @@ class Training:
         if self.options.calls_for_batches:
             return find_network_solver("adam"), "for the learning_rate or batch_size that is set"
         size, residuals = self.network.n_parameters, objective.n_residuals
+        by_squares = self.options.family.sums_suffice
         said = f"{size:,} parameters, {objective.n_rows:,} rows"
         few = _GRADIENTS * _OF_A_GRADIENT * residuals * size if residuals < size else 0.0
-        if _step_work(self.network, residuals) <= max(_LM_WORK, few):
+        if by_squares and _step_work(self.network, residuals) <= max(_LM_WORK, few):
             return find_network_solver("lm"), f"{said}: few enough for a Gauss-Newton matrix in each step"
         if objective.n_rows * size <= _GRADIENT_WORK:
             return find_network_solver("lbfgs"), f"{said}: few enough for all rows in each step"

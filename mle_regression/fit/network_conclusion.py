@@ -10,7 +10,7 @@ import numpy as np
 from mle_regression.fit.network import Trained
 from mle_regression.fit.network_likelihood import likelihood_of, weighted_residuals
 from mle_regression.fit.network_options import NetworkOptions
-from mle_regression.fit.predictive_noise import of_training
+from mle_regression.fit.predictive_noise import of_scales, of_training
 from mle_regression.fitted.network import NetworkFit
 from mle_regression.fitted.network_on_rows import NetworkCurvature, network_on_rows
 from mle_regression.fitted.optimum import Optimum
@@ -21,6 +21,7 @@ from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.network import Network
+from mle_regression.noise.scale import likeliest_scales
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Status
@@ -43,6 +44,7 @@ def conclude(trained: Trained, data: TrainingData, options: NetworkOptions) -> N
 
     eps, spread = float(np.finfo(objective.dtype).eps), rows.of_y.spread
     likelihood = likelihood_of(
+        options.family,
         objective.cross,
         residuals,
         spread,
@@ -54,7 +56,7 @@ def conclude(trained: Trained, data: TrainingData, options: NetworkOptions) -> N
     )
     predictive = noise_of_new_rows(trained, total, likelihood.n, options)
     return NetworkFit(
-        theta=theta,
+        theta=trained.parameters,
         sizes=network.sizes,
         activation=network.activation.name,
         of_x=rows.of_x,
@@ -98,6 +100,7 @@ def conclude_on_the_way(
         return np.asarray(residual if weights is None else residual * np.sqrt(weights)[:, None])
 
     likelihood = likelihood_of(
+        options.family,
         cross / total,
         weighted,
         rows.of_y.spread,
@@ -108,7 +111,7 @@ def conclude_on_the_way(
         network.n_parameters,
     )
     return NetworkFit(
-        theta=np.array(theta, dtype=np.float64),
+        theta=np.array(theta[: network.n_parameters], dtype=np.float64),
         sizes=network.sizes,
         activation=network.activation.name,
         of_x=rows.of_x,
@@ -116,7 +119,7 @@ def conclude_on_the_way(
         alpha=np.asarray(objective.alpha),
         single_output=data.single_output,
         likelihood=likelihood,
-        predictive=PredictiveNoise(np.diagonal(likelihood.covariance), np.inf, TRAINING),
+        predictive=PredictiveNoise(likelihood.scales**2, np.inf, TRAINING),
         optimum=Optimum("", "", "", False, 0, (), np.nan),
         loss=np.nan,
         validation_curve=(),
@@ -131,10 +134,25 @@ def noise_of_new_rows(trained: Trained, total: float, n: float, options: Network
     ``total`` is the sum of the weights as given, n the number of observations. Few rows held out may by chance lie near; no
     rows lie nearer in the mean than those of the training.
     """
+    if not options.family.sums_suffice:
+        scales, held_out = _scales(trained, total, options), trained.held_out
+        if held_out is None:
+            return of_scales(scales, n, len(trained.parameters))
+        return replace(held_out, variance=np.maximum(held_out.variance, scales**2))
     if trained.held_out is not None:
         of_training_rows = np.diagonal(trained.objective.cross) * (total / n)
         return replace(trained.held_out, variance=np.maximum(trained.held_out.variance, of_training_rows))
     return of_training(trained.objective, trained.theta, total, n, options.frequency, trained.budget)
+
+
+def _scales(trained: Trained, total: float, options: NetworkOptions) -> Array:
+    """Return the noise scales (m,) that make the training rows likeliest; weights add up to ``total``."""
+    rows, frequency = trained.objective.rows, options.frequency
+    weights = None if rows.weights is None else rows.weights * (total / rows.total)
+    residuals = weighted_residuals(trained.objective, trained.theta, total)
+    if weights is not None:
+        residuals = residuals / np.sqrt(weights)[:, None]
+    return likeliest_scales(options.family, residuals, weights, frequency=frequency)
 
 
 def add_curvature(
@@ -185,10 +203,13 @@ def averaged(
     cross = residual.T @ (residual * weights[:, None]) / weights.sum()
 
     def weighted() -> Array:
-        return np.asarray(residual * np.sqrt(weights)[:, None])
+        counted = weights > 0
+        return np.asarray((residual * np.sqrt(weights)[:, None])[counted])
 
     eps, size = float(np.finfo(np.dtype(options.dtype)).eps), len(fit.theta) * len(members)
-    found = likelihood_of(cross, weighted, spread, data.weights, len(data.y), eps, options.frequency, size)
+    found = likelihood_of(
+        options.family, cross, weighted, spread, data.weights, len(data.y), eps, options.frequency, size
+    )
     likelihood = replace(found, residual_dof=fit.likelihood.residual_dof)
     return replace(fit, members=tuple(members), likelihood=likelihood), left_out
 
@@ -200,7 +221,7 @@ def _member(fit: NetworkFit, trained: Trained, data: TrainingData, options: Netw
     total, largest = _weights(data)
     member = replace(
         fit,
-        theta=theta,
+        theta=trained.parameters,
         alpha=np.asarray(objective.alpha) * largest,
         likelihood=replace(fit.likelihood, covariance=objective.cross * (total / n)),
         predictive=noise_of_new_rows(trained, total, n, options),

@@ -14,13 +14,15 @@ from mle_regression.diagnostics.noise_factor import (
     factor_of_array,
     factor_of_cross,
 )
+from mle_regression.fit.independent_likelihood import independent_likelihood
 from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.linalg.arrays import Array
-from mle_regression.noise.gaussian import Gaussian
+from mle_regression.noise.base import NoiseFamily
 from mle_regression.objective.network import NetworkObjective
 
 
 def likelihood_of(
+    noise: NoiseFamily,
     cross: Array,
     residuals: Callable[[], Array],
     spread: Array,
@@ -32,10 +34,18 @@ def likelihood_of(
 ) -> Likelihood:
     """Return the likelihood from mean cross-products of residuals (m, m) in units ``spread`` (m,) of y.
 
+    Of a noise family that sums do not determine, from the residuals themselves.
+
     ``residuals`` gives these themselves, (n, m) times the roots of weights, in the same units; they are asked for where
     their cross-products have lost the digits that a determinant needs.
     """
     m, total = len(cross), float(n_rows) if weights is None else float(weights.sum())
+    if not noise.sums_suffice:
+        inside = None if weights is None else weights[weights > 0]
+        plain = residuals() if inside is None else residuals() / np.sqrt(inside)[:, None]
+        return independent_likelihood(
+            noise, plain, inside, frequency=frequency, unit=spread, mean_parameters=float(n_parameters)
+        )
     counted = n_rows if weights is None else int((weights > 0).sum())
     n = total if frequency else float(counted)
     log_weights = 0.0 if weights is None or frequency else float(np.log(weights[weights > 0]).sum())
@@ -47,14 +57,14 @@ def likelihood_of(
         rounding = np.full(m, EXACT_RESIDUAL_EPS * eps * np.sqrt(total))
         factor = NoiseFactor(root) if root is not None else factor_of_array(residuals(), rounding)
     likelihood, root = np.inf, factor.root / np.sqrt(n)
-    if not factor.singular:
-        likelihood = Gaussian().max_log_likelihood(root, n, log_weights) - n * float(np.log(spread).sum())
+    if not factor.singular and noise.max_log_likelihood is not None:
+        likelihood = noise.max_log_likelihood(root, n, log_weights) - n * float(np.log(spread).sum())
     singular = None
     if factor.singular and not noise_free.any():
         in_units = tuple(relation.in_units(spread) for relation in factor.relations)
         singular = SingularNoise(in_units, bearable)
     return Likelihood(
-        family=Gaussian.name,
+        family=noise.name,
         frequency=frequency,
         covariance=whole / n,
         root=root,

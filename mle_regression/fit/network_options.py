@@ -11,6 +11,8 @@ from mle_regression.fit.early_stopping import Patience
 from mle_regression.linalg.memory import require_memory
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
+from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.registry import find_noise
 from mle_regression.solvers.base import Need
 from mle_regression.solvers.registry import find_network_solver
 
@@ -61,6 +63,11 @@ class NetworkOptions:
     def by_evidence(self) -> bool:
         """Whether the data choose the penalty."""
         return isinstance(self.alpha, str) and self.alpha == "evidence"
+
+    @property
+    def family(self) -> NoiseFamily:
+        """The noise family."""
+        return find_noise(self.noise)
 
     @property
     def frequency(self) -> bool:

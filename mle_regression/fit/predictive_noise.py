@@ -13,6 +13,9 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 
 from mle_regression.fitted.predictive_noise import COUNTED, HELD_OUT, LEFT_OUT, TOO_LOW, TRAINING, PredictiveNoise
 from mle_regression.linalg.arrays import Array
+from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.gaussian import GAUSSIAN
+from mle_regression.noise.scale import likeliest_scales
 from mle_regression.objective.network import NetworkObjective
 
 # With so many residuals a parameter, or more, counting parameters tells as much as leaving rows out.
@@ -27,8 +30,12 @@ _LEAST_PENALTY = 1e-8
 _JACOBIAN_SIZE = 1 << 22
 
 
-def of_held_out(residuals: Array, weights: Array | None, frequency: bool, chosen: bool) -> PredictiveNoise:
+def of_held_out(
+    residuals: Array, weights: Array | None, frequency: bool, chosen: bool, noise: NoiseFamily = GAUSSIAN
+) -> PredictiveNoise:
     """Return what residuals (n, m) of rows held out say, Σ w e²/n; weights are positive.
+
+    Of a noise family that is not fitted by least squares, the square of its likeliest scale in the place of the mean square.
 
     Where these rows have ``chosen`` at which iteration to stop, one parameter has been fitted to them, and the mean square
     is that of Akaike's (1969) final prediction error, (n + 1)/(n − 1) times as large.
@@ -37,7 +44,19 @@ def of_held_out(residuals: Array, weights: Array | None, frequency: bool, chosen
     n = float(w.sum()) if frequency else float(len(residuals))
     left = max(n - 1.0, 1.0) if chosen else n
     with np.errstate(over="ignore"):
-        return PredictiveNoise(w @ residuals**2 / n * ((2.0 * n - left) / left), left, HELD_OUT)
+        if noise.sums_suffice:
+            squares = w @ residuals**2 / n
+        else:
+            squares = likeliest_scales(noise, residuals, weights, frequency=frequency) ** 2
+        return PredictiveNoise(squares * ((2.0 * n - left) / left), left, HELD_OUT)
+
+
+def of_scales(scales: Array, n: float, n_parameters: int) -> PredictiveNoise:
+    """Return what scales (m,) of noise that is not fitted by least squares say of other rows, parameters counted."""
+    left = n - n_parameters / len(scales)
+    if left <= 0:
+        return PredictiveNoise(scales**2, np.inf, TRAINING)
+    return PredictiveNoise(scales**2 * (n / left), left, COUNTED)
 
 
 def of_training(

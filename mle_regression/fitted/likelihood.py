@@ -11,6 +11,7 @@ from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.diagnostics.noise_factor import SingularNoise
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.scaling import scale
+from mle_regression.noise.base import NoiseFamily
 from mle_regression.noise.registry import find_noise
 
 
@@ -25,9 +26,10 @@ class Likelihood:
     frequency : bool
         Whether a weight says how often a row is there; else it is a precision.
     covariance : Array of shape (m, m)
-        Σ̂ of outputs divided by ``unit · 2**exponent``, where no square overflows or vanishes.
+        Σ̂ of outputs divided by ``unit · 2**exponent``, where no square overflows or vanishes; diagonal, and infinite where
+        the noise has no variance, of families whose outputs are independent given the mean.
     root : Array of shape (m, m) or (0, 0)
-        Its upper triangular root; empty where it is singular.
+        Its upper triangular root, or the diagonal matrix of the scales of such families; empty where it is singular.
     unit : Array of shape (m,)
     exponent : IntArray of shape (m,)
     noise_free : BoolArray of shape (m,)
@@ -58,6 +60,23 @@ class Likelihood:
     residual_dof: float
 
     @property
+    def noise(self) -> NoiseFamily:
+        """The noise family; raises ValueError, with the name, where there is none of this name."""
+        return find_noise(self.family)
+
+    @property
+    def scale_of_y(self) -> Array:
+        """Scale (m,) of the noise of each output in the units of y, of an observation of weight one."""
+        return scale(self.scales * self.unit, self.exponent)
+
+    @property
+    def scales(self) -> Array:
+        """Scale (m,) of the noise of each output, in their units; zero where the fit is exact."""
+        if self.noise.sums_suffice:
+            return np.sqrt(np.diagonal(self.covariance))
+        return np.diagonal(self.root).copy() if self.root.size else np.zeros(self.n_outputs)
+
+    @property
     def n_outputs(self) -> int:
         """Number of outputs m."""
         return len(self.covariance)
@@ -83,7 +102,7 @@ class Likelihood:
         ``terms`` (n, m) are the sums of the sizes of the terms that the means are made of, where these are known.
         """
         density = new_log_density(
-            find_noise(self.family),
+            self.noise,
             scale(y / self.unit, -self.exponent),
             scale(mean / self.unit, -self.exponent),
             self.covariance,

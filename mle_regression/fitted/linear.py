@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class LinearFit:
     residual_squares : Array of shape (m,)
         Weighted sums of squares of outputs divided by ``2**output_exponent``, with the same weights.
     residual_scale : Array of shape (m,)
-        s, so divided.
+        s, so divided; of noise with information I about its location the scale over √I, which is s of Gaussian noise.
     effective_dof : float
         Parameters of the mean, a penalised one counted in part.
     output_exponent : IntArray of shape (m,)
@@ -72,6 +72,9 @@ class LinearFit:
         What an iterative solver has remembered to go on with.
     outputs : tuple of str
         Names of the columns of y; empty if they have none.
+    total_squares : Array of shape (m,) or (0,)
+        Weighted sums of squares of outputs so divided, about the mean if there is an intercept; empty after least squares,
+        of which they follow.
     """
 
     features: tuple[str, ...]
@@ -94,6 +97,7 @@ class LinearFit:
     gradient: Array
     memory: dict[str, AnyArray]
     outputs: tuple[str, ...] = ()
+    total_squares: Array = field(default_factory=lambda: np.zeros(0))
 
     @property
     def n(self) -> float:
@@ -148,6 +152,8 @@ class LinearFit:
     @property
     def explained(self) -> Array:
         """TSS − RSS (m,), of outputs divided by ``2**output_exponent``."""
+        if self.total_squares.size:
+            return self.total_squares - self.residual_squares
         explained = explained_squares(self.information, self.scaled_coef)
         # Of the penalised factor: βᵀ(X̃ᵀWX̃ + αI)β, and TSS = RSS + that + α‖β‖² by the normal equation.
         if not self.penalised:
@@ -178,12 +184,14 @@ class LinearFit:
     @property
     def adjusted_r2(self) -> Array:
         """R² (m,) adjusted for the degrees of freedom."""
-        return adjusted_r_squared(self.r2, self.n, self.centred, self.residual_dof)
+        dof = self.residual_dof if np.isfinite(self.residual_dof) else self.n - self.effective_dof
+        return adjusted_r_squared(self.r2, self.n, self.centred, dof)
 
     @property
     def residual_variance(self) -> Array:
-        """Unbiased s² (m,) in the units of y² (of an observation of weight one)."""
-        return scale(self.residual_scale**2, 2 * self.output_exponent + 2 * self.weight_exponent)
+        """Unbiased s² (m,) in the units of y² (of an observation of weight one); the noise's, of other families."""
+        ratio = self.likelihood.noise.variance_ratio
+        return scale(ratio * self.residual_scale**2, 2 * self.output_exponent + 2 * self.weight_exponent)
 
     @property
     def scaled_residual_variance(self) -> Array:
@@ -191,8 +199,11 @@ class LinearFit:
         return np.where(self.noise_free, np.nan, self.residual_scale**2)
 
     def overall_f_test(self) -> FTest:
-        """F test that all coefficients but the intercept are zero."""
+        """F test that all coefficients but the intercept are zero; Wald's where noise is not fitted by least squares."""
         df = self.information.rank - int(self.centred)
+        if not self.likelihood.noise.sums_suffice:
+            slopes = np.eye(self.information.size)[int(self.centred) :]
+            return self.wald_test(slopes, np.zeros((len(slopes), 1)))
         return f_test(self.explained / self.scaled_residual_variance, df, self.residual_dof)
 
     def wald_test(self, restriction: Array, value: Array, covariance: Sandwich | None = None) -> FTest:

@@ -168,12 +168,19 @@ class NetworkFit:
         share = np.reshape(noise_share, (-1, 1))
         if posterior is None:
             if not share.any():
+                if not self.likelihood.noise.sums_suffice:
+                    raise ValueError(
+                        f"The uncertainty of a network's mean is not defined under {self.likelihood.noise.title} yet; ask "
+                        "for kind='observation', which has the noise alone."
+                    )
                 raise ValueError(
                     "The uncertainty of this network's mean is not known: call fit with curvature='full', 'extremes', or "
                     "alpha='evidence' (partial_fit does not work it out); or ask for kind='observation', which has the "
                     "noise alone."
                 )
-            return mean, np.broadcast_to(share * self.predictive.variance, mean.shape)
+            return mean, np.broadcast_to(
+                share * self.predictive.variance * self.likelihood.noise.deviation**2, mean.shape
+            )
         if posterior.invalid_reason:
             raise ValueError(posterior.invalid_reason)
         left = n - posterior.effective / mean.shape[1]
@@ -186,10 +193,27 @@ class NetworkFit:
         apart = np.var([mean / self.of_y.spread for mean in means], axis=0)
         return np.asarray(np.sqrt(np.mean(variances, axis=0) + apart) * self.of_y.spread)
 
+    def disagreement(self, x: Any) -> Array:
+        """Return the standard deviation (n, m) between the means of all networks, in the units of y."""
+        return np.asarray(np.std([one.own_mean(x) for one in self.networks], axis=0))
+
+    @property
+    def noise_scale(self) -> Array:
+        """Scale (m,) of the noise of new rows of weight one, in the units of y."""
+        return np.asarray(
+            np.sqrt(np.mean([one.predictive.variance for one in self.networks], axis=0)) * self.of_y.spread
+        )
+
     def log_predictive_density(self, x: Any, y: Array, noise_share: float | Array) -> Array:
         """Return the log density (n,) of rows with the parameters' uncertainty, outputs taken as independent."""
-        each, unit = [], self.of_y.spread
+        each, unit, noise = list[Array](), self.of_y.spread, self.likelihood.noise
         for one in self.networks:
+            if not noise.sums_suffice:
+                spread = np.sqrt(np.reshape(noise_share, (-1, 1)) * one.predictive.variance)
+                gap = y / unit - one.own_mean(x) / unit
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    each.append((noise.log_density(gap / spread) - np.log(spread)).sum(axis=1))
+                continue
             mean, variance = one.moments(x, noise_share)
             each.append(_log_density(y / unit - mean / unit, variance))
         return np.asarray(logsumexp(each, axis=0) - np.log(len(each)) - float(np.log(unit).sum()))

@@ -32,6 +32,7 @@ from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.linear import linear_map, linear_mean
+from mle_regression.noise.registry import least_squares_families
 from mle_regression.rows.base import Block, Rows, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import LeastSquares
@@ -213,8 +214,19 @@ class FitOnRows:
     def _precision(self) -> Array | None:
         return None if self._fit.frequency else self._weights
 
+    def _require_least_squares(self, what: str) -> None:
+        """Raise where the fit is not by least squares, of which a formula is."""
+        noise = self._as_fitted.likelihood.noise
+        if not noise.sums_suffice:
+            raise ValueError(
+                f"{what} are defined for least squares, and this fit is under {noise.title}. What holds for it: "
+                "coefficients(), covariance(), test_linear(), collinearity() and curvature(). For the others diagnose a fit "
+                f"with {least_squares_families()}."
+            )
+
     @cached_property
     def _influence(self) -> Influence:
+        self._require_least_squares("Influence of rows, PRESS and leave-one-out residuals")
         fit = self._fit
         return influence(
             self._fitted,
@@ -314,11 +326,14 @@ class FitOnRows:
             return False
         w = np.ones(len(self._y)) if weights is None else weights
         by_products = isinstance(fit.information, ProductInformation)
+        by_rows = not fit.likelihood.noise.sums_suffice
         residual = self._plain_residual if by_products else self._residual
         squares = w @ residual**2
         rounding = self._rounding**2
         if not (np.abs(squares - fit.residual_squares) <= _SAME_ROWS * fit.residual_squares + rounding).all():
             return False
+        if by_rows:  # whose residuals need not be orthogonal to the columns
+            return True
         if by_products:
             return self._solves_for_rows(residual)
         # At the rows of the fit the gradient is what the fit has found there, zero but for rounding of a direct solver.
@@ -373,6 +388,7 @@ class FitOnRows:
 
     def _tested(self, k: int) -> dict[str, TestResult]:
         """Return what each test of the assumptions that makes sense for such rows has found on output k."""
+        self._require_least_squares("Tests of the assumptions")
         view, new = self._views[k], self.data == NEW
         found: dict[str, TestResult] = {}
         for name, diagnostic in DIAGNOSTICS.items():
@@ -393,6 +409,7 @@ class FitOnRows:
 
     def _robust(self, choice: CovarianceChoice) -> Sandwich:
         """Return the robust covariance of a kind."""
+        self._require_least_squares("Robust covariances")
         rows = ScoredRows(
             fit=self._fit,
             rows=self._rows,

@@ -18,7 +18,7 @@ class PredictiveNoise:
     Attributes
     ----------
     variance : Array of shape (m,)
-        Of an observation of weight one, in standard units.
+        Square of the noise's scale, of an observation of weight one in standard units: under Gaussian noise its variance.
     dof : float
         Degrees of freedom of the estimate.
     source : str

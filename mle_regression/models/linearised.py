@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray
@@ -9,7 +11,7 @@ from mle_regression.models.network import Network, Workspace, transposed_product
 
 
 class Linearised:
-    """Some rows at fixed parameters, ready for products of the Hessian of ``½ Σ w‖y − f‖²`` with one direction after another.
+    """Some rows at fixed parameters, ready for products of the Hessian of a loss with one direction after another.
 
     The R-operator (Pearlmutter, 1994) differentiates the forward and the backward pass along a direction. Of the passes
     themselves it needs the units' outputs, slopes and bends and the derivatives of the loss, which no direction changes.
@@ -22,8 +24,9 @@ class Linearised:
         The parameters.
     x : array of shape (d + 1, rows)
         With a last row of ones.
-    y : array of shape (m, rows)
-    weights : array of shape (rows,) or None for ones
+    slope_of_loss : callable
+        Returns the derivatives (m, rows) of the loss by the outputs, given these; the array that it is given is its own to
+        write on.
     gauss_newton : bool
         Whether the curvature of the network itself is left out.
     """
@@ -33,18 +36,17 @@ class Linearised:
         network: Network,
         layers: list[AnyArray],
         x: AnyArray,
-        y: AnyArray,
-        weights: AnyArray | None,
+        slope_of_loss: Callable[[AnyArray], AnyArray],
         gauss_newton: bool,
     ) -> None:
-        ws, activation = Workspace(network, y.shape[1], y.dtype), network.activation
-        self.layers, self.weights, self.gauss_newton = layers, weights, gauss_newton
-        residual = network.forward(layers, x, ws) - y
+        ws, activation = Workspace(network, x.shape[1], x.dtype), network.activation
+        self.layers, self.gauss_newton = layers, gauss_newton
+        outputs = network.forward(layers, x, ws)
         self.a, self.slope = [x, *ws.a], ws.s
         for z, inner, s in zip(ws.z, ws.inner, ws.s, strict=True):
             activation.slope(z, inner, s)
         # Derivatives of the loss by each layer's z, and what a bend of the activation adds to second ones; z is read no more.
-        self.of_z: list[AnyArray] = [residual if weights is None else residual * weights]
+        self.of_z: list[AnyArray] = [slope_of_loss(outputs)]
         self.bent: list[AnyArray] = []
         if gauss_newton:
             return
@@ -57,12 +59,16 @@ class Linearised:
             of_a *= ws.s[k]
             self.of_z.insert(0, of_a)
 
-    def product(self, moves: list[AnyArray], into: list[AnyArray]) -> None:
-        """Write the product with a direction, both as matrices of layers."""
+    def product(
+        self, moves: list[AnyArray], into: list[AnyArray], change_of_slope: Callable[[AnyArray], AnyArray]
+    ) -> None:
+        """Write the product with a direction, both as matrices of layers.
+
+        ``change_of_slope`` returns how the derivatives of the loss by the outputs change with the outputs, (m, rows)
+        both, and may write on what it is given.
+        """
         change_z, change_a = self._forward(moves)
-        change = change_z[-1]
-        if self.weights is not None:
-            change *= self.weights
+        change = change_of_slope(change_z[-1])
         for k in range(len(self.layers) - 1, 0, -1):
             np.matmul(change, self.a[k].T, out=into[k])
             if not self.gauss_newton:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,7 +31,7 @@ _SECOND_ORDER_SIZE = 1 << 18
 # Multiplications (rows × parameters) below which handing rows to a second thread costs more than it saves.
 _THREADED_FROM = 4_000_000
 # What products with one Hessian have in common is kept up to this many numbers.
-_KEPT_LINEARISED = 1 << 24
+KEPT_LINEARISED = 1 << 24
 
 
 @dataclass
@@ -133,13 +133,14 @@ class NetworkObjective:
         """
         layers, network = [layer.copy() for layer in self._views(theta)], self.network
         held: dict[tuple[int, int], Linearised] = {}
-        room = _KEPT_LINEARISED // (network.sizes[0] + 4 * sum(network.sizes[1:]))  # rows
+        weights = self.rows.weights
+        room = KEPT_LINEARISED // (network.sizes[0] + 4 * sum(network.sizes[1:]))  # rows
 
         def linearised(rows: slice) -> Linearised:
             found = held.get((rows.start, rows.stop))
             if found is None:
                 block = self.rows.block(rows)
-                found = Linearised(network, layers, block.x, block.y, block.weights, gauss_newton)
+                found = Linearised(network, layers, block.x, partial(_weighted_residual, block), gauss_newton)
                 if rows.stop <= room:
                     held[rows.start, rows.stop] = found
             return found
@@ -151,7 +152,8 @@ class NetworkObjective:
                 total, part = np.zeros(network.n_parameters), np.empty(network.n_parameters, dtype=self.dtype)
                 into = network.layers(part)
                 for rows in parts:
-                    linearised(rows).product(moves, into)
+                    times = None if weights is None else weights[rows].astype(self.dtype)
+                    linearised(rows).product(moves, into, partial(_times, times))
                     total += part
                 return total
 
@@ -373,6 +375,21 @@ class NetworkObjective:
         if self._workers is None:
             self._workers = ThreadPoolExecutor(max(1, row_workers() - 1))
         return hand_out(self._workers, task, *given)
+
+
+def _weighted_residual(block: StandardBlock, outputs: AnyArray) -> AnyArray:
+    """Return residuals f − y times weights: the slope of half the squares by the outputs."""
+    outputs -= block.y
+    if block.weights is not None:
+        outputs *= block.weights
+    return outputs
+
+
+def _times(weights: AnyArray | None, change: AnyArray) -> AnyArray:
+    """Return the change of the weighted residuals with the outputs."""
+    if weights is not None:
+        change *= weights
+    return change
 
 
 class _BatchWorkspace:

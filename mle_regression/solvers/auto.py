@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from mle_regression.linalg.memory import fits_memory
 from mle_regression.rows.base import is_local
-from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
+from mle_regression.solvers.base import LeastSquares, Need, Options, Serves, Solution
 from mle_regression.solvers.by_products import solve_by_products, solve_if_easy
 from mle_regression.solvers.direct import conclude
 from mle_regression.solvers.dual import solve_dual
@@ -34,7 +34,7 @@ class Automatic(Options):
     """
 
     name: ClassVar[str] = "auto"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.ANY
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
 

@@ -12,6 +12,7 @@ from mle_regression.linalg.arrays import AnyArray, Array, BoolArray, IntArray
 from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.rank import Relation
 from mle_regression.linalg.sums import KeptSums
+from mle_regression.noise.base import NoiseFamily
 from mle_regression.rows.base import Rows, Totals
 
 
@@ -52,6 +53,21 @@ class Need(Enum):
     ROWS = "rows"
     BATCHES = "batches of rows"
     RESIDUALS = "residuals"
+
+
+class Serves(Enum):
+    """Which noise families a solver can fit.
+
+    SUMS: those that sums over the rows determine, by least squares. ANY: it follows whatever objective it is given, or leaves
+    the choice of a solver that does so to the fit.
+    """
+
+    SUMS = "noise whose likelihood sums over the rows determine"
+    ANY = "any noise"
+
+    def includes(self, noise: NoiseFamily) -> bool:
+        """Whether a family is among them."""
+        return self is Serves.ANY or noise.sums_suffice
 
 
 class NonFiniteRowsError(ValueError):
@@ -96,6 +112,28 @@ class LeastSquares:
 
 
 @dataclass(frozen=True, slots=True)
+class MaximumOfRows:
+    """What the rows say at the maximum of a likelihood that is no minimum of squares, which sums do not say.
+
+    Attributes
+    ----------
+    scale : Array of shape (m,)
+        Of the noise, of outputs divided by powers of two as in the `Solution`.
+    log_likelihood : float
+        In the units of y.
+    total_squares : Array of shape (m,)
+        Weighted sums of squares of outputs so divided, about the mean if there is an intercept.
+    verdict : str
+        What kind of optimum it is; empty where it is none.
+    """
+
+    scale: Array
+    log_likelihood: float
+    total_squares: Array
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
 class Solution:
     """Minimiser of a least-squares problem.
 
@@ -133,6 +171,8 @@ class Solution:
         What an iterative solver has remembered to go on with.
     reason : str
         Why this branch ran, where the solver has chosen it.
+    of_rows : MaximumOfRows or None
+        What the rows say beside, where it is no minimum of squares.
     """
 
     coef: Array
@@ -154,6 +194,7 @@ class Solution:
     gradient: Array = field(default_factory=lambda: np.zeros((0, 0)))
     memory: dict[str, AnyArray] = field(default_factory=dict)
     reason: str = ""
+    of_rows: MaximumOfRows | None = None
 
     @property
     def arrived(self) -> bool:
@@ -164,12 +205,12 @@ class Solution:
 class Solver(Protocol):
     """One algorithm, with the options that belong to it alone.
 
-    ``serves`` are the noise families that it can fit, ``needs`` is what it works on, ``continues_from`` what a later call
+    ``serves`` says which noise families it can fit, ``needs`` is what it works on, ``continues_from`` what a later call
     can go on from.
     """
 
     name: ClassVar[str]
-    serves: ClassVar[frozenset[str]]
+    serves: ClassVar[Serves]
     needs: ClassVar[Need]
     continues_from: ClassVar[Need | None]
 

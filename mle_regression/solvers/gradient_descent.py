@@ -9,7 +9,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.objective.base import Objective
-from mle_regression.solvers.base import Need, Options
+from mle_regression.solvers.base import Need, Options, Serves
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_monitored
 
 ACCELERATIONS = ("none", "nesterov", "polyak")
@@ -34,7 +34,7 @@ class GradientDescent(Options):
     acceleration: str = "nesterov"
 
     name: ClassVar[str] = "gd"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.ANY
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
     iterations: ClassVar[int] = 2000

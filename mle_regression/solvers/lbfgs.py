@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 from mle_regression.linalg.arrays import EPS, AnyArray, Array
 from mle_regression.objective.base import Objective
-from mle_regression.solvers.base import Need, Options, Status
+from mle_regression.solvers.base import Need, Options, Serves, Status
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, run_monitored
 
 # Of the decrease that the slope promises, and of the slope, a step leaves no less and no more (Wolfe's conditions).
@@ -36,7 +36,7 @@ class LBFGS(Options):
     memory: int = 20
 
     name: ClassVar[str] = "lbfgs"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.ANY
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
     iterations: ClassVar[int] = 2000

@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 from mle_regression.linalg.arrays import EPS, TINY, Array
 from mle_regression.objective.base import JacobianProducts, SumOfSquares
-from mle_regression.solvers.base import Need, Options, Status
+from mle_regression.solvers.base import Need, Options, Serves, Status
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_monitored
 from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, GOOD_SHARE, POOR_SHARE
 
@@ -62,7 +62,7 @@ class LevenbergMarquardt(Options):
     max_memory: float = 2.0
 
     name: ClassVar[str] = "lm"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.SUMS
     needs: ClassVar[Need] = Need.RESIDUALS
     continues_from: ClassVar[Need | None] = None
 

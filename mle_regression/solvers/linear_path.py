@@ -22,7 +22,7 @@ from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle, solve_triangle
 from mle_regression.objective.linear import QuadraticObjective, linear_objective, quadratic_objective
 from mle_regression.rows.base import Rows, is_local
-from mle_regression.solvers.base import LeastSquares, Need, Solution, Status
+from mle_regression.solvers.base import LeastSquares, Need, Serves, Solution, Status
 from mle_regression.solvers.by_products import solve_by_products
 from mle_regression.solvers.direct import Estimate, as_solution, is_close_fit, polished
 from mle_regression.solvers.normal import cholesky, is_wide
@@ -48,7 +48,7 @@ class Iterative(Protocol):
     """
 
     name: ClassVar[str]
-    serves: ClassVar[frozenset[str]]
+    serves: ClassVar[Serves]
     needs: ClassVar[Need]
     continues_from: ClassVar[Need | None]
     by_products: ClassVar[bool]

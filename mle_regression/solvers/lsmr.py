@@ -8,7 +8,7 @@ from typing import ClassVar
 from mle_regression.linalg.bidiagonal import Bidiagonalisation
 from mle_regression.objective.linear import LinearObjective
 from mle_regression.objective.products import ProductObjective
-from mle_regression.solvers.base import Need, Options
+from mle_regression.solvers.base import Need, Options, Serves
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, near_norm, run_monitored
 
 Objective = LinearObjective | ProductObjective
@@ -26,7 +26,7 @@ class LSMR(Options):
     """
 
     name: ClassVar[str] = "lsmr"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.SUMS
     needs: ClassVar[Need] = Need.ROWS
     continues_from: ClassVar[Need | None] = None
     by_products: ClassVar[bool] = True

@@ -10,7 +10,7 @@ import numpy as np
 from mle_regression.linalg.arrays import EPS, TINY, Array
 from mle_regression.linalg.lanczos import extreme_eigenpairs
 from mle_regression.objective.base import Objective
-from mle_regression.solvers.base import Need, Options, Status
+from mle_regression.solvers.base import Need, Options, Serves, Status
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, run_monitored
 from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, GOOD_SHARE, POOR_SHARE
 
@@ -35,7 +35,7 @@ class NewtonCG(Options):
     radius: float = 1.0
 
     name: ClassVar[str] = "newton"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.ANY
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
 

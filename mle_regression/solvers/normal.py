@@ -22,7 +22,7 @@ from mle_regression.linalg.triangle import (
     triangle_of_factor,
     triangle_of_moments,
 )
-from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
+from mle_regression.solvers.base import LeastSquares, Need, Options, Serves, Solution
 from mle_regression.solvers.direct import Polish, conclude, is_close_fit
 from mle_regression.solvers.dual import solve_dual
 from mle_regression.solvers.passes import require_triangle, sum_exact, sum_moments
@@ -48,7 +48,7 @@ class NormalEquation(Options):
     """
 
     name: ClassVar[str] = "normal"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.SUMS
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
 

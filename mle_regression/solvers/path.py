@@ -12,8 +12,8 @@ from mle_regression.solvers.base import Status
 
 # Steps in a row that raise the loss, to above that of the start, before a path is given up as divergent: momentum overshoots.
 _RISES = 5
-# What is no more than this part of the first loss has not grown: near an optimum rounding goes up and down.
-_GROWN = 1.0001
+# Part of the first loss by which it has not grown: near an optimum rounding goes up and down.
+_GROWN = 1e-4
 # Units of rounding, of each parameter, that a gradient near the optimum of a quadratic may be made of.
 _GRADIENT_EPS = 4.0
 # Steps in a row that do not lower the loss by more than rounding, after which a gradient so small is nothing but rounding.
@@ -161,7 +161,7 @@ class ConvergenceMonitor:
         if path.losses:
             risen = not finite or loss > path.losses[-1]
             self.rises = self.rises + 1 if risen else 0
-            grown = not self.proven and self.rises >= _RISES and loss > _GROWN * path.losses[0]
+            grown = not self.proven and self.rises >= _RISES and loss > path.losses[0] + _GROWN * abs(path.losses[0])
             if not finite or grown:
                 raise DivergenceError(
                     f"The solver diverged after {path.n_iter + 1} iterations; the last finite loss was "

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.triangle import Triangle, triangle_of_factor
-from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
+from mle_regression.solvers.base import LeastSquares, Need, Options, Serves, Solution
 from mle_regression.solvers.direct import Polish, conclude
 from mle_regression.solvers.passes import find_frame, require_triangle, sum_factors
 
@@ -21,7 +21,7 @@ class TallSkinnyQR(Options):
     """
 
     name: ClassVar[str] = "qr"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.SUMS
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
+from mle_regression.noise.registry import find_noise
 from mle_regression.solvers.auto import Automatic
 from mle_regression.solvers.base import Options, Solver
 from mle_regression.solvers.gradient_descent import GradientDescent
@@ -40,12 +42,19 @@ def find_solver(solver: object, noise: str) -> Solver | Iterative:
         found = cast("Solver | Iterative", solver)
     else:
         raise ValueError(f"solver={solver!r} is not a solver; the solvers are: {', '.join(map(repr, SOLVERS))}.")
-    if noise not in found.serves:
-        able = [name for name, kind in SOLVERS.items() if noise in kind.serves]
-        raise ValueError(
-            f"solver={found.name!r} does not serve noise={noise!r}; these do: {', '.join(able) or 'none'}."
-        )
+    _check_serves(found, noise, SOLVERS)
     return found
+
+
+def _check_serves(solver: Any, noise: str, solvers: Mapping[str, Any]) -> None:
+    """Raise unless a solver can fit the noise family; name those of a table that can."""
+    family = find_noise(noise)
+    if not solver.serves.includes(family):
+        able = [name for name, kind in solvers.items() if kind.serves.includes(family)]
+        raise ValueError(
+            f"solver={solver.name!r} does not serve noise={noise!r}, which is not fitted by least squares; these do: "
+            f"{', '.join(map(repr, able)) or 'none'}."
+        )
 
 
 #: Those that follow the objective of a network.
@@ -60,8 +69,15 @@ NETWORK_SOLVERS: dict[str, type[Options]] = {
 }
 
 
-def find_network_solver(solver: object) -> Any:
-    """Return the solver of this name, or the instance itself, if it can train a network."""
+def find_network_solver(solver: object, noise: str | None = None) -> Any:
+    """Return the solver of this name, or the instance itself, if it can train a network, under the noise if one is given."""
+    found = _network_solver(solver)
+    if noise is not None:
+        _check_serves(found, noise, {"auto": Automatic, **NETWORK_SOLVERS})
+    return found
+
+
+def _network_solver(solver: object) -> Any:
     if isinstance(solver, str) and solver in NETWORK_SOLVERS:
         return NETWORK_SOLVERS[solver]()
     if isinstance(solver, tuple(NETWORK_SOLVERS.values())):

@@ -12,7 +12,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray
 from mle_regression.objective.base import BatchObjective
-from mle_regression.solvers.base import Need, Options
+from mle_regression.solvers.base import Need, Options, Serves
 from mle_regression.solvers.gradient_descent import largest_curvature, stable_curvature
 from mle_regression.solvers.path import Control, ConvergenceMonitor, DivergenceError, Path, ends_of, run_monitored
 
@@ -123,7 +123,7 @@ class StochasticGradient(Options):
     average: bool = False
 
     name: ClassVar[str] = "sgd"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.ANY
     needs: ClassVar[Need] = Need.BATCHES
     continues_from: ClassVar[Need | None] = Need.BATCHES
 
@@ -192,7 +192,7 @@ class Adam(Options):
     schedule: str = "cosine"
 
     name: ClassVar[str] = "adam"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.ANY
     needs: ClassVar[Need] = Need.BATCHES
     continues_from: ClassVar[Need | None] = Need.BATCHES
 
@@ -225,8 +225,8 @@ _NETWORK_STEP = 2e-3
 _SAMPLE_ROWS, _PRODUCTS = 1000, 10
 # How often a step may be halved: to the rounding of the first.
 _HALVINGS = 52
-# Times the first loss that no stable step comes to.
-_OVERSHOT = 2.0
+# Times its size that no stable step adds to the first loss.
+_OVERSHOT = 1.0
 
 
 def _remembered(memory: dict[str, AnyArray], name: str, like: AnyArray) -> AnyArray:
@@ -238,6 +238,11 @@ def _remembered(memory: dict[str, AnyArray], name: str, like: AnyArray) -> AnyAr
 def _batch_size(objective: BatchObjective, control: Control) -> int:
     """Rows of a batch: as asked for, else about 1/256 of all."""
     return control.batch_size or max(_SMALLEST_BATCH, objective.n_rows // _BATCHES)
+
+
+def _overshot(first: float) -> float:
+    """Return a loss that no stable step comes to from the first one, which may be negative."""
+    return first + _OVERSHOT * abs(first)
 
 
 def _share(schedule: str, t: int, passes: int) -> float:
@@ -283,7 +288,7 @@ def _passes(
                     shown = sum_of / count
                 loss, gradient = objective.after_pass(shown) or (loss, gradient)
                 try:
-                    if step.automatic and halved < _HALVINGS and loss > _OVERSHOT * monitor.path.losses[0]:
+                    if step.automatic and halved < _HALVINGS and loss > _overshot(monitor.path.losses[0]):
                         raise DivergenceError
                     ended = monitor.note(shown.copy(), loss, float(np.linalg.norm(gradient)))
                 except DivergenceError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mle_regression.solvers.base import LeastSquares, Need, Options, Solution
+from mle_regression.solvers.base import LeastSquares, Need, Options, Serves, Solution
 from mle_regression.solvers.direct import conclude
 from mle_regression.solvers.passes import find_frame, require_triangle
 from mle_regression.solvers.qr import polish_for_qr, reduce_by_qr
@@ -20,7 +20,7 @@ class SingularValues(Options):
     """
 
     name: ClassVar[str] = "svd"
-    serves: ClassVar[frozenset[str]] = frozenset({"gaussian"})
+    serves: ClassVar[Serves] = Serves.SUMS
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
 

@@ -18,6 +18,7 @@ from mle_regression.diagnostics.covariance import cross_products
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
+from mle_regression.noise.registry import least_squares_families
 from mle_regression.reports.document import Document
 from mle_regression.reports.linear.coefficients import blocks, coefficient_table, named_matrix
 from mle_regression.reports.linear.diagnosis import LinearDiagnosis
@@ -125,6 +126,11 @@ def fisher_information(self: HasLinearFit, *, feature_names: Sequence[str] | Non
         Square, by parameter, the last one "noise_variance"; with a two-dimensional y a block for each output by itself.
     """
     fit = named_fit(self, feature_names)
+    if not fit.likelihood.noise.sums_suffice:
+        raise ValueError(
+            f"fisher_information is that of coefficients and a noise variance, for {least_squares_families()}. Under "
+            f"{fit.likelihood.noise.title} the inverse of the coefficients' information is coefficient_covariance()."
+        )
     products = scale(cross_products(fit.information), 2 * fit.weight_exponent)  # beyond float64: infinite
     penalty = float(scale(fit.information.alpha, 2 * fit.weight_exponent))
     first = int(fit.centred)

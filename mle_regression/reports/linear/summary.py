@@ -49,9 +49,9 @@ def linear_summary(fit: LinearFit, confidence: float) -> Document:
 def model_line(fit: LinearFit) -> str:
     """Say in one line what was fitted."""
     p = len(fit.features)
-    parts = [f"{p} column{'s' * (p != 1)}", "intercept" if fit.centred else "no intercept", "Gaussian noise"]
+    parts = [f"{p} column{'s' * (p != 1)}", "intercept" if fit.centred else "no intercept", fit.likelihood.noise.title]
     if fit.penalised:
-        alpha = float(fit.information.alpha * 4.0**fit.weight_exponent)
+        alpha = float(fit.information.alpha * 4.0**fit.weight_exponent) * fit.likelihood.noise.information
         parts.append(f"Gaussian prior (alpha={alpha:g})")
     if not fit.single_output:
         parts.append(f"{fit.params.shape[1]} outputs")
@@ -121,7 +121,12 @@ def curvature_items(fit: LinearFit) -> list[tuple[str, object]]:
 
 def notes(fit: LinearFit) -> list[str]:
     """Say in plain words what to be wary of, and what to do."""
-    points = list(fit.notes)
+    points, noise = list(fit.notes), fit.likelihood.noise
+    if not noise.sums_suffice:
+        points.append(
+            f"Standard errors are those of the expected information under {noise.title}, and limits normal. Eigenvalues and "
+            "conditions are of least squares in the same columns, which that information is proportional to."
+        )
     if not fit.centred:
         points.append(
             "Without an intercept R² is measured about zero: it is not comparable with that of a model with one, nor with "

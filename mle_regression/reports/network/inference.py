@@ -15,6 +15,7 @@ from mle_regression.fitted.network import KeptCurvature, NetworkFit, sum_of_logs
 from mle_regression.fitted.network_on_rows import network_on_rows
 from mle_regression.fitted.predictive_noise import is_unsure
 from mle_regression.linalg.arrays import Array
+from mle_regression.noise.registry import least_squares_families
 from mle_regression.reports.document import Document, number
 from mle_regression.reports.network.diagnosis import NetworkDiagnosis
 from mle_regression.reports.network.summary import network_summary
@@ -61,6 +62,11 @@ def diagnose(
         out when asked for.
     """
     fit, names = fit_of(self), checks.check_feature_names(self, feature_names)
+    if not fit.likelihood.noise.sums_suffice:
+        raise ValueError(
+            f"The curvature of a network is defined for {least_squares_families()} as yet, and this one was fitted under "
+            f"{fit.likelihood.noise.title}."
+        )
     data = checks.new_rows(self, X, y, sample_weight, fit.sizes[-1])
     objective = fit.objective(data.x, data.y, data.weights)
     outputs = checks.output_labels(self) or shown(None, data.y.shape[1], "y")

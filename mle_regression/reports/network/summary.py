@@ -31,7 +31,7 @@ def network_summary(fit: NetworkFit, outputs: Sequence[str]) -> Document:
     if fit.curvature is not None:
         parts.append(Panel("Curvature: what kind of place is it?", _curvature(fit.curvature)))
     parts.append(Notes("Notes", [*_notes(fit, outputs), _CRITERIA]))
-    head = f"{several}{sizes}, {fit.activation}, {len(fit.theta):,} parameters, Gaussian noise"
+    head = f"{several}{sizes}, {fit.activation}, {len(fit.theta):,} parameters, {fit.likelihood.noise.title}"
     return Document(f"Network by maximum likelihood: {head}", parts)
 
 
@@ -43,7 +43,7 @@ def _likelihood(fit: NetworkFit) -> list[tuple[str, object]]:
         ("noise sd", _each(np.sqrt(np.diagonal(fit.likelihood.covariance_of_y)))),
     ]
     if fit.posterior is None and not fit.members:
-        deviation = np.sqrt(fit.predictive.variance) * unit
+        deviation = np.sqrt(fit.predictive.variance) * unit * fit.likelihood.noise.deviation
         items.append((f"sd of new rows ({fit.predictive.source})", _each(deviation)))
     if fit.validation_curve:
         items.append(("held-out log-likelihood a row", max(fit.validation_curve)))
@@ -91,7 +91,9 @@ def _notes(fit: NetworkFit, outputs: Sequence[str]) -> list[str]:
             f"Training has stopped {stopped}, at a gradient of {number(fit.optimum.gradient_norm, 3)}: this is no optimum of "
             "the objective."
         )
-    if fit.posterior is None:
+    if not fit.likelihood.noise.sums_suffice:
+        said.append("Standard deviations and intervals of predictions are those of the noise alone.")
+    elif fit.posterior is None:
         said.append(
             "Standard deviations of predictions are those of the noise alone; alpha='evidence', or curvature='full', adds "
             "the uncertainty of the parameters."
