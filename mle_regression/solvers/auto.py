@@ -40,34 +40,29 @@ class Automatic(Options):
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
-        solution, reason = _solve_by_choice(problem)
-        return replace(solution, reason=reason)
-
-
-def _solve_by_choice(problem: LeastSquares) -> tuple[Solution, str]:
-    """Return the solution by the solver that the data call for, and why it was this one."""
-    solution = solve_sparse(problem)
-    if solution is not None:
-        return solution, "sparse columns whose triangle stays sparse"
-    solution = solve_dual(problem)
-    if solution is not None:
-        return solution, "a penalty, and so few rows that a matrix of theirs is the smaller one"
-    if _too_large(problem):
-        return solve_by_products(problem, LSMR(), _CONTROL), "a triangle of all columns would take too much memory"
-    if _products_are_cheap(problem):
-        solution = solve_if_easy(problem, LSMR(), _TO_THE_LAST_DIGITS, _FEW_STEPS)
+        solution = solve_sparse(problem)
         if solution is not None:
-            return solution, "sparse columns far from dependent: products cost less than a triangle"
-    if is_wide(problem):
-        return TallSkinnyQR().solve(problem), "fewer rows than parameters"
-    moments, frame = sum_moments(problem)
-    triangle = cholesky(problem, moments, frame)
-    if triangle is not None:
-        solution = conclude(problem, triangle, frame, NormalEquation.name, polish_for(problem, triangle))
-        return solution, "columns far from dependent"
-    triangle, frame = reduce_by_qr(problem, frame)
-    solution = conclude(problem, triangle, frame, TallSkinnyQR.name, polish_for_qr(problem))
-    return solution, "dependent columns" if solution.relations else "columns near to dependent"
+            return replace(solution, reason="sparse columns whose triangle stays sparse")
+        solution = solve_dual(problem)
+        if solution is not None:
+            return replace(solution, reason="a penalty, and so few rows that a matrix of theirs is the smaller one")
+        if _too_large(problem):
+            solution = solve_by_products(problem, LSMR(), _CONTROL)
+            return replace(solution, reason="a triangle of all columns would take too much memory")
+        if _products_are_cheap(problem):
+            solution = solve_if_easy(problem, LSMR(), _TO_THE_LAST_DIGITS, _FEW_STEPS)
+            if solution is not None:
+                return replace(solution, reason="sparse columns far from dependent: products cost less than a triangle")
+        if is_wide(problem):
+            return replace(TallSkinnyQR().solve(problem), reason="fewer rows than parameters")
+        moments, frame = sum_moments(problem)
+        triangle = cholesky(problem, moments, frame)
+        if triangle is not None:
+            polish, far = polish_for(problem, triangle), "columns far from dependent"
+            return conclude(problem, triangle, frame, NormalEquation.name, polish, reason=far)
+        triangle, frame = reduce_by_qr(problem, frame)
+        solution = conclude(problem, triangle, frame, TallSkinnyQR.name, polish_for_qr(problem))
+        return replace(solution, reason="dependent columns" if solution.relations else "columns near to dependent")
 
 
 # Bytes from which sparse columns are not worth a dense triangle.

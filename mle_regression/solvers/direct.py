@@ -80,11 +80,19 @@ class Estimate:
 
 
 def conclude(
-    problem: LeastSquares, triangle: Triangle, frame: Frame, name: str, polish: Polish, *, by_spectrum: bool = False
+    problem: LeastSquares,
+    triangle: Triangle,
+    frame: Frame,
+    name: str,
+    polish: Polish,
+    *,
+    by_spectrum: bool = False,
+    reason: str = "",
 ) -> Solution:
     """Decide the rank, solve, and sharpen: by a residual pass or, if the problem asks for it, in exact arithmetic.
 
-    ``frame`` is that of the passes over the rows; ``name`` is what the solution calls its solver where the rank is full.
+    ``frame`` is that of the passes over the rows; ``name`` is what the solution calls its solver where the rank is full,
+    ``reason`` why it was this one.
     """
     coef = None
     if by_spectrum or not surely_full_rank(triangle, problem.tolerance):
@@ -96,7 +104,7 @@ def conclude(
     if polish is not Polish.NOTHING and not estimate.refined:
         factor = triangle.r if polish is Polish.COEFFICIENTS else None
         estimate = polished(problem, triangle, frame, estimate, factor)
-    return as_solution(problem, triangle, estimate, name)
+    return as_solution(problem, triangle, estimate, name, reason=reason)
 
 
 def _full_rank(problem: LeastSquares, part: Triangle, kept: IntArray, coef: Array | None = None) -> Estimate:
@@ -246,7 +254,7 @@ def _penalty(alpha: float, exponent: IntArray) -> Array:
 
 
 def as_solution(
-    problem: LeastSquares, triangle: Triangle, estimate: Estimate, name: str, *, arrived: bool = True
+    problem: LeastSquares, triangle: Triangle, estimate: Estimate, name: str, *, arrived: bool = True, reason: str = ""
 ) -> Solution:
     """Return the solution that an estimate is, in the units of X and y; ``arrived`` tells whether it is at the minimum."""
     p = triangle.n_features
@@ -269,6 +277,7 @@ def as_solution(
         status=Status.CONVERGED,
         solver=name,
         refined=estimate.refined,
+        reason=reason,
     )
 
 

@@ -68,7 +68,7 @@ def tell_of_fit(estimator: BaseEstimator, fit: LinearFit, solution: Solution, op
     if fit.likelihood.singular is not None:
         notes.append(describe_singular_noise(fit.likelihood.singular, outputs))
         warn_user(notes[-1], NoiseFreeWarning)
-    return replace(fit, notes=tuple(notes))
+    return replace(fit, notes=tuple(notes)) if notes else fit
 
 
 def evidence_warning(chosen: RidgeEvidence) -> None:
