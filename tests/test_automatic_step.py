@@ -8,6 +8,7 @@ from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import StochasticGradient
 from mle_regression.solvers.path import DivergenceError
@@ -67,7 +68,7 @@ def test_fewer_rows_have_about_the_same_objective(rng, weighted):
     weights = rng.uniform(0.5, 1, 4000) if weighted else None
     units = Units(np.zeros(4), np.ones(4)), Units(np.zeros(1), np.ones(1))
     rows = StandardRows(
-        rng.standard_normal((4000, 4)), rng.standard_normal((4000, 1)), weights, *units, np.dtype(float)
+        as_rows(rng.standard_normal((4000, 4)), rng.standard_normal((4000, 1)), weights), *units, np.dtype(float)
     )
     theta = network.initial(rng)
     whole = NetworkObjective(network, rows, 500.0, theta)

@@ -9,6 +9,7 @@ from mle_regression.models.activations import ACTIVATIONS, find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.dead import is_constant, is_dead
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers.registry import NETWORK_SOLVERS
 
@@ -22,7 +23,9 @@ def objective_at(activation, bias):
     units = Units(np.zeros(1), np.ones(1))
     theta = network.initial(np.random.default_rng(0))
     network.layers(theta)[1][:, -1] = bias
-    return NetworkObjective(network, StandardRows(X, Y[:, None], None, units, units, np.dtype(float)), 0.0, theta)
+    return NetworkObjective(
+        network, StandardRows(as_rows(X, Y[:, None], None), units, units, np.dtype(float)), 0.0, theta
+    )
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
@@ -43,7 +46,9 @@ def test_rows_may_end_at_different_layers():
     network = Network((1, 1, 1, 1), find_activation("relu"))
     units = Units(np.zeros(1), np.ones(1))
     theta = np.array([-1.0, 0.0, -2.0, 0.01, 1.0, 0.0])
-    objective = NetworkObjective(network, StandardRows(X, Y[:, None], None, units, units, np.dtype(float)), 0.0, theta)
+    objective = NetworkObjective(
+        network, StandardRows(as_rows(X, Y[:, None], None), units, units, np.dtype(float)), 0.0, theta
+    )
     assert is_dead(objective, theta)
     assert not objective.value_and_gradient(theta)[1][:2].any()
     theta[2] = 2.0
@@ -59,13 +64,17 @@ def test_a_network_is_constant_where_no_prediction_differs_from_another(n):
     for at in (0, n // 2, n - 1):
         x[:] = 0.0
         y = np.arange(n, dtype=float)[:, None]
-        objective = NetworkObjective(network, StandardRows(x, y, None, units, units, np.dtype(float)), 0.0, theta)
+        objective = NetworkObjective(
+            network, StandardRows(as_rows(x, y, None), units, units, np.dtype(float)), 0.0, theta
+        )
         assert is_constant(objective, theta)
         x[at] = 1.0
-        objective = NetworkObjective(network, StandardRows(x, y, None, units, units, np.dtype(float)), 0.0, theta)
+        objective = NetworkObjective(
+            network, StandardRows(as_rows(x, y, None), units, units, np.dtype(float)), 0.0, theta
+        )
         assert not is_constant(objective, theta)
         assert is_constant(objective, np.array([1e-8, 0.5]))
-        flat = StandardRows(x, np.ones((n, 1)), None, units, units, np.dtype(float))
+        flat = StandardRows(as_rows(x, np.ones((n, 1)), None), units, units, np.dtype(float))
         assert not is_constant(NetworkObjective(network, flat, 0.0, theta), theta)  # so is y
 
 

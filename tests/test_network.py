@@ -9,6 +9,7 @@ from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.rows.base import spans
+from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import LBFGS, Adam, LevenbergMarquardt, NewtonCG
 from mle_regression.solvers.base import Status
@@ -34,7 +35,7 @@ def objective_of(hidden, m, activation="tanh", weighted=False, alpha=0.3, n=30, 
     weights = rng.uniform(0.5, 2.0, n) if weighted else None
     plain = Units(np.zeros(3), np.ones(3)), Units(np.zeros(m), np.ones(m))
     network = Network((3, *hidden, m), find_activation(activation))
-    rows = StandardRows(x, y, weights, *plain, np.dtype(dtype))
+    rows = StandardRows(as_rows(x, y, weights), *plain, np.dtype(dtype))
     return NetworkObjective(network, rows, alpha, network.initial(rng) + 0.1)
 
 
@@ -42,7 +43,7 @@ def value_of(objective, theta):
     """J at a real or complex θ, from its definition, rows along the first axis."""
     rows, network = objective.rows, objective.network
     layers = network.layers(theta)
-    below = rows.x.astype(complex)
+    below = rows.home.x.astype(complex)
     for layer in layers[:-1]:
         below = COMPLEX[network.activation.name](below @ layer[:, :-1].T + layer[:, -1])
     residual = below @ layers[-1][:, :-1].T + layers[-1][:, -1] - rows.y
@@ -239,9 +240,11 @@ def test_fewer_rows_have_the_same_penalty_for_each(weighted, each):
     half = objective_of((3,), 2, weighted=weighted, alpha=0.3)
     rows = half.rows
     twice = StandardRows(
-        np.repeat(rows.x, 2, axis=0),
-        np.repeat(rows.y, 2, axis=0),
-        None if rows.weights is None else np.repeat(rows.weights, 2),
+        as_rows(
+            np.repeat(rows.home.x, 2, axis=0),
+            np.repeat(rows.y, 2, axis=0),
+            None if rows.weights is None else np.repeat(rows.weights, 2),
+        ),
         rows.of_x,
         rows.of_y,
         rows.dtype,
@@ -261,7 +264,7 @@ def test_fewer_rows_have_the_same_penalty_for_each(weighted, each):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_products_of_the_inputs_are_their_weighted_means(weighted):
     objective = objective_of((3,), 1, weighted=weighted)
-    table = np.column_stack([objective.rows.x, np.ones(30)])
+    table = np.column_stack([objective.rows.home.x, np.ones(30)])
     w = np.ones(30) if objective.rows.weights is None else objective.rows.weights
     np.testing.assert_allclose(objective.input_products(), table.T * w @ table / w.sum(), rtol=1e-12)
 
@@ -278,7 +281,7 @@ def test_moments_of_hidden_units_are_those_of_their_outputs(rng):
     """Of rows in several blocks, and of outputs far from zero beside their spread."""
     X, network = rng.standard_normal((5000, 2)), Network((2, 3, 2, 1), find_activation("softplus"))
     units = Units(np.zeros(2), np.ones(2)), Units(np.zeros(1), np.ones(1))
-    rows = StandardRows(X, np.zeros((5000, 1)), None, *units, np.dtype(float))
+    rows = StandardRows(as_rows(X, np.zeros((5000, 1)), None), *units, np.dtype(float))
     theta = network.initial(rng)
     network.layers(theta)[0][:, -1] += 1e4
     found = NetworkObjective(network, rows, 0.0, theta).hidden_moments(theta)
@@ -298,10 +301,10 @@ def test_blocks_of_rows_stay_in_cache(monkeypatch, rng, hidden, width):
         seen.append(size)
         return spans(n_rows, size, parts)
 
-    monkeypatch.setattr("mle_regression.objective.network.spans", recorded)
+    monkeypatch.setattr("mle_regression.rows.standard.spans", recorded)
     network = Network((1, hidden, 1), find_activation("tanh"))
     units = Units(np.zeros(1), np.ones(1)), Units(np.zeros(1), np.ones(1))
-    rows = StandardRows(rng.standard_normal((9, 1)), np.zeros((9, 1)), None, *units, np.dtype(float))
+    rows = StandardRows(as_rows(rng.standard_normal((9, 1)), np.zeros((9, 1)), None), *units, np.dtype(float))
     NetworkObjective(network, rows, 0.0, network.initial(rng)).value_and_gradient(network.initial(rng))
     assert seen == [width]
 

@@ -23,6 +23,7 @@ from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.reports.network.diagnosis import NetworkDiagnosis
+from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import LevenbergMarquardt, NewtonCG
 from mle_regression.solvers.gradient_descent import stable_curvature
@@ -39,9 +40,7 @@ def diabetes():
 def pose(X, y, hidden, activation="tanh", alpha=0.0, theta=None, rng=None, outputs=1):
     network = Network((X.shape[1], *hidden, outputs), find_activation(activation))
     rows = StandardRows(
-        X,
-        y.reshape(len(y), -1),
-        None,
+        as_rows(X, y.reshape(len(y), -1), None),
         Units(np.zeros(X.shape[1]), np.ones(X.shape[1])),
         Units(np.zeros(outputs), np.ones(outputs)),
         np.dtype(np.float64),
@@ -524,7 +523,7 @@ def test_slope_of_the_evidence_is_that_of_optima_under_other_penalties(grouping,
     Y = np.column_stack([np.sin(X[:, 0]) + X[:, 1], X[:, 0] * X[:, 1]]) + 0.3 * rng.standard_normal((60, 2))
     network = Network((2, *hidden, 2), find_activation("tanh"))
     units = [Units(Z.mean(axis=0), Z.std(axis=0)) for Z in (X, Y)]
-    rows = StandardRows(X, Y, None, *units, np.dtype(float))
+    rows = StandardRows(as_rows(X, Y, None), *units, np.dtype(float))
     objective = NetworkObjective(network, rows, 0.0, network.initial(rng))
 
     def train(posed, steps, tol):

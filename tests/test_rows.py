@@ -191,7 +191,7 @@ def test_batches_are_all_rows_once_in_standard_units(size, kept, weighted, rng, 
     X, y = rng.standard_normal((25, 3)) * [1.0, 10.0, 0.1] + 5.0, rng.standard_normal((25, 2))
     weights = rng.random(25) if weighted else None
     of_x, of_y = (standard.Units(data.mean(axis=0), data.std(axis=0)) for data in (X, y))
-    rows = standard.StandardRows(X, y, weights, of_x, of_y, np.float64)
+    rows = standard.StandardRows(as_rows(X, y, weights), of_x, of_y, np.float64)
     batches = [
         (batch.x.copy(), batch.y.copy(), None if batch.weights is None else batch.weights.copy())
         for batch in rows.batches(np.random.default_rng(0), size)

@@ -5,8 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 from pickled_rows import PickledColumns, pickled_rows
+from sklearn.exceptions import ConvergenceWarning
 
-from mle_regression import MLELinearRegressor
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.rows.registry import ROWS
 from mle_regression.warnings import InferenceWarning
 
@@ -171,3 +172,77 @@ def test_other_columns_are_refused(rng):
     model = MLELinearRegressor().fit(X, y)
     with pytest.raises(ValueError, match="4 features"):
         model.predict(PickledColumns.of(X[:, :4], EDGES))
+
+
+# -- networks ----------------------------------------------------------------------------------------------------------
+
+
+def curved(rng, outputs, weighted, n=400):
+    X, _, w = problem(rng, weighted=weighted, n=n)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    y = np.tanh(Z @ rng.standard_normal((5, outputs))) + 0.1 * rng.standard_normal((n, outputs))
+    return X, y[:, 0] if outputs == 1 else y, w
+
+
+def assert_same_network(fit, truth, X, new, rtol):
+    np.testing.assert_allclose(fit.predict(new), truth.predict(X), rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(fit.log_likelihood_, truth.log_likelihood_, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(fit.loss_curve_[:5], truth.loss_curve_[:5], rtol=1e-8)
+    assert fit.solver_ == truth.solver_
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("solver", ["lm", "lbfgs", "newton"])
+def test_networks_by_sums_over_all_rows(solver, outputs, weighted, rng):
+    X, y, w = curved(rng, outputs, weighted)
+    stored = PickledColumns.of(X, EDGES)
+    tol, rtol = (1e-5, 1e-3) if solver == "lbfgs" else (1e-8, 1e-6)  # how near to the minimum a solver ends
+    options = {"solver": solver, "alpha": 1.0, "max_iter": 500, "tol": tol, "early_stopping": False, "random_state": 0}
+    truth, fit = (MLPGradientRegressor((4,), **options).fit(rows, y, w) for rows in (X, stored))
+    assert_same_network(fit, truth, X, stored, rtol)
+    found, expected = fit.predict(stored, return_std=True)[1], truth.predict(X, return_std=True)[1]
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    assert fit.score(stored, y, w) == pytest.approx(truth.score(X, y, w), rel=1e-4)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_networks_by_batches(weighted, rng):
+    X, y, w = curved(rng, 1, weighted)
+    stored = PickledColumns.of(X, EDGES)
+    options = {"solver": "adam", "alpha": 1.0, "batch_size": 20, "max_iter": 300, "early_stopping": False}
+    with pytest.warns(ConvergenceWarning):
+        truth, fit = (MLPGradientRegressor((4,), **options, random_state=0).fit(rows, y, w) for rows in (X, stored))
+    # Batches are drawn in another order: the same minimum, to the noise of the last steps.
+    assert fit.loss_curve_[-1] == pytest.approx(truth.loss_curve_[-1], rel=0.05)
+    assert fit.score(stored, y, w) == pytest.approx(truth.score(X, y, w), abs=0.02)
+
+
+def test_batches_of_all_rows_are_those_of_the_dense_home(rng):
+    X, y, _ = curved(rng, 1, False)
+    stored = PickledColumns.of(X, EDGES)
+    options = {"solver": "adam", "batch_size": 400, "max_iter": 50, "early_stopping": False, "random_state": 0}
+    with pytest.warns(ConvergenceWarning):
+        truth, fit = (MLPGradientRegressor((4,), **options).fit(rows, y) for rows in (X, stored))
+    assert_same_network(fit, truth, X, stored, 1e-8)
+
+
+def test_rows_held_out_and_curvature(rng):
+    X, y, w = curved(rng, 1, True)
+    stored = PickledColumns.of(X, EDGES)
+    options = {"solver": "lm", "alpha": 1.0, "early_stopping": True, "max_iter": 500, "random_state": 0}
+    truth, fit = (MLPGradientRegressor((3,), **options).fit(rows, y, w) for rows in (X, stored))
+    np.testing.assert_allclose(fit.validation_curve_, truth.validation_curve_, rtol=1e-6)
+    options |= {"early_stopping": False, "curvature": "full"}
+    truth, fit = (MLPGradientRegressor((3,), **options).fit(rows, y, w) for rows in (X, stored))
+    assert fit.verdict_ == truth.verdict_
+    new, few = PickledColumns.of(X[:20], [3]), X[:20]
+    np.testing.assert_allclose(fit.predict(new, return_std=True)[1], truth.predict(few, return_std=True)[1], rtol=1e-4)
+
+
+def test_a_network_given_rows_in_parts(rng):
+    X, y, _ = curved(rng, 1, False)
+    stored = PickledColumns.of(X, EDGES)
+    options = {"solver": "adam", "batch_size": 400, "random_state": 0}
+    truth, fit = (MLPGradientRegressor((4,), **options).partial_fit(rows, y) for rows in (X, stored))
+    np.testing.assert_allclose(fit.predict(stored), truth.predict(X), rtol=1e-6)

@@ -19,6 +19,7 @@ from mle_regression.linalg.threads import blas_threads, each_in_threads, one_bla
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -220,7 +221,9 @@ def test_gradients_of_batches_in_threads_are_those_of_one(rng, monkeypatch, weig
     network = Network((5, 40, 30, 2), find_activation("tanh"))
     weights = rng.uniform(0.5, 1, 101) if weighted else None
     same = Units(np.zeros(5), np.ones(5)), Units(np.zeros(2), np.ones(2))
-    rows = StandardRows(rng.standard_normal((101, 5)), rng.standard_normal((101, 2)), weights, *same, np.dtype(float))
+    rows = StandardRows(
+        as_rows(rng.standard_normal((101, 5)), rng.standard_normal((101, 2)), weights), *same, np.dtype(float)
+    )
     theta = network.initial(rng)
 
     def found(workers):

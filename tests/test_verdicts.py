@@ -20,6 +20,7 @@ from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.reports.network.curvature import reason
 from mle_regression.reports.network.diagnosis import NetworkDiagnosis
+from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -101,7 +102,7 @@ def test_xor_at_the_network_of_zeros(activation):
     y = (X[:, 0] != X[:, 1]).astype(float)
     network = Network((2, 3, 1), find_activation(activation))
     units = [Units(Z.mean(axis=0), Z.std(axis=0)) for Z in (X, y[:, None])]
-    rows = StandardRows(X, y[:, None], None, *units, np.dtype(float))
+    rows = StandardRows(as_rows(X, y[:, None], None), *units, np.dtype(float))
     objective = NetworkObjective(network, rows, 0.0, np.zeros(network.n_parameters))
     report = NetworkDiagnosis(NetworkOnRows(objective, 1.0), ["a", "b"], ["y"]).curvature()
     if activation == "identity":  # no linear function is nearer than the mean

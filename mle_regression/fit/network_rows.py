@@ -9,6 +9,7 @@ import numpy as np
 from mle_regression.fit.network_options import NetworkOptions
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.models.network import Network
+from mle_regression.rows.registry import in_memory
 from mle_regression.rows.training_data import TrainingData
 
 # Of fewer rows y has no spread to measure it by.
@@ -33,6 +34,11 @@ def rows_to_watch(
 
 
 def _rows(data: TrainingData, pick: IntArray) -> TrainingData:
+    if not in_memory(data.x):
+        # What is elsewhere is not picked from: the others have no weight.
+        mask = np.zeros(len(data.y))
+        mask[pick] = 1.0
+        return replace(data, weights=mask if data.weights is None else mask * data.weights)
     x = data.x if isinstance(data.x, np.ndarray) else data.x.tocsr()
     weights = None if data.weights is None else data.weights[pick]
     return replace(data, x=x[pick], y=data.y[pick], weights=weights)

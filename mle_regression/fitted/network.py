@@ -122,7 +122,7 @@ class NetworkFit:
     def objective(self, x: Any, y: Array | None = None, weights: Array | None = None) -> NetworkObjective:
         """Return the objective of some rows in float64, starting at the fitted parameters."""
         outputs = np.zeros((x.shape[0], self.sizes[-1])) if y is None else y
-        data = TrainingData(x if isinstance(x, np.ndarray) else x.tocsr(), outputs, weights, False, 0.0)
+        data = TrainingData(x, outputs, weights, False, 0.0)
         rows = standard_rows(data, (self.of_x, self.of_y), "float64")
         share = 1.0 if weights is None else 1.0 / float(weights.max())
         return NetworkObjective(self.network, rows, self.alpha * share, self.theta)

@@ -141,12 +141,15 @@ def hand_out(pool: Executor, task: Callable[..., T], *given: Any) -> Future[T]:
     return pool.submit(copy_context().run, task, *given)
 
 
-def each_in_threads(task: Callable[[P], T], parts: Sequence[P]) -> list[T]:
-    """Return ``task(part)`` of each part, the first in this thread and the others in one each; BLAS has one thread."""
+def each_in_threads(task: Callable[[P], T], parts: Sequence[P], pool: Executor | None = None) -> list[T]:
+    """Return ``task(part)`` of each part, the first in this thread and the others in one each; BLAS has one thread.
+
+    Of a ``pool`` the threads live on: to start one takes as long as a small batch.
+    """
     if len(parts) == 1:
         return [task(parts[0])]
-    with one_blas_thread(), ThreadPoolExecutor(len(parts) - 1) as pool:
-        others = [hand_out(pool, task, part) for part in parts[1:]]
+    with one_blas_thread(), ThreadPoolExecutor(len(parts) - 1) if pool is None else nullcontext(pool) as team:
+        others = [hand_out(team, task, part) for part in parts[1:]]
         return [task(parts[0]), *(other.result() for other in others)]
 
 

@@ -45,6 +45,18 @@ def _no_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
     out.fill(0.0)
 
 
+def _identity_value(z: AnyArray, out: AnyArray) -> None:
+    np.copyto(out, z)
+
+
+def _identity_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
+    out.fill(1.0)
+
+
+def _tanh_value(z: AnyArray, out: AnyArray) -> None:
+    np.tanh(z, out=out)
+
+
 def _tanh_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
     np.multiply(a, a, out=out)
     np.subtract(1.0, out, out=out)
@@ -53,6 +65,10 @@ def _tanh_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
 def _tanh_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
     np.multiply(a, s, out=out)
     out *= -2.0
+
+
+def _logistic_value(z: AnyArray, out: AnyArray) -> None:
+    expit(z, out=out)
 
 
 def _logistic_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
@@ -66,6 +82,14 @@ def _logistic_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None
     out *= s
 
 
+def _relu_value(z: AnyArray, out: AnyArray) -> None:
+    np.maximum(z, 0.0, out=out)
+
+
+def _relu_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
+    np.greater(z, 0.0, out=out, casting="unsafe")
+
+
 def _leaky_value(z: AnyArray, out: AnyArray) -> None:
     np.multiply(z, LEAK, out=out)
     np.maximum(z, out, out=out)
@@ -75,6 +99,14 @@ def _leaky_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
     np.greater(z, 0.0, out=out, casting="unsafe")
     out *= 1.0 - LEAK
     out += LEAK
+
+
+def _softplus_value(z: AnyArray, out: AnyArray) -> None:
+    np.logaddexp(z, 0.0, out=out)
+
+
+def _softplus_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
+    expit(z, out=out)
 
 
 def _softplus_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
@@ -132,21 +164,19 @@ def _normal_density(z: AnyArray, out: AnyArray) -> None:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation("identity", lambda z, out: np.copyto(out, z), lambda z, a, out: out.fill(1.0), _no_bend),
-    "tanh": Activation("tanh", lambda z, out: np.tanh(z, out=out), _tanh_slope, _tanh_bend),
-    "logistic": Activation("logistic", lambda z, out: expit(z, out=out), _logistic_slope, _logistic_bend, gain=4.0),
+    "identity": Activation("identity", _identity_value, _identity_slope, _no_bend),
+    "tanh": Activation("tanh", _tanh_value, _tanh_slope, _tanh_bend),
+    "logistic": Activation("logistic", _logistic_value, _logistic_slope, _logistic_bend, gain=4.0),
     "relu": Activation(
         "relu",
-        lambda z, out: np.maximum(z, 0.0, out=out),
-        lambda z, a, out: np.greater(z, 0.0, out=out, casting="unsafe"),
+        _relu_value,
+        _relu_slope,
         _no_bend,
         smooth=False,
         gain=2.0**0.5,
     ),
     "leaky_relu": Activation("leaky_relu", _leaky_value, _leaky_slope, _no_bend, smooth=False, gain=2.0**0.5),
-    "softplus": Activation(
-        "softplus", lambda z, out: np.logaddexp(z, 0.0, out=out), lambda z, a, out: expit(z, out=out), _softplus_bend
-    ),
+    "softplus": Activation("softplus", _softplus_value, _softplus_slope, _softplus_bend),
     "silu": Activation("silu", _silu_value, _silu_slope, _silu_bend, gain=2.0**0.5),
     "gelu": Activation("gelu", _gelu_value, _gelu_slope, _gelu_bend, gain=2.0**0.5),
 }

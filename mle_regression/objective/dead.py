@@ -58,5 +58,4 @@ def is_constant(objective: NetworkObjective, theta: Array) -> bool:
 def _blocks(objective: NetworkObjective) -> Iterator[StandardBlock]:
     """Go through the rows, some at a time."""
     width = max(1, min(_ROWS, _BLOCK_SIZE // sum(objective.network.sizes)))
-    for lo in range(0, objective.n_rows, width):
-        yield objective.rows.block(slice(lo, min(lo + width, objective.n_rows)))
+    return objective.rows.blocks(width)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any, TypeVar
@@ -16,7 +15,20 @@ from mle_regression.models.linearised import Linearised
 from mle_regression.models.network import Network, Workspace
 from mle_regression.models.second_order import HessianSum, block_rows
 from mle_regression.models.tangent_kernel import TangentKernel
-from mle_regression.rows.base import spans
+from mle_regression.objective.network_blocks import (
+    HalfHessian,
+    HalfHessianProduct,
+    HiddenMoments,
+    InputProducts,
+    Outputs,
+    Pass,
+    ValueAndGradient,
+    each_added,
+    space_for,
+    times_weights,
+    weighted_residual,
+)
+from mle_regression.rows.base import is_local
 from mle_regression.rows.standard import StandardBlock, StandardRows
 
 T = TypeVar("T")
@@ -32,18 +44,6 @@ _SECOND_ORDER_SIZE = 1 << 18
 _THREADED_FROM = 4_000_000
 # What products with one Hessian have in common is kept up to this many numbers.
 KEPT_LINEARISED = 1 << 24
-
-
-@dataclass
-class Pass:
-    """Sums over rows: of squares and cross-products of the residuals (m, m), and the gradient (P,) of half that."""
-
-    cross: Array
-    gradient: Array
-
-    def __add__(self, other: Pass) -> Pass:
-        """Sum of two parts."""
-        return Pass(self.cross + other.cross, self.gradient + other.gradient)
 
 
 @dataclass
@@ -75,7 +75,6 @@ class NetworkObjective:
         self.penalty = each / self.rows.total
         self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if each.any() else None
         self._workspaces = [_BatchWorkspace(self.network, self.dtype)]
-        self._workers: ThreadPoolExecutor | None = None
         self._of_pass, self._pass_weight = np.zeros((m, m)), 0.0
         self._viewed: tuple[AnyArray, list[AnyArray]] | None = None
 
@@ -98,25 +97,8 @@ class NetworkObjective:
 
     def value_and_gradient(self, theta: AnyArray) -> tuple[float, Array]:
         """Return J and its gradient (P,)."""
-        layers = self._views(theta)
-        network = self.network
-
-        def of_blocks(blocks: Iterator[StandardBlock]) -> Pass:
-            ws, total = None, Pass(np.zeros_like(self.cross), np.zeros(network.n_parameters))
-            part = np.empty(network.n_parameters, dtype=self.dtype)
-            into = network.layers(part)
-            for block in blocks:
-                ws = self._space(ws, block)
-                residual = network.forward(layers, block.x, ws)
-                residual -= block.y
-                weighted = residual if block.weights is None else residual * block.weights
-                total.cross += residual @ weighted.T
-                network.backward(layers, block.x, weighted, ws, into)
-                total.gradient += part
-            return total
-
         with np.errstate(over="ignore", invalid="ignore"):
-            found = self._summed(of_blocks, Pass.__add__)
+            found = self._summed(ValueAndGradient(*self._at(theta)), Pass.__add__)
             self.cross = found.cross / self.rows.total
             theta = np.asarray(theta, dtype=np.float64)
             value = float(np.trace(self.cross) + self.penalty @ theta**2)
@@ -140,20 +122,24 @@ class NetworkObjective:
             found = held.get((rows.start, rows.stop))
             if found is None:
                 block = self.rows.block(rows)
-                found = Linearised(network, layers, block.x, partial(_weighted_residual, block), gauss_newton)
+                found = Linearised(network, layers, block.x, partial(weighted_residual, block), gauss_newton)
                 if rows.stop <= room:
                     held[rows.start, rows.stop] = found
             return found
 
         def product(direction: AnyArray) -> Array:
             moves = self._views(direction)
+            if not is_local(self.rows.home):
+                of_blocks = HalfHessianProduct(network, layers, self.dtype, gauss_newton, moves)
+                elsewhere = self._summed(of_blocks, np.add)
+                return np.asarray(2.0 / self.rows.total * elsewhere + 2.0 * self.penalty * direction)
 
             def of_rows(parts: Iterator[slice]) -> Array:
                 total, part = np.zeros(network.n_parameters), np.empty(network.n_parameters, dtype=self.dtype)
                 into = network.layers(part)
                 for rows in parts:
                     times = None if weights is None else weights[rows].astype(self.dtype)
-                    linearised(rows).product(moves, into, partial(_times, times))
+                    linearised(rows).product(moves, into, partial(times_weights, times))
                     total += part
                 return total
 
@@ -173,21 +159,11 @@ class NetworkObjective:
         return hessian
 
     def _half_hessian(self, theta: AnyArray, gauss_newton: bool) -> Array:
-        layers, network = self._views(theta), self.network
-
-        def of_blocks(blocks: Iterator[StandardBlock]) -> HessianSum:
-            ws, total = None, HessianSum(network, gauss_newton)
-            for block in blocks:
-                ws = self._space(ws, block)
-                residual = network.forward(layers, block.x, ws)
-                residual -= block.y
-                if block.weights is not None:
-                    residual *= block.weights
-                total.add(layers, block.x, residual, block.weights, ws)
-            return total
-
-        width = block_rows(network, _SECOND_ORDER_SIZE)
-        return self._summed(of_blocks, HessianSum.__add__, width).matrix() / self.rows.total
+        width = block_rows(self.network, _SECOND_ORDER_SIZE)
+        return (
+            self._summed(HalfHessian(*self._at(theta), gauss_newton), HessianSum.__add__, width).matrix()
+            / self.rows.total
+        )
 
     def residual_jacobian(self, theta: AnyArray) -> tuple[Array, Array]:
         """Return the residuals f − y (k,) and their Jacobian (k, P), both times √(w/Σw); k = n·m."""
@@ -216,47 +192,20 @@ class NetworkObjective:
 
     def outputs(self, theta: AnyArray) -> Array:
         """Return the outputs (n, m) in standard units."""
-        layers = self._views(theta)
-
-        def of_blocks(blocks: Iterator[StandardBlock]) -> list[Array]:
-            ws, parts = None, []
-            for block in blocks:
-                ws = self._space(ws, block)
-                parts.append(self.network.forward(layers, block.x, ws).T.astype(np.float64))
-            return parts
-
-        return np.concatenate(self._summed(of_blocks, list.__add__))
+        return self.rows.map(Outputs(*self._at(theta)), *self._cut())
 
     def input_products(self) -> Array:
         """Return the mean cross-products (d + 1, d + 1) of the standardised columns of X and a constant one."""
-
-        def of_blocks(blocks: Iterator[StandardBlock]) -> Array:
-            total = np.zeros((self.network.shapes[0][1],) * 2)
-            for block in blocks:
-                inner = block.x.astype(np.float64)
-                total += (inner if block.weights is None else inner * block.weights) @ inner.T
-            return total
-
-        return np.asarray(self._summed(of_blocks, np.add) / self.rows.total)
+        return np.asarray(self._summed(InputProducts(self.network, [], self.dtype), np.add) / self.rows.total)
 
     def hidden_moments(self, theta: AnyArray) -> list[tuple[Array, Array]]:
         """Return the mean outputs (h,) of each hidden layer over the rows, and their covariance (h, h)."""
         layers = self._views(theta)
         one = Workspace(self.network, 1, self.dtype)
-        self.network.forward(layers, self.rows.block(slice(0, 1)).x, one)
+        first = next(self.rows.blocks(1))
+        self.network.forward(layers, first.x[:, :1], one)
         origin = [np.array(inner, dtype=np.float64) for inner in one.inner]
-
-        def of_blocks(blocks: Iterator[StandardBlock]) -> list[Array]:
-            ws, sums = None, [np.zeros((len(a) + 1, len(a) + 1)) for a in origin]
-            for block in blocks:
-                ws = self._space(ws, block)
-                self.network.forward(layers, block.x, ws)
-                for total, inner, center in zip(sums, ws.inner, origin, strict=True):
-                    off = np.vstack([inner - center, np.ones((1, inner.shape[1]))])
-                    total += off @ off.T
-            return sums
-
-        found = self._summed(of_blocks, lambda a, b: [one + other for one, other in zip(a, b, strict=True)])
+        found = self._summed(HiddenMoments(*self._at(theta), origin), each_added)
         moments = []
         for total, center in zip(found, origin, strict=True):
             mean, cross = total[:-1, -1] / self.n_rows, total[:-1, :-1] / self.n_rows
@@ -319,7 +268,7 @@ class NetworkObjective:
         parts = [batch.rows(slice(n * k // workers, n * (k + 1) // workers)) for k in range(workers)]
         with one_blas_thread():
             others = [
-                (desk, self._hand_out(desk.gradient_of, layers, part, factor))
+                (desk, hand_out(self.rows.pool, desk.gradient_of, layers, part, factor))
                 for desk, part in zip(self._workspaces[1:], parts[1:], strict=False)
             ]
             cross = self._workspaces[0].gradient_of(layers, parts[0], factor)
@@ -334,8 +283,7 @@ class NetworkObjective:
         return self.network.layers(np.asarray(theta, dtype=self.dtype))
 
     def _space(self, ws: Workspace | None, block: StandardBlock) -> Workspace:
-        n = block.y.shape[1]
-        return ws if ws is not None and ws.n_rows == n else Workspace(self.network, n, self.dtype)
+        return space_for(self.network, self.dtype, ws, block)
 
     def _weighted_jacobian(self, layers: list[AnyArray], block: StandardBlock, ws: Workspace) -> Array:
         jacobian = self.network.jacobian(layers, block.x, ws)
@@ -349,47 +297,24 @@ class NetworkObjective:
         combine: Callable[[T, T], T],
         width: int = 0,
     ) -> T:
-        """Sum over blocks of rows."""
-        return self._over_rows(lambda parts: of_blocks(self.rows.block(rows) for rows in parts), combine, width)
+        """Sum over blocks of rows, wherever they are, if ``of_blocks`` can be pickled."""
+        return self.rows.reduce(of_blocks, combine, *self._cut(width))
 
     def _over_rows(self, of_rows: Callable[[Iterator[slice]], T], combine: Callable[[T, T], T], width: int = 0) -> T:
-        """Go through all rows, in threads where they are many enough; the same parts in the same order each time."""
+        """Go through all rows in memory; the same parts in the same order each time."""
+        return reduce(combine, self.rows.each_part(of_rows, *self._cut(width)))
+
+    def _cut(self, width: int = 0) -> tuple[int, int]:
+        """Return of how many rows blocks are, ``width`` if that is given, and how many threads go through them."""
         units = sum(self.network.sizes)
         least = max(1, min(_BLOCK_ROWS[0], _BLOCK_SIZE // units))
         width = width or min(max(_BLOCK_UNITS // units, least), _BLOCK_ROWS[1])
         work = self.n_rows * self.network.n_parameters
-        workers = row_workers() if work >= _THREADED_FROM else 1
-        parts = spans(self.n_rows, width, workers)
+        return width, row_workers() if work >= _THREADED_FROM else 1
 
-        def of_part(part: range) -> T:
-            return of_rows(slice(lo, min(lo + part.step, part.stop)) for lo in part)
-
-        if len(parts) == 1:
-            return of_part(parts[0])
-        with one_blas_thread():
-            others = [self._hand_out(of_part, part) for part in parts[1:]]
-            return reduce(combine, [of_part(parts[0]), *(other.result() for other in others)])
-
-    def _hand_out(self, task: Callable[..., T], *given: Any) -> Future[T]:
-        """Let another thread work; threads live as long as the objective, as starting one takes as long as a small batch."""
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(max(1, row_workers() - 1))
-        return hand_out(self._workers, task, *given)
-
-
-def _weighted_residual(block: StandardBlock, outputs: AnyArray) -> AnyArray:
-    """Return residuals f − y times weights: the slope of half the squares by the outputs."""
-    outputs -= block.y
-    if block.weights is not None:
-        outputs *= block.weights
-    return outputs
-
-
-def _times(weights: AnyArray | None, change: AnyArray) -> AnyArray:
-    """Return the change of the weighted residuals with the outputs."""
-    if weights is not None:
-        change *= weights
-    return change
+    def _at(self, theta: AnyArray) -> tuple[Network, list[AnyArray], np.dtype[Any]]:
+        """Return what a function of blocks is made of."""
+        return self.network, self._views(theta), self.dtype
 
 
 class _BatchWorkspace:

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.bidiagonal import Bidiagonalisation
-from mle_regression.rows.base import Block, Rows, is_local
+from mle_regression.rows.base import Block, Rows, is_local, targets_of
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,7 @@ class _TransposedRows:
 
 def factors_of(rows: Rows) -> tuple[Any, Array, Array | None]:
     """Return what multiplies as X, and y (n, m) and weights (n,)."""
-    if is_local(rows):
-        return rows.x, rows.y, rows.weights
-    table = rows.map(_outputs_and_weights)
-    return RowMatrix(rows), table[:, :-1], table[:, -1]
+    return (rows.x if is_local(rows) else RowMatrix(rows), *targets_of(rows))
 
 
 def _times(table: Array, block: Block) -> Array:
@@ -111,10 +108,6 @@ def _times(table: Array, block: Block) -> Array:
 
 def _from_the_left(block: Block) -> Array:
     return np.asarray(block.x.T @ block.y)
-
-
-def _outputs_and_weights(block: Block) -> Array:
-    return np.column_stack([block.y, np.ones(len(block.y)) if block.weights is None else block.weights])
 
 
 def less_shift(x: Any, shift: Array) -> Any:

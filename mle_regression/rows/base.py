@@ -101,7 +101,19 @@ class LocalRows(Rows, Protocol):
 
 def is_local(rows: Rows) -> TypeGuard[LocalRows]:
     """Whether rows are in the memory of this process."""
-    return all(hasattr(rows, name) for name in ("x", "y", "weights"))
+    return hasattr(rows, "x")
+
+
+def targets_of(rows: Rows) -> tuple[Array, Array | None]:
+    """Return the outputs (n, m) of all rows and their weights (n,), None for ones."""
+    if is_local(rows):
+        return rows.y, rows.weights
+    table = rows.map(_outputs_and_weights)
+    return table[:, :-1], None if (table[:, -1] == 1.0).all() else table[:, -1]
+
+
+def _outputs_and_weights(block: Block) -> Array:
+    return np.column_stack([block.y, np.ones(len(block.y)) if block.weights is None else block.weights])
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,31 @@ What a network reads: the caller's X is never copied as a whole, unless it is sm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial, reduce
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
-from mle_regression.rows.base import as_dense, evenly
+from mle_regression.linalg.threads import each_in_threads, row_workers
+from mle_regression.rows.base import (
+    Block,
+    Rows,
+    as_dense,
+    evenly,
+    is_local,
+    rows_of,
+    spans,
+    targets_of,
+    weighted_rows,
+)
+from mle_regression.rows.registry import as_rows
 from mle_regression.rows.training_data import TrainingData
+
+T = TypeVar("T")
 
 # A standardised copy of up to this many numbers is kept; more rows are standardised anew each time.
 _KEPT_SIZE = 1 << 22
@@ -59,55 +74,122 @@ class StandardBlock:
         """Return some of the rows."""
         return StandardBlock(self.x[:, pick], self.y[:, pick], None if self.weights is None else self.weights[pick])
 
+    @classmethod
+    def of(cls, block: Block, of_x: Units, of_y: Units, dtype: np.dtype[Any]) -> StandardBlock:
+        """Return rows in standard units."""
+        n, d, m = len(block.y), block.x.shape[1], block.y.shape[1]
+        x, outputs = np.ones((d + 1, n), dtype=dtype), np.empty((m, n), dtype=dtype)
+        of_x.standardised(as_dense(block.x, slice(None)), x[:-1])
+        of_y.standardised(block.y, outputs)
+        return cls(x, outputs, None if block.weights is None else block.weights.astype(dtype))
+
 
 @dataclass(frozen=True)
 class StandardRows:
-    """Rows of a regression problem in standard units.
+    """Rows of any home in standard units.
+
+    Of rows in memory a standardised copy is kept while it is small, and threads go through them. Others are standardised
+    where they are, block by block, and what is summed of them comes back.
 
     Attributes
     ----------
-    x : array or CSR matrix of shape (n, d)
-    y : Array of shape (n, m)
-    weights : Array of shape (n,) or None for ones
+    home : Rows
+        Outputs as given. Of rows in memory none has weight zero; of others those are left out.
     of_x, of_y : Units
     dtype : dtype
         Of the standardised numbers.
     """
 
-    x: Any
-    y: Array
-    weights: Array | None
+    home: Rows
     of_x: Units
     of_y: Units
     dtype: np.dtype[Any]
 
-    @property
+    @cached_property
     def n_rows(self) -> int:
         """Number of rows."""
         return len(self.y)
+
+    @property
+    def y(self) -> Array:
+        """Outputs (n, m) in their own units."""
+        return self.home.y if is_local(self.home) else self._counted[1]
+
+    @property
+    def weights(self) -> Array | None:
+        """Weights (n,), None for ones."""
+        return self.home.weights if is_local(self.home) else self._counted[2]
 
     @cached_property
     def total(self) -> float:
         """Sum of the weights."""
         return float(len(self.y)) if self.weights is None else float(self.weights.sum())
 
+    @cached_property
+    def pool(self) -> ThreadPoolExecutor:
+        """Threads that live as long as the rows are in use."""
+        return ThreadPoolExecutor(max(1, row_workers() - 1))
+
+    # Sums, and values of rows.
+
+    def reduce(
+        self, of_blocks: Callable[[Iterator[StandardBlock]], T], combine: Callable[[T, T], T], width: int, workers: int
+    ) -> T:
+        """Return the sum over all rows of what ``of_blocks`` makes of blocks of ``width`` rows, one after another.
+
+        It goes through a part of all blocks at a time, so that arrays are written again and again: rows in memory have as
+        many parts as there are ``workers``; of others each block of the home is one, and the function is pickled.
+        """
+        if is_local(self.home):
+            return reduce(combine, self.each_part(lambda parts: of_blocks(map(self.block, parts)), width, workers))
+        return self.home.reduce(partial(_of_standard, self._units, width, of_blocks), combine, dense=True)
+
+    def map(self, of_blocks: Callable[[Iterator[StandardBlock]], list[Array]], width: int, workers: int) -> Array:
+        """Return what ``of_blocks`` makes of blocks, arrays (rows, k), one below the other."""
+        if is_local(self.home):
+            return np.concatenate(self.reduce(of_blocks, list.__add__, width, workers))
+        table = self.home.map(partial(_rows_of_standard, self._units, width, of_blocks), dense=True)
+        return np.asarray(table[self._counted[0]])
+
+    def each_part(self, of_slices: Callable[[Iterator[slice]], T], width: int, workers: int) -> list[T]:
+        """Return what a function makes of the slices of each worker's part of rows in memory."""
+
+        def of_part(part: range) -> T:
+            return of_slices(slice(lo, min(lo + part.step, part.stop)) for lo in part)
+
+        parts = spans(self.n_rows, width, workers)
+        return each_in_threads(of_part, parts, self.pool if len(parts) > 1 else None)
+
+    # Some of the rows.
+
     def block(self, rows: slice) -> StandardBlock:
-        """Return some consecutive rows."""
+        """Return some consecutive rows; of rows that are elsewhere all are brought here, once."""
         if self._kept is not None:
             return self._kept.rows(rows)
         return self._standardised(rows)
 
+    def blocks(self, width: int) -> Iterator[StandardBlock]:
+        """Return all rows, ``width`` at a time: no more are standardised, or brought here, than are taken."""
+        if not is_local(self.home):
+            return self.batches(np.random.default_rng(0), width)
+        return (self.block(slice(lo, min(lo + width, self.n_rows))) for lo in range(0, self.n_rows, width))
+
     def thinned(self, size: int) -> StandardRows:
         """Return about so many of the rows, evenly spread."""
-        pick = evenly(self.n_rows, size)
-        weights = None if self.weights is None else self.weights[pick]
-        return replace(self, x=self.x[pick], y=self.y[pick], weights=weights)
+        if is_local(self.home):
+            some = rows_of(self.home.x, self.home.y, self.home.weights, evenly(self.n_rows, size))
+        else:
+            some = weighted_rows(next(self.home.batches(np.random.default_rng(0), size)))
+        return replace(self, home=as_rows(some.x, some.y, some.weights))
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[StandardBlock]:
         """Return batches of nearly ``size`` rows, all rows once, in random order; each good until the next is asked for."""
-        n, d, m = self.n_rows, self.x.shape[1], self.y.shape[1]
+        n, d, m = self.n_rows, self.home.shape[1], self.home.shape[2]
         size = min(size, n)
         count = -(-n // size)
+        if not is_local(self.home):
+            yield from self._streamed(rng, size)
+            return
         if count == 1:
             yield self.block(slice(0, n))
             return
@@ -122,6 +204,12 @@ class StandardRows:
             for k in range(first, last):
                 yield drawn.rows(slice(edges[k] - start, edges[k + 1] - start))
 
+    def _streamed(self, rng: np.random.Generator, size: int) -> Iterator[StandardBlock]:
+        """Return batches as a home draws them that is elsewhere."""
+        for batch in map(weighted_rows, self.home.batches(rng, size)):
+            if len(batch.y):
+                yield StandardBlock.of(batch, *self._units)
+
     def _picked(self, rows: IntArray) -> StandardBlock:
         kept = self._kept
         if kept is None:
@@ -129,29 +217,73 @@ class StandardRows:
         weights = None if kept.weights is None else kept.weights.take(rows)
         return StandardBlock(kept.x.take(rows, axis=1), kept.y.take(rows, axis=1), weights)
 
+    @property
+    def _units(self) -> tuple[Units, Units, np.dtype[Any]]:
+        return self.of_x, self.of_y, self.dtype
+
+    @cached_property
+    def _counted(self) -> tuple[Any, Array, Array | None]:
+        """Of a home that is elsewhere: which rows have weight, and their outputs and weights."""
+        y, weights = targets_of(self.home)
+        if weights is None or weights.all():
+            return slice(None), y, weights
+        return weights > 0, y[weights > 0], weights[weights > 0]
+
     @cached_property
     def _kept(self) -> StandardBlock | None:
-        if self.n_rows * (self.x.shape[1] + self.y.shape[1]) > _KEPT_SIZE:
+        if not is_local(self.home):
+            return self._brought_here()
+        if self.n_rows * (self.home.shape[1] + self.home.shape[2]) > _KEPT_SIZE:
             return None
         return self._standardised(slice(0, self.n_rows))
 
+    def _brought_here(self) -> StandardBlock:
+        """Return all rows of a home that is elsewhere: for what is asked of each row, and never of more rows than that."""
+        table = self.home.map(partial(_columns_of_standard, self._units), dense=True)[self._counted[0]].T
+        d = self.home.shape[1]
+        x = np.vstack([table[:d], np.ones((1, table.shape[1]), dtype=self.dtype)])
+        weights = None if self.weights is None else self.weights.astype(self.dtype)
+        return StandardBlock(np.ascontiguousarray(x), np.ascontiguousarray(table[d:]), weights)
+
     def _standardised(self, rows: slice | IntArray) -> StandardBlock:
-        y = self.y[rows]
-        x = np.ones((self.x.shape[1] + 1, len(y)), dtype=self.dtype)
-        outputs = np.empty((self.y.shape[1], len(y)), dtype=self.dtype)
-        self.of_x.standardised(as_dense(self.x, rows), x[:-1])
-        self.of_y.standardised(y, outputs)
-        return StandardBlock(x, outputs, None if self.weights is None else self.weights[rows].astype(self.dtype))
+        assert is_local(self.home)
+        x, y, weights = self.home.x, self.home.y, self.home.weights
+        return StandardBlock.of(Block(x[rows], y[rows], None if weights is None else weights[rows]), *self._units)
 
 
 def standard_rows(data: TrainingData, units: tuple[Units, Units], dtype: str) -> StandardRows:
-    """Return checked rows, those of weight zero left out, as a network reads them; weights are at most one."""
-    x, y, weights = data.x, data.y, data.weights
-    if not isinstance(x, np.ndarray):
-        x = x.tocsr()
+    """Return checked rows as a network reads them, those of weight zero left out; weights are at most one."""
+    home, weights = as_rows(data.x, data.y, data.weights), data.weights
     if weights is not None:
-        if not weights.all():
+        if is_local(home) and not weights.all():
             keep = weights > 0
-            x, y, weights = x[keep], y[keep], weights[keep]
-        weights = weights / weights.max()
-    return StandardRows(x, y, weights, *units, np.dtype(dtype))
+            home, weights = as_rows(home.x[keep], home.y[keep], weights[keep]), weights[keep]
+        home = home.with_targets(targets_of(home)[0], weights / weights.max())
+    return StandardRows(home, *units, np.dtype(dtype))
+
+
+def _of_standard(
+    units: tuple[Units, Units, np.dtype[Any]],
+    width: int,
+    of_blocks: Callable[[Iterator[StandardBlock]], T],
+    block: Block,
+) -> T:
+    """Apply a function to the blocks of ``width`` rows that a block of a home is cut into, in standard units."""
+    cuts = (slice(lo, lo + width) for lo in range(0, len(block.y), width))
+    return of_blocks(StandardBlock.of(rows_of(block.x, block.y, block.weights, cut), *units) for cut in cuts)
+
+
+def _rows_of_standard(
+    units: tuple[Units, Units, np.dtype[Any]],
+    width: int,
+    of_blocks: Callable[[Iterator[StandardBlock]], list[Array]],
+    block: Block,
+) -> Array:
+    if not len(block.y):
+        return np.concatenate(of_blocks(iter([StandardBlock.of(block, *units)])))
+    return np.concatenate(_of_standard(units, width, of_blocks, block))
+
+
+def _columns_of_standard(units: tuple[Units, Units, np.dtype[Any]], block: Block) -> Array:
+    standard = StandardBlock.of(block, *units)
+    return np.asarray(np.vstack([standard.x[:-1], standard.y]).T)

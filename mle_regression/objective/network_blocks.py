@@ -1,0 +1,175 @@
+"""What a network's objective sums over blocks of rows: functions that can be pickled, and change no array but their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, Array
+from mle_regression.models.linearised import Linearised
+from mle_regression.models.network import Network, Workspace
+from mle_regression.models.second_order import HessianSum
+from mle_regression.rows.standard import StandardBlock
+
+
+@dataclass
+class Pass:
+    """Sums over rows: of squares and cross-products of the residuals (m, m), and the gradient (P,) of half that."""
+
+    cross: Array
+    gradient: Array
+
+    def __add__(self, other: Pass) -> Pass:
+        """Sum of two parts."""
+        return Pass(self.cross + other.cross, self.gradient + other.gradient)
+
+
+@dataclass(frozen=True, slots=True)
+class OfBlocks:
+    """A function of blocks of rows at some parameters.
+
+    Attributes
+    ----------
+    network : Network
+    layers : list of arrays
+        The parameters.
+    dtype : dtype
+        Of the numbers that are multiplied.
+    """
+
+    network: Network
+    layers: list[AnyArray]
+    dtype: np.dtype[Any]
+
+    def space(self, ws: Workspace | None, block: StandardBlock) -> Workspace:
+        """Return a workspace for a block: the one before, if it is of that size."""
+        return space_for(self.network, self.dtype, ws, block)
+
+
+class ValueAndGradient(OfBlocks):
+    """A `Pass` over the rows."""
+
+    def __call__(self, blocks: Iterator[StandardBlock]) -> Pass:
+        """Sum over blocks."""
+        network, layers, m = self.network, self.layers, self.network.sizes[-1]
+        ws, total = None, Pass(np.zeros((m, m)), np.zeros(network.n_parameters))
+        part = np.empty(network.n_parameters, dtype=self.dtype)
+        into = network.layers(part)
+        for block in blocks:
+            ws = self.space(ws, block)
+            residual = network.forward(layers, block.x, ws)
+            residual -= block.y
+            weighted = residual if block.weights is None else residual * block.weights
+            total.cross += residual @ weighted.T
+            network.backward(layers, block.x, weighted, ws, into)
+            total.gradient += part
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class HalfHessian(OfBlocks):
+    """Second derivatives of half the squares of the residuals; ``gauss_newton`` leaves the network's curvature out."""
+
+    gauss_newton: bool
+
+    def __call__(self, blocks: Iterator[StandardBlock]) -> HessianSum:
+        """Sum over blocks."""
+        ws, total = None, HessianSum(self.network, self.gauss_newton)
+        for block in blocks:
+            ws = self.space(ws, block)
+            residual = self.network.forward(self.layers, block.x, ws)
+            residual -= block.y
+            if block.weights is not None:
+                residual *= block.weights
+            total.add(self.layers, block.x, residual, block.weights, ws)
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class HalfHessianProduct(OfBlocks):
+    """The product (P,) of these with a direction, by layers ``moves``."""
+
+    gauss_newton: bool
+    moves: list[AnyArray]
+
+    def __call__(self, blocks: Iterator[StandardBlock]) -> Array:
+        """Sum over blocks."""
+        total, part = np.zeros(self.network.n_parameters), np.empty(self.network.n_parameters, dtype=self.dtype)
+        into = self.network.layers(part)
+        for block in blocks:
+            slope, change = partial(weighted_residual, block), partial(times_weights, block.weights)
+            Linearised(self.network, self.layers, block.x, slope, self.gauss_newton).product(self.moves, into, change)
+            total += part
+        return total
+
+
+class Outputs(OfBlocks):
+    """Outputs (rows, m)."""
+
+    def __call__(self, blocks: Iterator[StandardBlock]) -> list[Array]:
+        """Return those of each block."""
+        ws, parts = None, []
+        for block in blocks:
+            ws = self.space(ws, block)
+            parts.append(self.network.forward(self.layers, block.x, ws).T.astype(np.float64))
+        return parts
+
+
+class InputProducts(OfBlocks):
+    """Cross-products (d + 1, d + 1) of the standardised columns and a constant one."""
+
+    def __call__(self, blocks: Iterator[StandardBlock]) -> Array:
+        """Sum over blocks."""
+        total = np.zeros((self.network.shapes[0][1],) * 2)
+        for block in blocks:
+            inner = block.x.astype(np.float64)
+            total += (inner if block.weights is None else inner * block.weights) @ inner.T
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenMoments(OfBlocks):
+    """Sums and cross-products (h + 1, h + 1) of each hidden layer's outputs about an ``origin`` (h, 1)."""
+
+    origin: list[Array]
+
+    def __call__(self, blocks: Iterator[StandardBlock]) -> list[Array]:
+        """Sum over blocks."""
+        ws, sums = None, [np.zeros((len(a) + 1, len(a) + 1)) for a in self.origin]
+        for block in blocks:
+            ws = self.space(ws, block)
+            self.network.forward(self.layers, block.x, ws)
+            for total, inner, center in zip(sums, ws.inner, self.origin, strict=True):
+                off = np.vstack([inner - center, np.ones((1, inner.shape[1]))])
+                total += off @ off.T
+        return sums
+
+
+def each_added(a: list[Array], b: list[Array]) -> list[Array]:
+    """Return the sums of arrays, one by one."""
+    return [one + other for one, other in zip(a, b, strict=True)]
+
+
+def space_for(network: Network, dtype: np.dtype[Any], ws: Workspace | None, block: StandardBlock) -> Workspace:
+    """Return a workspace for a block: ``ws``, if it is of that size."""
+    n = block.y.shape[1]
+    return ws if ws is not None and ws.n_rows == n else Workspace(network, n, dtype)
+
+
+def weighted_residual(block: StandardBlock, outputs: AnyArray) -> AnyArray:
+    """Return residuals f − y times weights: the slope of half the squares by the outputs."""
+    outputs -= block.y
+    if block.weights is not None:
+        outputs *= block.weights
+    return outputs
+
+
+def times_weights(weights: AnyArray | None, change: AnyArray) -> AnyArray:
+    """Return the change of the weighted residuals with the outputs."""
+    if weights is not None:
+        change *= weights
+    return change
