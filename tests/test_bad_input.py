@@ -152,7 +152,7 @@ def test_frames(rows):
     [
         ({"solver": "lu"}, "'auto', 'normal', 'qr', 'svd'"),
         ({"solver": 3}, "the solvers are"),
-        ({"noise": "laplace"}, "the families are: 'gaussian'"),
+        ({"noise": "white"}, "the families are: 'gaussian'"),
         ({"alpha": -1.0}, "alpha=-1.0 must be a finite number"),
         ({"alpha": np.nan}, "alpha=nan"),
         ({"alpha": "1"}, "alpha='1'"),

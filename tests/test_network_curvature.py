@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, NoiseFreeWarning
-from mle_regression.diagnostics import laplace
+from mle_regression.diagnostics import laplace_approximation as laplace
 from mle_regression.diagnostics.stationary import escape_direction
 from mle_regression.estimator.callbacks import SharpnessMonitor
 from mle_regression.fit.penalty.evidence import GROUPINGS, _Climb, parameter_groups

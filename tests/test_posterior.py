@@ -8,7 +8,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
-from mle_regression.diagnostics import laplace
+from mle_regression.diagnostics import laplace_approximation as laplace
 from mle_regression.fitted.posterior import invalid_reason, posterior_of
 from mle_regression.linalg.nystrom import nystrom
 from mle_regression.objective.sketches import gauss_newton_times, mixed_products

@@ -235,7 +235,7 @@ def arguments(name: str, rows: Drawn) -> dict[str, Any] | None:
         "fit": None, "partial_fit": None, "diagnose": None, "merge": None, "get_metadata_routing": {}, "get_params": {},
         "predict": {"X": x}, "predict_interval": {"X": x}, "score": {"X": x, "y": y},
         "log_likelihood": {"X": x, "y": y, "sample_weight": w}, "log_predictive_density": {"X": x, "y": y},
-        "test_linear": {"R": np.eye(1, x.shape[1])}, "plot": None,
+        "test_linear": {"R": np.eye(1, x.shape[1])},
     }  # fmt: skip
     return known.get(name, {})
 

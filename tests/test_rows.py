@@ -143,8 +143,8 @@ def test_spans_cover_every_row_once(n, width, workers):
 
 
 def test_every_home_takes_its_own_and_the_error_names_them():
-    assert set(ROWS) == {"dense", "sparse"}
-    with pytest.raises(TypeError, match="dense, sparse"):
+    assert set(ROWS) >= {"dense", "sparse"}
+    with pytest.raises(TypeError, match=", ".join(ROWS)):
         as_rows("no rows", np.zeros((1, 1)))
 
 

@@ -246,3 +246,14 @@ def test_a_network_given_rows_in_parts(rng):
     options = {"solver": "adam", "batch_size": 400, "random_state": 0}
     truth, fit = (MLPGradientRegressor((4,), **options).partial_fit(rows, y) for rows in (X, stored))
     np.testing.assert_allclose(fit.predict(stored), truth.predict(X), rtol=1e-6)
+
+
+def test_what_needs_the_rows_in_memory_says_so(rng):
+    X, y, _ = problem(rng)
+    stored = PickledColumns.of(X, EDGES)
+    found = MLELinearRegressor().fit(stored, y).diagnose(stored, y)
+    for ask in (found.tests, found.report):
+        with pytest.raises(ValueError, match=r"array or a sparse matrix in memory.*rows\(\)"):
+            ask()
+    assert found.collinearity()
+    assert found.curvature().verdict == "unique minimum"

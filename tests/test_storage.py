@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression._version import __version__
-from mle_regression.diagnostics import laplace
+from mle_regression.diagnostics import laplace_approximation as laplace
 from mle_regression.estimator import earlier_formats, storage
 
 # Written before files had a format: {"linear", "batches", "network"}: fits to the "rows" (X, y).

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import null_space
 
-from mle_regression.diagnostics.laplace import Inverse
+from mle_regression.diagnostics.laplace_approximation import Inverse
 from mle_regression.diagnostics.likelihood import COVARIANCE_CONDITION
 from mle_regression.diagnostics.noise_factor import SingularNoise, factor_of_cross
 from mle_regression.fit.incremental import RunningSums

@@ -16,7 +16,7 @@ from typing import Any
 import scipy.sparse as sp
 
 from mle_regression._version import __version__
-from mle_regression.diagnostics.laplace import Inverse
+from mle_regression.diagnostics.laplace_approximation import Inverse
 from mle_regression.diagnostics.noise_factor import SingularNoise
 from mle_regression.estimator.earlier_formats import typed_fit
 from mle_regression.fit.incremental import RunningSums

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mle_regression.diagnostics.laplace import few_residuals
+from mle_regression.diagnostics.laplace_approximation import few_residuals
 from mle_regression.fit.early_stopping import HeldOut, keep_best
 from mle_regression.fit.network_options import NetworkOptions
 from mle_regression.fit.network_rows import observations, relative_alpha

@@ -34,7 +34,7 @@ from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.linear import linear_map, linear_mean
 from mle_regression.noise.registry import least_squares_families
 from mle_regression.rows.base import Block, Rows, row_totals
-from mle_regression.rows.registry import as_rows
+from mle_regression.rows.registry import as_rows, in_memory
 from mle_regression.solvers.base import LeastSquares
 from mle_regression.solvers.by_products import InverseByProducts
 from mle_regression.warnings import InferenceWarning, warn_user
@@ -350,6 +350,12 @@ class FitOnRows:
     @cached_property
     def _views(self) -> list[FitView]:
         """One view for each output, without the rows of weight zero."""
+        if not in_memory(self._x):
+            raise ValueError(
+                "Tests of the assumptions, and curvature and collinearity of new rows, take the rows in their order and as a "
+                "whole: X must be an array or a sparse matrix in memory. For rows that are elsewhere there are rows(), "
+                "coefficients(cov=...), and collinearity() and curvature() of the fit."
+            )
         fit, weights = self._fit, self._weights
         keep: Any = slice(None) if weights is None or (weights > 0).all() else weights > 0
         counts = scale(weights, 2 * fit.weight_exponent)[keep] if fit.frequency and weights is not None else None

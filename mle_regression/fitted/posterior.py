@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mle_regression.diagnostics import laplace
+from mle_regression.diagnostics import laplace_approximation as laplace
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.nystrom import nystrom
 from mle_regression.linalg.threads import one_blas_thread

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from mle_regression.diagnostics import laplace
+from mle_regression.diagnostics import laplace_approximation as laplace
 from mle_regression.fitted.penalty import PenaltyChoice
 from mle_regression.linalg.arrays import TINY, Array, BoolArray, IntArray
 from mle_regression.models.network import Network
