@@ -61,8 +61,9 @@ class MLELinearRegressor(LikelihoodRegressor):
     alpha : float or "evidence", default=0.0
         Ridge penalty, as in `sklearn.linear_model.Ridge`: a Gaussian prior of variance σ²/α on each coefficient. "evidence":
         that which makes the data likeliest with the coefficients integrated out (MacKay, 1992), in `alpha_`.
-    noise : {"gaussian"}, default="gaussian"
-        Noise family.
+    noise : str, default="gaussian"
+        Noise family, a name in `mle_regression.noise.registry.NOISES`. Gaussian noise is fitted by least squares; another
+        family from there on by "newton" ("auto"), "lbfgs", "gd", "sgd", "adam" or "adamw", on the likelihood of the rows.
     weight_type : {"precision", "frequency"}, default="precision"
         What `sample_weight` means. "precision": Var(yᵢ) = σ²/wᵢ. "frequency": row i stands for wᵢ equal rows.
     rank_tol : float, default=None
@@ -367,6 +368,8 @@ class MLELinearRegressor(LikelihoodRegressor):
         fit = self._fit
         rows = as_rows(x, np.zeros((x.shape[0], 0)))
         leverage = rows.map(partial(covariance.leverage_of_block, fit.information), dense=not fit.information.sparse)
-        share = scale(noise_share, 2 * fit.weight_exponent) * fit.likelihood.noise.variance_ratio
+        share = scale(noise_share, 2 * fit.weight_exponent)
+        if np.any(share):  # none of a variance that may be infinite is none
+            share = share * fit.likelihood.noise.variance_ratio
         spread = np.sqrt(share + leverage)[:, None] * scale(fit.residual_scale, fit.output_exponent)
         return spread.reshape((-1, *self.coef_.shape[:-1]))

@@ -57,7 +57,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
     evidence : {"layer", "single", "input"}, default="layer"
         What has a penalty of its own under ``alpha="evidence"``: each layer, nothing, or each input besides, so that inputs
         that say nothing are switched off.
-    noise : {"gaussian"}, default="gaussian"
+    noise : str, default="gaussian"
     weight_type : {"precision", "frequency"}, default="precision"
         What ``sample_weight`` means: Var(y) = σ²/w, or repeated rows.
     standardize : bool, default=True

@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.diagnostics.likelihood import profile_log_likelihood
+from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.solvers.registry import NETWORK_SOLVERS
 
 
@@ -20,7 +21,7 @@ def normal_log_density(residual, variance):
 def test_likelihood_of_held_out_rows_is_at_their_own_variance(rng, outputs, weight_type):
     residual, w = rng.standard_normal((3, outputs)), np.array([0.5, 2.0, 3.0])
     weights = None if weight_type is None else w
-    found = profile_log_likelihood(residual, weights, frequency=weight_type == "frequency")
+    found = profile_log_likelihood(residual, weights, frequency=weight_type == "frequency", noise=GAUSSIAN)
     w = np.ones(3) if weights is None else w
     n = w.sum() if weight_type == "frequency" else 3
     variance = (w[:, None] * residual**2).sum(axis=0) / n
@@ -37,9 +38,9 @@ def test_likelihood_of_held_out_rows_is_at_their_own_variance(rng, outputs, weig
 
 
 def test_held_out_rows_that_are_met_or_out_of_reach():
-    assert np.isfinite(profile_log_likelihood(np.zeros((2, 3)), None, frequency=False))
-    assert profile_log_likelihood(np.array([[np.inf]]), None, frequency=False) == -np.inf
-    assert profile_log_likelihood(np.array([[1e200]]), None, frequency=False) == -np.inf
+    assert np.isfinite(profile_log_likelihood(np.zeros((2, 3)), None, frequency=False, noise=GAUSSIAN))
+    assert profile_log_likelihood(np.array([[np.inf]]), None, frequency=False, noise=GAUSSIAN) == -np.inf
+    assert profile_log_likelihood(np.array([[1e200]]), None, frequency=False, noise=GAUSSIAN) == -np.inf
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -53,7 +54,7 @@ def test_validation_curve_is_the_likelihood_of_those_rows(rng, outputs, weight_t
     model = MLPGradientRegressor((6,), weight_type=weight_type, max_iter=200, random_state=0)
     model.fit(X[:60], y[:60], w, X_val=X[60:], y_val=y[60:], sample_weight_val=w_new)
     residual = y[60:] - model.predict(X[60:]).reshape(20, -1)
-    expected = profile_log_likelihood(residual, w_new, frequency=weight_type == "frequency")
+    expected = profile_log_likelihood(residual, w_new, frequency=weight_type == "frequency", noise=GAUSSIAN)
     assert max(model.validation_curve_) == pytest.approx(expected, rel=1e-8)
 
 

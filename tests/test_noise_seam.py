@@ -264,6 +264,50 @@ def test_units_of_y_do_not_matter(rng, units):
     assert other.log_likelihood_ == pytest.approx(plain.log_likelihood_ - len(y) * np.log(units), rel=1e-10)
 
 
+def test_a_close_fit_is_told_to_have_arrived(rng):
+    X = rng.standard_normal((50, 2))
+    model = MLELinearRegressor(noise="logistic").fit(X, X @ [1.0, 2.0] + 1e-9 * rng.logistic(size=50))
+    assert model.converged_
+    assert model.verdict_ == "unique minimum"
+    np.testing.assert_allclose(model.coef_, [1.0, 2.0], atol=1e-8)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e80])
+@pytest.mark.parametrize("weight_type", ["precision", "frequency"])
+def test_extreme_weights(rng, weight_type, unit):
+    X, y = drawn(rng, "logistic")
+    plain, other = (
+        MLELinearRegressor(noise="logistic", weight_type=weight_type).fit(X, y, np.full(len(y), w)) for w in (1.0, unit)
+    )
+    np.testing.assert_allclose(other.coef_, plain.coef_, rtol=1e-8)
+    if weight_type == "precision":
+        assert other.log_likelihood_ == pytest.approx(plain.log_likelihood_, rel=1e-10)
+        assert other.noise_variance_ == pytest.approx(unit * plain.noise_variance_, rel=1e-10)
+        np.testing.assert_allclose(other.standard_errors_, plain.standard_errors_, rtol=1e-10)
+    else:
+        assert other.log_likelihood_ == pytest.approx(unit * plain.log_likelihood_, rel=1e-10)
+        assert other.noise_variance_ == pytest.approx(plain.noise_variance_, rel=1e-10)
+        np.testing.assert_allclose(other.standard_errors_, plain.standard_errors_ / np.sqrt(unit), rtol=1e-10)
+
+
+def test_noise_without_a_variance(rng, monkeypatch):
+    monkeypatch.setitem(NOISES, "cauchy", location_scale("cauchy", "Cauchy noise", stats.cauchy.logpdf))
+    X = rng.standard_normal((60, 2))
+    y = X @ [1.0, 2.0] + rng.standard_cauchy(60)
+    model = MLELinearRegressor(noise="cauchy").fit(X, y)
+    s = model._fit.likelihood.scale_of_y[0]
+    assert model.verdict_ == "minimum"
+    assert model.noise_variance_ == np.inf
+    mean, std = model.predict(X[:3], return_std=True)
+    assert np.isinf(std).all()
+    low, high = model.predict_interval(X[:3], coverage=0.5)
+    assert (low < mean - s * stats.cauchy.ppf(0.75)).all()
+    assert (high < mean + 2.0 * s * stats.cauchy.ppf(0.75)).all()
+    at_mean = model.predict_interval(X[:3], kind="mean")
+    assert np.isfinite(at_mean).all()
+    assert model.log_likelihood_ == pytest.approx(stats.cauchy.logpdf(y, model.predict(X), s).sum())
+
+
 def test_dependent_columns(rng):
     X, y = drawn(rng, "logistic")
     wide = np.column_stack([X, X[:, 0] + X[:, 2]])
@@ -566,8 +610,8 @@ def test_a_stored_fit_names_its_family(rng, monkeypatch):
                     ask()
 
 
-# The likelihood of regressors that have none of their own, and what families are compared with where none is given.
-MAY_NAME = {"compare.py", "diagnostics/likelihood.py", "fit/early_stopping.py", "fit/predictive_noise.py"}
+# The likelihood of regressors that have none of their own.
+MAY_NAME = {"compare.py"}
 
 
 def test_no_room_but_noise_decides_by_the_name_of_a_family():

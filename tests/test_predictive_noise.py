@@ -16,6 +16,7 @@ from mle_regression.fit.predictive_noise import (
 )
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
+from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
@@ -60,14 +61,14 @@ def test_leaving_out_each_row_is_fitting_without_it(rng, shape, outputs, weight_
 
 def test_rows_held_out_say_their_mean_square(rng):
     e, w = rng.standard_normal((5, 2)), np.array([1.0, 2, 3, 1, 2])
-    plain = of_held_out(e, None, frequency=False, chosen=False)
+    plain = of_held_out(e, None, frequency=False, chosen=False, noise=GAUSSIAN)
     np.testing.assert_allclose(plain.variance, (e**2).mean(axis=0), rtol=1e-14)
     assert plain.dof == 5
-    often = of_held_out(e, w, frequency=True, chosen=False)
-    repeated = of_held_out(np.repeat(e, w.astype(int), axis=0), None, frequency=True, chosen=False)
+    often = of_held_out(e, w, frequency=True, chosen=False, noise=GAUSSIAN)
+    repeated = of_held_out(np.repeat(e, w.astype(int), axis=0), None, frequency=True, chosen=False, noise=GAUSSIAN)
     np.testing.assert_allclose(often.variance, repeated.variance, rtol=1e-13)
     assert often.dof == repeated.dof == 9
-    chosen = of_held_out(e, None, frequency=False, chosen=True)
+    chosen = of_held_out(e, None, frequency=False, chosen=True, noise=GAUSSIAN)
     np.testing.assert_allclose(chosen.variance, plain.variance * 6 / 4, rtol=1e-14)
     assert chosen.dof == 4
 

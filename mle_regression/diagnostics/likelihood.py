@@ -8,7 +8,6 @@ from mle_regression.diagnostics.noise_factor import factor_of_cross, noise_range
 from mle_regression.linalg.arrays import EPS, Array, BoolArray
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.base import NoiseFamily
-from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.noise.scale import likeliest_scales, log_density_at_scales
 
 # Residuals of this many units of rounding are none, to a fit without noise.
@@ -19,9 +18,7 @@ _OUTSIDE_RANGE = 1e-6
 COVARIANCE_CONDITION = 1e7
 
 
-def profile_log_likelihood(
-    residuals: Array, weights: Array | None, *, frequency: bool, noise: NoiseFamily = GAUSSIAN
-) -> float:
+def profile_log_likelihood(residuals: Array, weights: Array | None, *, frequency: bool, noise: NoiseFamily) -> float:
     """Mean log-likelihood of a row of residuals (n, m), at the scale of each output that makes all rows likeliest.
 
     Under Gaussian noise ``−½ Σⱼ (log(2π sⱼ²) + 1)`` with sⱼ² = Σ w eⱼ²/n, and the mean of (m/2) log w for precision weights.

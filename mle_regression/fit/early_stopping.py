@@ -12,7 +12,6 @@ from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.models.network import Network
 from mle_regression.noise.base import NoiseFamily
-from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import StandardRows
 from mle_regression.solvers.base import Status
@@ -89,7 +88,7 @@ class HeldOut:
         patience: Patience,
         stops: bool,
         frequency: bool,
-        noise: NoiseFamily = GAUSSIAN,
+        noise: NoiseFamily,
     ) -> None:
         self.objective = NetworkObjective(network, rows, 0.0, np.zeros(network.n_parameters))
         self.weights, self.frequency, self.family = weights, frequency, noise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy.linalg import eigvalsh, qr
@@ -17,13 +16,15 @@ from mle_regression.fit.linear import LinearProblem, Teller, control_of, iterati
 from mle_regression.fit.linear_conclusion import at_level, residuals_of
 from mle_regression.fit.linear_options import LinearOptions
 from mle_regression.fitted.linear import LinearFit
-from mle_regression.linalg.arrays import Array, BoolArray, IntArray
+from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import suitable_threads
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
+from mle_regression.noise.registry import least_squares_families
 from mle_regression.noise.scale import likeliest_scales, log_density_at_scales
 from mle_regression.objective.likelihood import LikelihoodObjective, likelihood_objective
+from mle_regression.rows.base import is_local
 from mle_regression.rows.standard import Units, standard_rows
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.auto import Automatic
@@ -31,7 +32,9 @@ from mle_regression.solvers.base import MaximumOfRows, Solution, Status
 from mle_regression.solvers.newton import NewtonCG
 
 # Parameters up to which the verdict comes of the matrix of the Hessian; eigenvalues of this part of the largest are rounding.
-_LARGEST_HESSIAN, _ROUNDING = 3000, 1e-12
+_LARGEST_HESSIAN, _HESSIAN_ROUNDING = 3000, 1e-12
+# Rounding of the gradient, in eps, by the largest that y is beside its residuals.
+_GRADIENT_ROUNDING_EPS = 4.0
 
 
 def solve(
@@ -66,10 +69,13 @@ def _solve_by_rows(
     if start.noise_free.any():
         return start  # the likelihood has no end there, whatever the noise
     posed = _Posed.of(problem, start)
+    # A gradient of residuals that are this small beside y is known no better.
+    tol = max(options.tol, _GRADIENT_ROUNDING_EPS * EPS * posed.reach)
     coef, intercept = start.coef, start.intercept
     control = control_of(options, rng(), min(squares.rows.shape[0], options.batch_size or squares.rows.shape[0]))
     if earlier is not None and earlier.coef.shape == coef.shape:
         coef, intercept, control = earlier.coef, earlier.intercept, replace(control, memory=earlier.memory)
+    control = replace(control, tol=tol)
 
     def told(iteration: int, phi: Array, loss: float, norm: float) -> Status | None:
         if tell is None:
@@ -153,7 +159,12 @@ class _Posed:
         """Choose the units by the columns and the least-squares solution."""
         squares = problem.squares
         p, m = start.coef.shape
-        rows: Any = squares.rows  # in memory; of a home elsewhere a network cannot be read either
+        rows = squares.rows
+        if not is_local(rows):
+            raise ValueError(
+                f"noise={problem.noise.name!r} needs rows in the memory of this process; {least_squares_families()} takes "
+                "rows of any home."
+            )
         data = TrainingData(rows.x, rows.y, rows.weights, problem.single_output, problem.eps)
         moments = ColumnMoments.of(data)
         center, width = moments.center, moments.spread
@@ -178,6 +189,11 @@ class _Posed:
             np.concatenate([fixed.ravel(), np.zeros(m, dtype=bool)]),
             constant,
         )
+
+    @property
+    def reach(self) -> float:
+        """The largest that y is, about its mean if there is an intercept, beside its least-squares residuals."""
+        return float((self.spread_of_y / self.of_y.spread).max(initial=1.0))
 
     def objective(self, coef: Array, intercept: Array) -> LikelihoodObjective:
         """Return minus the mean log density, starting at some coefficients and the scales that are likeliest there."""
@@ -249,7 +265,7 @@ def _verdict(objective: LikelihoodObjective, phi: Array, deficient: bool) -> str
         return best if objective.noise.log_concave else UNDETERMINED
     fixed = np.zeros(len(phi), dtype=bool) if objective.fixed is None else objective.fixed
     values = eigvalsh(objective.hessian(phi)[np.ix_(~fixed, ~fixed)])
-    least = _ROUNDING * float(np.abs(values).max())
+    least = _HESSIAN_ROUNDING * float(np.abs(values).max())
     if values[0] > least:
         return best
     return FLAT_MINIMUM if values[0] >= -least else SADDLE

@@ -14,7 +14,6 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from mle_regression.fitted.predictive_noise import COUNTED, HELD_OUT, LEFT_OUT, TOO_LOW, TRAINING, PredictiveNoise
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.base import NoiseFamily
-from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.noise.scale import likeliest_scales
 from mle_regression.objective.network import NetworkObjective
 
@@ -31,7 +30,7 @@ _JACOBIAN_SIZE = 1 << 22
 
 
 def of_held_out(
-    residuals: Array, weights: Array | None, frequency: bool, chosen: bool, noise: NoiseFamily = GAUSSIAN
+    residuals: Array, weights: Array | None, frequency: bool, chosen: bool, noise: NoiseFamily
 ) -> PredictiveNoise:
     """Return what residuals (n, m) of rows held out say, Σ w e²/n; weights are positive.
 
