@@ -274,7 +274,6 @@ class MLELinearRegressor(LikelihoodRegressor):
             As `fit`; and for other columns or outputs than before.
         """
         options = linear_options(self)
-        incremental.check_sums_suffice(options.noise)
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight, more=self.__sklearn_is_fitted__(), some=False)
             sums = incremental.sums_before(vars(self).get("_sums"), vars(self).get("_fit"), data)

@@ -10,7 +10,9 @@ import pytest
 import scipy.sparse as sp
 from scipy import stats
 from scipy.optimize import minimize
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.estimator_checks import check_estimator
 
 import mle_regression
 from mle_regression import (
@@ -353,6 +355,41 @@ def test_warm_start_begins_at_the_optimum(rng):
     np.testing.assert_allclose(model.coef_, before, rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        MLELinearRegressor(noise="gumbel", weight_type="frequency"),
+        MLPGradientRegressor(
+            (3,),
+            noise="gumbel",
+            weight_type="frequency",
+            solver="newton",
+            early_stopping=False,
+            alpha=1.0,
+            random_state=0,
+        ),
+    ],
+)
+def test_frequencies_are_repeated_rows(rng, model):
+    X, y = drawn(rng, "gumbel")
+    counts = rng.integers(0, 4, len(y))
+    twice = np.repeat(np.arange(len(y)), counts)
+    weighted = clone(model).set_params(tol=1e-9).fit(X, y, counts.astype(float))
+    repeated = clone(model).set_params(tol=1e-9).fit(X[twice], y[twice])
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6, atol=1e-7)
+    for name in ("log_likelihood_", "noise_variance_", "bic_"):
+        assert getattr(weighted, name) == pytest.approx(getattr(repeated, name), rel=1e-7)
+    std = [one.predict(X[:5], return_std=True)[1] for one in (weighted, repeated)]
+    np.testing.assert_allclose(*std, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # of checks that fit few rows
+@pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+def test_scikit_learn_s_checks(solver):
+    results = check_estimator(MLELinearRegressor(noise="logistic", solver=solver), on_skip=None)
+    assert {result["status"] for result in results} == {"passed", "skipped"}
+
+
 # -- what follows from the family ------------------------------------------------------------------------------------
 
 
@@ -550,8 +587,12 @@ def test_options_of_least_squares_are_refused(rng, make, message):
 
 def test_sums_do_not_suffice(rng):
     X, y = drawn(rng, "logistic", n=60)
-    with pytest.raises(ValueError, match=r"do not determine a fit under noise='logistic': call fit"):
+    assert not hasattr(MLELinearRegressor(noise="logistic"), "partial_fit")
+    with pytest.raises(AttributeError) as refused:
         MLELinearRegressor(noise="logistic").partial_fit(X, y)
+    assert "do not determine a fit under noise='logistic': call fit" in str(refused.value.__cause__)
+    with pytest.raises(ValueError, match="noise='none such' is not a noise family"):
+        MLELinearRegressor(noise="none such").partial_fit(X, y)
     summed = MLELinearRegressor().partial_fit(X, y).set_params(noise="logistic")
     with pytest.raises(ValueError, match="do not determine"):
         summed.coef_  # noqa: B018
@@ -608,6 +649,17 @@ def test_a_stored_fit_names_its_family(rng, monkeypatch):
             for ask in (lambda gone=gone: gone.log_likelihood(X, y), lambda gone=gone: gone.predict_interval(X)):
                 with pytest.raises(ValueError, match="noise='gumbel' is not a noise family"):
                     ask()
+
+
+def test_a_fit_stored_before_there_were_other_families_loads(rng):
+    X, y = drawn(rng, "logistic")
+    model = MLELinearRegressor().fit(X, y)
+    state = model.__getstate__()
+    del state["_fit"]["total_squares"]
+    again = MLELinearRegressor()
+    again.__setstate__(state)
+    assert again.r2_ == model.r2_
+    assert str(again.summary()) == str(model.summary())
 
 
 # The likelihood of regressors that have none of their own.
