@@ -8,6 +8,8 @@ from pickled_rows import PickledColumns, pickled_rows
 from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
+from mle_regression.noise.location_scale import location_scale
+from mle_regression.noise.registry import NOISES
 from mle_regression.rows.registry import ROWS
 from mle_regression.warnings import InferenceWarning
 
@@ -257,3 +259,25 @@ def test_what_needs_the_rows_in_memory_says_so(rng):
             ask()
     assert found.collinearity()
     assert found.curvature().verdict == "unique minimum"
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("new", [False, True])
+def test_collinearity_and_curvature(new, alpha, rng):
+    X, y, w = problem(rng, weighted=True)
+    model = MLELinearRegressor(alpha=alpha).fit(X, y, w)
+    X = X + 0.1 * new * rng.standard_normal(X.shape)
+    truth, found = model.diagnose(X, y, w), model.diagnose(PickledColumns.of(X, EDGES), y, w)
+    np.testing.assert_allclose(found.collinearity().vif, truth.collinearity().vif, rtol=1e-9)
+    np.testing.assert_allclose(found.curvature().eigenvalues, truth.curvature().eigenvalues, rtol=1e-9)
+
+
+def test_noise_known_by_its_density_needs_the_rows_in_memory(rng, monkeypatch):
+    monkeypatch.setitem(
+        NOISES, "sech", location_scale("sech", "sech noise", lambda e: np.log(2 / np.pi) - np.logaddexp(e, -e))
+    )
+    X, y, _ = problem(rng)
+    stored = PickledColumns.of(X, EDGES)
+    for model in (MLELinearRegressor(noise="sech"), MLPGradientRegressor((3,), noise="sech", random_state=0)):
+        with pytest.raises(ValueError, match="noise='sech' needs rows in the memory of this process"):
+            model.fit(stored, y)

@@ -352,9 +352,9 @@ class FitOnRows:
         """One view for each output, without the rows of weight zero."""
         if not in_memory(self._x):
             raise ValueError(
-                "Tests of the assumptions, and curvature and collinearity of new rows, take the rows in their order and as a "
-                "whole: X must be an array or a sparse matrix in memory. For rows that are elsewhere there are rows(), "
-                "coefficients(cov=...), and collinearity() and curvature() of the fit."
+                "Tests of the assumptions take the rows in their order and as a whole: X must be an array or a sparse matrix "
+                "in memory. For rows that are elsewhere there are rows(), coefficients(cov=...), collinearity() and "
+                "curvature()."
             )
         fit, weights = self._fit, self._weights
         keep: Any = slice(None) if weights is None or (weights > 0).all() else weights > 0
@@ -381,15 +381,25 @@ class FitOnRows:
         """Information of the rows without penalty."""
         if self.data == TRAINING and not self._fit.penalised:
             return self._fit.information
-        return self._views[0].linear_information
+        return self._information_with(0.0)
 
     @cached_property
     def _own_information(self) -> InformationFactor:
         """Information of the objective on the rows."""
-        return (
-            self._fit.information
-            if self.data == TRAINING
-            else self._views[0].information_with(self._fit.information.alpha)
+        return self._fit.information if self.data == TRAINING else self._information_with(self._fit.information.alpha)
+
+    def _information_with(self, alpha: float) -> InformationFactor:
+        """Information of the rows with a penalty; those that stand for several count as given."""
+        fit, weights = self._fit, self._weights
+        if fit.frequency and weights is not None:
+            weights = scale(weights, 2 * fit.weight_exponent)
+        return information_at(
+            self._rows.with_targets(np.zeros((len(self._y), 0)), weights),
+            Frame(fit.information.exponent, fit.information.mean),
+            float(len(self._y)) if weights is None else float(weights.sum()),
+            centred=fit.centred,
+            tolerance=default_tolerance(fit.information.size, fit.eps),
+            alpha=alpha,
         )
 
     def _tested(self, k: int) -> dict[str, TestResult]:

@@ -15,8 +15,10 @@ from mle_regression.models.linearised import Linearised
 from mle_regression.models.network import Network
 from mle_regression.models.second_order import HessianSum
 from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.registry import least_squares_families
 from mle_regression.noise.scale import likeliest_scales
 from mle_regression.objective.network import KEPT_LINEARISED, NetworkObjective
+from mle_regression.rows.base import is_local
 from mle_regression.rows.standard import StandardBlock, StandardRows
 
 # Scale, in standard units, below which none begins: residuals would be rounding.
@@ -272,6 +274,11 @@ def likelihood_objective(
     fixed: BoolArray | None = None,
 ) -> LikelihoodObjective:
     """Return minus the mean log density, starting at parameters (P,) and the scales that make the rows likeliest there."""
+    if not is_local(rows.home):
+        raise ValueError(
+            f"noise={noise.name!r} needs rows in the memory of this process; {least_squares_families()} takes rows "
+            "of any home."
+        )
     theta = np.asarray(start[: network.n_parameters], dtype=np.float64)
     outputs = NetworkObjective(network, rows, 0.0, theta).outputs(theta)
     residuals = (rows.y - rows.of_y.center) / rows.of_y.spread - outputs
