@@ -20,11 +20,11 @@ class Status(Enum):
     """How a solve ended; the value is the remedy that a warning or an error states after "To go on, "."""
 
     CONVERGED = "nothing to do"
-    MAX_ITER = "raise max_iter, loosen tol, or leave the choice of the solver to solver='auto'"
+    MAX_ITER = "raise max_iter, loosen tol, or take solver='auto', which chooses one"
     CONTINUING = "give more rows to partial_fit, or the same again"
     PLATEAU = "lower tol or raise n_iter_no_change to go on, or take another solver"
     EARLY_STOPPED = "nothing to do: the likelihood of the rows held out has stopped rising"
-    STALLED = "leave the choice of the solver to solver='auto'"
+    STALLED = "take solver='auto', which chooses one"
     STOPPED = "fit again without that callback, with warm_start=True to begin here"
     INTERRUPTED = "fit again with warm_start=True to begin here"
     RANK_DEFICIENT = (
