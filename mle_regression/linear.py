@@ -335,10 +335,8 @@ class MLELinearRegressor(LikelihoodRegressor):
         self.verdict_ = fit.optimum.verdict
         self._assign_shared()
 
-    # Rows given by partial_fit are kept as sums, which are solved when someone looks.
-
     def _keep(self, sums: RunningSums) -> None:
-        """Keep sums, and forget what was solved from fewer rows."""
+        """Keep sums, to be solved when someone looks, and forget what was solved from fewer rows."""
         for name in _SOLVED:
             self.__dict__.pop(name, None)
         self._sums = sums

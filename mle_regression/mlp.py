@@ -229,7 +229,6 @@ class MLPGradientRegressor(LikelihoodRegressor):
         """
         options = network_options(self)
         checks.check_validation_rows(X_val, y_val, sample_weight_val)
-        # Penalties by evidence are found in several walks, whose iterations have no common end.
         known = options.max_iter not in ("auto", None) and not options.by_evidence
         task = FitTask(self, X, y, sample_weight, options.max_iter if known else None, options.n_init)
         task.begin()
