@@ -387,7 +387,9 @@ def test_frequencies_are_repeated_rows(rng, model):
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
 def test_scikit_learn_s_checks(solver):
     results = check_estimator(MLELinearRegressor(noise="logistic", solver=solver), on_skip=None)
-    assert {result["status"] for result in results} == {"passed", "skipped"}
+    found = {result["status"] for result in results}
+    assert "passed" in found
+    assert found <= {"passed", "skipped"}  # which checks there are to skip depends on the version
 
 
 # -- what follows from the family ------------------------------------------------------------------------------------
