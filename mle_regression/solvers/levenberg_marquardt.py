@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -127,7 +128,7 @@ class _IndefiniteError(LinAlgError):
         self.least, self.direction = least, direction
 
 
-class DampedSystem:
+class DampedSystem(ABC):
     """``(M + λI)δ = v`` for any damping λ, M a Gauss–Newton matrix with its penalty.
 
     Attributes
@@ -141,13 +142,13 @@ class DampedSystem:
     size: float
     least: float = _LEAST_DAMPING
 
+    @abstractmethod
     def solver(self, damping: float) -> Solve:
         """Return a function that solves with M + λI; raises LinAlgError where that is not positive definite."""
-        raise NotImplementedError
 
+    @abstractmethod
     def squares(self, step: Array) -> float:
         """Return δᵀMδ."""
-        raise NotImplementedError
 
 
 class _Primal(DampedSystem):

@@ -8,7 +8,22 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array, BoolArray
+
+
+def table_of_fit(fit: LinearFit, confidence: float) -> pd.DataFrame:
+    """Table the coefficients of a fit, with its own standard errors."""
+    return coefficient_table(
+        fit.names,
+        fit.params,
+        fit.errors,
+        fit.residual_dof,
+        confidence,
+        fit.penalised,
+        noise_free=fit.noise_free,
+        outputs=fit.outputs,
+    )
 
 
 def coefficient_table(

@@ -20,7 +20,7 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
 from mle_regression.noise.registry import least_squares_families
 from mle_regression.reports.document import Document
-from mle_regression.reports.linear.coefficients import blocks, coefficient_table, named_matrix
+from mle_regression.reports.linear.coefficients import blocks, named_matrix, table_of_fit
 from mle_regression.reports.linear.diagnosis import LinearDiagnosis
 from mle_regression.reports.linear.hypotheses import HypothesisTest
 from mle_regression.reports.linear.restrictions import as_hypothesis_test, as_restriction
@@ -80,16 +80,7 @@ def coefficients(
     """
     checks.check_probability("confidence", confidence)
     fit = named_fit(self, feature_names)
-    return coefficient_table(
-        fit.names,
-        fit.params,
-        fit.errors,
-        fit.residual_dof,
-        confidence,
-        fit.penalised,
-        noise_free=fit.noise_free,
-        outputs=fit.outputs,
-    )
+    return table_of_fit(fit, confidence)
 
 
 def coefficient_covariance(self: HasLinearFit, *, feature_names: Sequence[str] | None = None) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from mle_regression.diagnostics.curvature import descent, hessian_spectrum
 from mle_regression.diagnostics.near_dependencies import HARMFUL_INFLATION, near_dependencies
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.reports.document import Document, Notes, Panel, Table, number
-from mle_regression.reports.linear.coefficients import coefficient_table
+from mle_regression.reports.linear.coefficients import table_of_fit
 from mle_regression.reports.linear.dependencies import describe_near_dependency
 
 _SHOWN_EIGENVALUES, _SHOWN_DEPENDENCIES = 4, 3
@@ -25,16 +25,7 @@ def linear_summary(fit: LinearFit, confidence: float) -> Document:
     told = notes(fit)
     if fit.optimum.verdict == "unique minimum" and not fit.penalised:
         told += near_dependency_notes(fit)
-    table = coefficient_table(
-        fit.names,
-        fit.params,
-        fit.errors,
-        fit.residual_dof,
-        confidence,
-        fit.penalised,
-        noise_free=fit.noise_free,
-        outputs=fit.outputs,
-    )
+    table = table_of_fit(fit, confidence)
     return Document(
         f"Linear regression by maximum likelihood: {model_line(fit)}",
         [
