@@ -130,7 +130,7 @@ def test_products_with_the_jacobian_that_is_never_formed(rng, hidden, m, weighte
 @pytest.mark.parametrize("room", [0, 3000, 1 << 24])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_products_are_the_same_whatever_is_kept(weighted, room, monkeypatch):
-    monkeypatch.setattr("mle_regression.objective.network.KEPT_LINEARISED", room)
+    monkeypatch.setattr("mle_regression.objective.network._KEPT_LINEARISED", room)
     monkeypatch.setattr("mle_regression.objective.network._BLOCK_ROWS", (64, 64))
     objective = objective_of((4, 3), 2, weighted=weighted, n=200)
     theta = objective.start.copy()

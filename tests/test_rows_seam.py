@@ -272,12 +272,51 @@ def test_collinearity_and_curvature(new, alpha, rng):
     np.testing.assert_allclose(found.curvature().eigenvalues, truth.curvature().eigenvalues, rtol=1e-9)
 
 
-def test_noise_known_by_its_density_needs_the_rows_in_memory(rng, monkeypatch):
-    monkeypatch.setitem(
-        NOISES, "sech", location_scale("sech", "sech noise", lambda e: np.log(2 / np.pi) - np.logaddexp(e, -e))
-    )
+# -- noise by its density ----------------------------------------------------------------------------------------------
+
+
+def sech_density(e):
+    return np.log(2 / np.pi) - np.logaddexp(e, -e)
+
+
+SECH = location_scale("sech", "sech noise", sech_density)
+
+
+@pytest.mark.parametrize("weight_type", [None, "precision", "frequency"])
+@pytest.mark.parametrize("solver", ["lbfgs", "newton"])
+def test_networks_under_noise_of_a_density(solver, weight_type, rng, monkeypatch):
+    monkeypatch.setitem(NOISES, "sech", SECH)
+    X, y, w = curved(rng, 2, weight_type is not None)
+    stored = PickledColumns.of(X, EDGES)
+    options = {"noise": "sech", "solver": solver, "alpha": 1.0, "max_iter": 500, "early_stopping": False}
+    options |= {"weight_type": weight_type or "precision", "random_state": 0}
+    truth, fit = (MLPGradientRegressor((3,), **options).fit(rows, y, w) for rows in (X, stored))
+    assert_same_network(fit, truth, X, stored, 1e-3 if solver == "lbfgs" else 1e-6)
+    assert fit.log_likelihood(stored, y, w) == pytest.approx(fit.log_likelihood(X, y, w), rel=1e-9)
+    for found, expected in zip(fit.predict_interval(stored), fit.predict_interval(X), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_batches_and_curvature_under_noise_of_a_density(rng, monkeypatch):
+    monkeypatch.setitem(NOISES, "sech", SECH)
+    X, y, _ = curved(rng, 1, False)
+    stored = PickledColumns.of(X, EDGES)
+    options = {"noise": "sech", "solver": "adam", "batch_size": 400, "max_iter": 50, "random_state": 0}
+    with pytest.warns(ConvergenceWarning):
+        truth, fit = (MLPGradientRegressor((3,), early_stopping=False, **options).fit(rows, y) for rows in (X, stored))
+    assert_same_network(fit, truth, X, stored, 1e-8)
+
+
+def test_noise_that_cannot_be_sent_to_the_rows_is_refused(rng, monkeypatch):
+    monkeypatch.setitem(NOISES, "sech", location_scale("sech", "sech noise", lambda e: sech_density(e)))
     X, y, _ = problem(rng)
     stored = PickledColumns.of(X, EDGES)
-    for model in (MLELinearRegressor(noise="sech"), MLPGradientRegressor((3,), noise="sech", random_state=0)):
-        with pytest.raises(ValueError, match="noise='sech' needs rows in the memory of this process"):
-            model.fit(stored, y)
+    with pytest.raises(ValueError, match="log_density of noise='sech' cannot be pickled .* at the top of a module"):
+        MLPGradientRegressor((3,), noise="sech", random_state=0).fit(stored, y)
+
+
+def test_a_linear_model_under_noise_of_a_density_needs_the_rows_in_memory(rng, monkeypatch):
+    monkeypatch.setitem(NOISES, "sech", SECH)
+    X, y, _ = problem(rng)
+    with pytest.raises(ValueError, match="noise='sech' needs rows in the memory of this process"):
+        MLELinearRegressor(noise="sech").fit(PickledColumns.of(X, EDGES), y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -62,8 +63,8 @@ def location_scale(
     >>> round(sech.deviation, 10), round(float(sech.cdf(np.array(0.0))), 10)
     (1.0, 0.5)
     """
-    psi = score or (lambda e: -_first_derivative(log_density, np.asarray(e, dtype=np.float64)))
-    bend = curvature or (lambda e: -_second_derivative(log_density, np.asarray(e, dtype=np.float64)))
+    psi = score or partial(_minus_first_derivative, log_density)
+    bend = curvature or partial(_minus_second_derivative, log_density)
     table = _Quadrature.of(log_density, name)
     mean = table.moment(lambda e: e)
     return NoiseFamily(
@@ -85,16 +86,18 @@ def _steps(e: Array, step: float) -> Array:
     return step * np.maximum(1.0, np.abs(e) / _FAR)
 
 
-def _first_derivative(function: Function, e: Array) -> Array:
+def _minus_first_derivative(function: Function, e: Array) -> Array:
+    e = np.asarray(e, dtype=np.float64)
     h = _steps(e, _STEP_FIRST)
     parts = [c * (function(e + k * h) - function(e - k * h)) for k, c in enumerate(_FIRST, 1)]
-    return np.asarray(sum(parts) / h)
+    return np.asarray(-sum(parts) / h)
 
 
-def _second_derivative(function: Function, e: Array) -> Array:
+def _minus_second_derivative(function: Function, e: Array) -> Array:
+    e = np.asarray(e, dtype=np.float64)
     h = _steps(e, _STEP_SECOND)
     parts = [c * (function(e + k * h) + function(e - k * h)) for k, c in enumerate(_SECOND, 1)]
-    return np.asarray((sum(parts) + _CENTRE * function(e)) / h**2)
+    return np.asarray(-(sum(parts) + _CENTRE * function(e)) / h**2)
 
 
 def _density(log_density: Function, t: Array) -> Array:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, Product
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An objective at some parameters: its ``value``, ``gradient`` (P,) and the residuals' mean cross-products (m, m)."""
+
+    value: float
+    gradient: Array
+    cross: Array
 
 
 class Objective(Protocol):

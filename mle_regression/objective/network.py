@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
 from typing import Any, TypeVar
 
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, Product
 from mle_regression.linalg.threads import hand_out, one_blas_thread, row_workers
-from mle_regression.models.linearised import Linearised
 from mle_regression.models.network import Network, Workspace
 from mle_regression.models.second_order import HessianSum, block_rows
 from mle_regression.models.tangent_kernel import TangentKernel
+from mle_regression.objective.base import Evaluation
 from mle_regression.objective.network_blocks import (
+    Curvature,
     HalfHessian,
-    HalfHessianProduct,
     HiddenMoments,
     InputProducts,
     Outputs,
     Pass,
+    ProductOfRows,
+    SquaresCurvature,
     ValueAndGradient,
     each_added,
     space_for,
-    times_weights,
-    weighted_residual,
 )
 from mle_regression.rows.base import is_local
 from mle_regression.rows.standard import StandardBlock, StandardRows
@@ -43,7 +43,7 @@ _SECOND_ORDER_SIZE = 1 << 18
 # Multiplications (rows × parameters) below which handing rows to a second thread costs more than it saves.
 _THREADED_FROM = 4_000_000
 # What products with one Hessian have in common is kept up to this many numbers.
-KEPT_LINEARISED = 1 << 24
+_KEPT_LINEARISED = 1 << 24
 
 
 @dataclass
@@ -58,7 +58,7 @@ class NetworkObjective:
         One number for all weights, biases left out, or one for each parameter.
     start : Array of shape (P,)
     cross : Array of shape (m, m)
-        Mean cross-products of the residuals where J, or a pass of batches, was last looked at.
+        Mean cross-products of the residuals where J was last looked at.
     """
 
     network: Network
@@ -69,13 +69,10 @@ class NetworkObjective:
     spectrum: None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        m = self.network.sizes[-1]
-        self.cross = np.full((m, m), np.nan)
         each = np.where(self.network.is_weight, self.alpha, 0.0) if np.ndim(self.alpha) == 0 else np.asarray(self.alpha)
         self.penalty = each / self.rows.total
         self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if each.any() else None
         self._workspaces = [_BatchWorkspace(self.network, self.dtype)]
-        self._of_pass, self._pass_weight = np.zeros((m, m)), 0.0
         self._viewed: tuple[AnyArray, list[AnyArray]] | None = None
 
     @property
@@ -97,12 +94,17 @@ class NetworkObjective:
 
     def value_and_gradient(self, theta: AnyArray) -> tuple[float, Array]:
         """Return J and its gradient (P,)."""
+        found = self.evaluate(theta)
+        return found.value, found.gradient
+
+    def evaluate(self, theta: AnyArray) -> Evaluation:
+        """Return J, its gradient (P,) and the residuals' mean cross-products (m, m)."""
         with np.errstate(over="ignore", invalid="ignore"):
             found = self._summed(ValueAndGradient(*self._at(theta)), Pass.__add__)
-            self.cross = found.cross / self.rows.total
+            cross = self.cross = found.cross / self.rows.total
             theta = np.asarray(theta, dtype=np.float64)
-            value = float(np.trace(self.cross) + self.penalty @ theta**2)
-            return value, 2.0 / self.rows.total * found.gradient + 2.0 * self.penalty * theta
+            value = float(np.trace(cross) + self.penalty @ theta**2)
+            return Evaluation(value, 2.0 / self.rows.total * found.gradient + 2.0 * self.penalty * theta, cross)
 
     def without_constant(self) -> tuple[NetworkObjective, float]:
         """Return the objective as it is: what no parameters lower is not known."""
@@ -113,40 +115,9 @@ class NetworkObjective:
 
         What all products have in common is kept from the first one on, of as many rows as there is room for.
         """
-        layers, network = [layer.copy() for layer in self._views(theta)], self.network
-        held: dict[tuple[int, int], Linearised] = {}
-        weights = self.rows.weights
-        room = KEPT_LINEARISED // (network.sizes[0] + 4 * sum(network.sizes[1:]))  # rows
-
-        def linearised(rows: slice) -> Linearised:
-            found = held.get((rows.start, rows.stop))
-            if found is None:
-                block = self.rows.block(rows)
-                found = Linearised(network, layers, block.x, partial(weighted_residual, block), gauss_newton)
-                if rows.stop <= room:
-                    held[rows.start, rows.stop] = found
-            return found
-
-        def product(direction: AnyArray) -> Array:
-            moves = self._views(direction)
-            if not is_local(self.rows.home):
-                of_blocks = HalfHessianProduct(network, layers, self.dtype, gauss_newton, moves)
-                elsewhere = self._summed(of_blocks, np.add)
-                return np.asarray(2.0 / self.rows.total * elsewhere + 2.0 * self.penalty * direction)
-
-            def of_rows(parts: Iterator[slice]) -> Array:
-                total, part = np.zeros(network.n_parameters), np.empty(network.n_parameters, dtype=self.dtype)
-                into = network.layers(part)
-                for rows in parts:
-                    times = None if weights is None else weights[rows].astype(self.dtype)
-                    linearised(rows).product(moves, into, partial(times_weights, times))
-                    total += part
-                return total
-
-            summed = self._over_rows(of_rows, np.add)
-            return np.asarray(2.0 / self.rows.total * summed + 2.0 * self.penalty * direction)
-
-        return product
+        layers = [layer.copy() for layer in self._views(theta)]
+        summed = self._products(SquaresCurvature(self.network, layers, self.dtype, gauss_newton))
+        return lambda v: np.asarray(2.0 / self.rows.total * summed(v) + 2.0 * self.penalty * v)
 
     def gauss_newton(self, theta: AnyArray) -> Array:
         """Return Σ w JᵀJ / Σw (P, P), half the Gauss–Newton part of the Hessian, without the penalty."""
@@ -223,7 +194,6 @@ class NetworkObjective:
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[StandardBlock]:
         """Return batches of nearly ``size`` rows, drawn without replacement, that together are all rows."""
-        self._of_pass, self._pass_weight = np.zeros_like(self.cross), 0.0
         return self.rows.batches(rng, size)
 
     def thinned(self, size: int) -> NetworkObjective:
@@ -239,10 +209,8 @@ class NetworkObjective:
             self._viewed = theta, self.network.layers(theta)
         layers, n = self._viewed[1], batch.y.shape[1]
         weight = float(n) if batch.weights is None else float(batch.weights.sum())
-        cross, gradient = self._gradient_of(layers, batch, 2.0 / weight), self._workspaces[0].gradient
-        self._of_pass += cross
-        self._pass_weight += weight
-        loss = float(cross.trace()) / weight
+        loss = float(self._gradient_of(layers, batch, 2.0 / weight).trace()) / weight
+        gradient = self._workspaces[0].gradient
         if self._batch_penalty is not None:
             shrink = self._batch_penalty * theta
             gradient += shrink
@@ -254,8 +222,7 @@ class NetworkObjective:
         return 0.0
 
     def after_pass(self, theta: AnyArray) -> None:
-        """Note the residuals' cross-products over the pass; return nothing, as looking at J costs a third of a pass."""
-        self.cross = self._of_pass / self._pass_weight
+        """Return nothing: looking at J costs a third of a pass."""
 
     def _gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> AnyArray:
         """Write the gradient on the first desk, return the residuals' cross-products (m, m); in threads if it pays."""
@@ -303,6 +270,23 @@ class NetworkObjective:
     def _over_rows(self, of_rows: Callable[[Iterator[slice]], T], combine: Callable[[T, T], T], width: int = 0) -> T:
         """Go through all rows in memory; the same parts in the same order each time."""
         return reduce(combine, self.rows.each_part(of_rows, *self._cut(width)))
+
+    def _products(self, curvature: Curvature[T]) -> Product:
+        """Return what multiplies second derivatives with a direction; of rows in memory some is kept for the next one."""
+        if not is_local(self.rows.home):
+            return lambda v: self._summed(ProductOfRows(curvature, v), np.add)
+        held: dict[tuple[int, int], T] = {}
+        room = _KEPT_LINEARISED // curvature.kept_per_row  # rows
+
+        def prepared(rows: slice) -> T:
+            found = held.get((rows.start, rows.stop))
+            if found is None:
+                found = curvature.prepared(self.rows.block(rows))
+                if rows.stop <= room:
+                    held[rows.start, rows.stop] = found
+            return found
+
+        return lambda v: self._over_rows(lambda parts: curvature.sum_of_products(map(prepared, parts), v), np.add)
 
     def _cut(self, width: int = 0) -> tuple[int, int]:
         """Return of how many rows blocks are, ``width`` if that is given, and how many threads go through them."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from mle_regression.models.linearised import Linearised
 from mle_regression.models.network import Network, Workspace
 from mle_regression.models.second_order import HessianSum
 from mle_regression.rows.standard import StandardBlock
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -90,21 +92,68 @@ class HalfHessian(OfBlocks):
 
 
 @dataclass(frozen=True, slots=True)
-class HalfHessianProduct(OfBlocks):
-    """The product (P,) of these with a direction, by layers ``moves``."""
+class SquaresCurvature(OfBlocks):
+    """The same, for products with one direction (P,) after another."""
 
     gauss_newton: bool
-    moves: list[AnyArray]
 
-    def __call__(self, blocks: Iterator[StandardBlock]) -> Array:
-        """Sum over blocks."""
+    @property
+    def kept_per_row(self) -> int:
+        """How many numbers are kept of a row."""
+        return self.network.sizes[0] + 4 * sum(self.network.sizes[1:])
+
+    def prepared(self, block: StandardBlock) -> PreparedSquares:
+        """Work out what all products of a block have in common."""
+        slope = partial(weighted_residual, block)
+        inner = Linearised(self.network, self.layers, block.x, slope, self.gauss_newton)
+        return PreparedSquares(inner, block.weights)
+
+    def sum_of_products(self, blocks: Iterable[PreparedSquares], direction: AnyArray) -> Array:
+        """Return the product (P,) with a direction, summed over blocks."""
+        moves = self.network.layers(np.asarray(direction, dtype=self.dtype))
         total, part = np.zeros(self.network.n_parameters), np.empty(self.network.n_parameters, dtype=self.dtype)
         into = self.network.layers(part)
         for block in blocks:
-            slope, change = partial(weighted_residual, block), partial(times_weights, block.weights)
-            Linearised(self.network, self.layers, block.x, slope, self.gauss_newton).product(self.moves, into, change)
+            block.linearised.product(moves, into, partial(times_weights, block.weights))
             total += part
         return total
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSquares:
+    """A block of rows at fixed parameters, and its weights."""
+
+    linearised: Linearised
+    weights: AnyArray | None
+
+
+class Curvature(Protocol[T]):
+    """Second derivatives of a sum over rows at fixed parameters, by their products."""
+
+    @property
+    def kept_per_row(self) -> int:
+        """How many numbers are kept of a row."""
+        ...
+
+    def prepared(self, block: StandardBlock) -> T:
+        """Work out what all products of a block have in common."""
+        ...
+
+    def sum_of_products(self, blocks: Iterable[T], direction: AnyArray) -> Array:
+        """Return the product with a direction, summed over blocks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProductOfRows:
+    """The product of second derivatives with a direction, of rows of which nothing is kept."""
+
+    curvature: Curvature[Any]
+    direction: AnyArray
+
+    def __call__(self, blocks: Iterator[StandardBlock]) -> Array:
+        """Sum over blocks."""
+        return self.curvature.sum_of_products(map(self.curvature.prepared, blocks), self.direction)
 
 
 class Outputs(OfBlocks):
