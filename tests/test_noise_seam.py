@@ -112,6 +112,33 @@ def test_a_density_that_does_not_integrate_to_one_is_refused():
         location_scale("half", "half", lambda e: logistic_density(e) - np.log(2.0))
 
 
+@pytest.mark.parametrize(
+    ("log_density", "given", "where"),
+    [
+        (lambda e: -np.log(np.pi * np.cosh(e)), {}, ("log density", 709.3, 710.5)),
+        (
+            lambda e: -np.log(np.pi * np.cosh(e)),
+            {"score": np.tanh, "curvature": lambda e: 0 * e},
+            ("log density", 709.3, 710.5),
+        ),
+        (
+            lambda e: np.log(2 / np.pi) - np.logaddexp(e, -e),
+            {"score": lambda e: np.sinh(e) / np.cosh(e)},
+            ("slope", 710, 710.5),
+        ),
+        (lambda e: np.log(np.where(np.abs(e) < 1, 0.75 * (1 - e**2), 0.0)), {}, ("log density", 1.0, 1.0)),
+        (lambda e: np.where(e > 0, -e, -np.inf), {}, ("slope", 0.0, 0.1)),
+    ],
+)
+def test_a_density_that_overflows_is_refused_with_the_residual_where_it_does(log_density, given, where):
+    what, least, most = where
+    with pytest.raises(ValueError, match="np.logaddexp") as caught:
+        location_scale("mine", "mine", log_density, **given)
+    found = re.search(r"The ([a-z ]+) of noise family 'mine' .* standardised residual (\S+)\. ", str(caught.value))
+    assert found[1] == what
+    assert least <= float(found[2]) <= most
+
+
 def test_gaussian_record_is_that_of_its_density():
     e = np.linspace(-6.0, 6.0, 25)
     for name in ("log_density", "score", "curvature", "cdf"):

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.arrays import Array, BoolArray
 from mle_regression.noise.base import Function, NoiseFamily
 
 # Central differences of order eight at offsets ±1 … ±4: first and second derivative (Fornberg, 1988).
@@ -22,6 +22,10 @@ _NORMALISED = 1e-8
 # A tail that the last panels hold more of than this, beside the whole moment, has no such moment.
 _DIVERGES = 1e-6
 _INVERSIONS = 100
+# Residuals to each side at which a family must have numbers, and halvings that find where they end.
+_CHECKED, _HALVINGS = 4000, 60
+# A log density below this may be beyond the largest number a little further out, as that of a Gumbel density is.
+_OUT_OF_RANGE = -1e100
 # Probability below which curvature says nothing of a density as a whole; a falling score of less than the other is rounding.
 _NO_MASS, _NO_FALL = 1e-12, 1e-8
 
@@ -47,24 +51,25 @@ def location_scale(
     name, title : str
         As `NoiseFamily` has them.
     log_density : callable
-        log g(e) of arrays, finite for every finite e.
+        log g(e) of arrays, finite for every finite e: ``np.logaddexp(e, -e)`` and not ``np.log(2 * np.cosh(e))``.
     score, curvature, cdf, quantile : callable, default=None
         As `NoiseFamily` has them, where they are known in closed form.
 
     Raises
     ------
     ValueError
-        If the density does not integrate to one.
+        If the density does not integrate to one, or has no log or no slope at a residual that may occur.
 
     Examples
     --------
     >>> import numpy as np
-    >>> sech = location_scale("sech", "hyperbolic secant noise", lambda e: -np.log(2.0) - np.log(np.cosh(np.pi * e / 2)))
+    >>> sech = location_scale("sech", "hyperbolic secant noise", lambda e: -np.logaddexp(np.pi * e / 2, -np.pi * e / 2))
     >>> round(sech.deviation, 10), round(float(sech.cdf(np.array(0.0))), 10)
     (1.0, 0.5)
     """
     psi = score or partial(_minus_first_derivative, log_density)
     bend = curvature or partial(_minus_second_derivative, log_density)
+    _require_numbers(name, log_density, psi, bend)
     table = _Quadrature.of(log_density, name)
     mean = table.moment(lambda e: e)
     return NoiseFamily(
@@ -80,6 +85,34 @@ def location_scale(
         information=table.moment(lambda e: psi(e) ** 2),
         log_concave=bool((bend(table.likely) >= -_NO_FALL).all()),
     )
+
+
+def _require_numbers(name: str, log_density: Function, score: Function, curvature: Function) -> None:
+    """Raise where a family has no numbers, unless its log density is out of range there."""
+    functions = {"log density": log_density, "slope": score, "second derivative": curvature}
+    for sign in (1.0, -1.0):
+        e = sign * np.sinh(_REACH * np.arange(1, _CHECKED + 1) / _CHECKED)
+        for what, function in functions.items():
+            finite = _finite(function, e)
+            if finite.all():
+                continue
+            first = int(np.argmin(finite))
+            inside, outside = e[first - 1] if first else np.zeros(()), e[first]
+            for _ in range(_HALVINGS):
+                middle = 0.5 * (inside + outside)
+                inside, outside = (middle, outside) if _finite(function, middle) else (inside, middle)
+            if not -np.inf < float(log_density(inside)) < _OUT_OF_RANGE:
+                raise ValueError(
+                    f"The {what} of noise family {name!r} is no finite number at the standardised residual {outside:.6g}. "
+                    "Residuals may be of any size: write log_density so that it does not overflow, such as "
+                    "np.logaddexp(e, -e) for np.log(2 * np.cosh(e)); a density that is zero somewhere has no log there, "
+                    "and cannot be fitted."
+                )
+
+
+def _finite(function: Function, e: Array) -> BoolArray:
+    with np.errstate(all="ignore"):
+        return np.asarray(np.isfinite(function(e)))
 
 
 def _steps(e: Array, step: float) -> Array:
