@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.information import deficient_information, dropped_information, information_of
+from mle_regression.linalg.information import (
+    InformationFactor,
+    deficient_information,
+    dropped_information,
+    information_of,
+)
 from mle_regression.linalg.rank import (
+    RowSpace,
     independent_columns,
     minimum_norm,
     relations,
@@ -77,74 +83,126 @@ def solve_by_path(
     if solver.by_products and problem.sums is None and many and is_local(problem.rows):
         return solve_by_products(problem, solver, control, start)
     require_triangle(problem, solver.name)
-    if problem.sums is None:
-        triangle, frame = _reduce(problem)
-    else:
-        found = reduce_sums(problem)
-        triangle, frame, problem = found.triangle, found.frame, replace(problem, tolerance=found.tolerance)
-    kept, part = np.arange(triangle.n_features), triangle
-    s = None if surely_full_rank(triangle, problem.tolerance) else row_space(triangle, problem.tolerance)
-    deficient = s is not None and s.rank < triangle.n_features
-    if deficient and s is not None and problem.deficiency == "drop":
-        kept = independent_columns(triangle, s, problem.tolerance)
-        part = triangle.columns(kept)
-    objective = _objective(problem, batch or problem.rows, solver, part, frame, kept, start)
+    reduced = _reduced(problem)
+    problem, triangle = reduced.problem, reduced.triangle
+    objective = _objective(reduced, batch or problem.rows, solver, start)
     tell = control.tell
 
     def told(iteration: int, theta: Array, loss: float, norm: float) -> Status | None:
-        return tell(iteration, in_units(theta), loss, norm) if tell is not None else None
-
-    def in_units(theta: Array) -> Array:
-        p = triangle.n_features
-        coef = scale(full(theta), triangle.exponent[None, p:] - triangle.exponent[:p, None])
-        mean = scale(triangle.mean, triangle.exponent)
-        return np.vstack([mean[p:] - mean[:p] @ coef, coef])
-
-    def full(theta: Array) -> Array:
-        coef = np.zeros((triangle.n_features, part.z.shape[1]))
-        coef[kept] = objective.coefficients(theta)
-        return coef
+        return tell(iteration, reduced.params(objective, theta), loss, norm) if tell is not None else None
 
     path = solver.minimise(objective, replace(control, tell=told if tell else None))
-    coef = full(path.theta)
-    information = information_of(part, problem.centred, problem.alpha)
-    if deficient and s is not None:
-        information = deficient_information(triangle, s, problem.centred, problem.alpha)
-        if problem.deficiency == "drop":
-            information = dropped_information(information_of(part, problem.centred, problem.alpha), kept, information)
-        else:
-            coef = smallest_coefficients(triangle, s, coef)
-    if path.status is Status.CONVERGED and not deficient and not _is_near(triangle, coef, control.tol):
+    coef = reduced.coefficients(objective, path.theta)
+    if reduced.space is not None and problem.deficiency != "drop":
+        coef = smallest_coefficients(triangle, reduced.space, coef)
+    if path.status is Status.CONVERGED and reduced.space is None and not _is_near(triangle, coef, control.tol):
         path.status = Status.STALLED
     arrived = path.status is Status.CONVERGED
-    # What the tolerance leaves of a fit through every row is no noise: the last step goes all the way.
-    whole = arrived and problem.totals.n_rows <= information.rank and not problem.alpha
-    if whole and not deficient:
-        coef = solve_triangle(triangle.r, triangle.z)
-    elif whole and s is not None and problem.deficiency != "drop":
-        coef = minimum_norm(triangle, s)
-    left = triangle.z - triangle.r @ coef
-    penalty = coef * scale(np.full(len(coef), problem.alpha), -2 * triangle.exponent[: len(coef)])[:, None]
-    cross = triangle.tail + left.T @ left - coef.T @ penalty
-    p = triangle.n_features
-    estimate = Estimate(coef, triangle.mean[p:] - triangle.mean[:p] @ coef, cross, information)
-    if is_close_fit(triangle, cross):
-        estimate = polished(problem, triangle, frame, estimate, triangle.r if whole and not deficient else None)
-    solution = as_solution(problem, triangle, estimate, solver.name, arrived=arrived)
+    if arrived and reduced.saturated:
+        coef = _through_every_row(reduced, coef)
+    solution = as_solution(problem, triangle, _estimate(reduced, coef, arrived), solver.name, arrived=arrived)
     solution = replace(
         solution,
         losses=tuple(path.losses),
         gradient_norms=tuple(path.gradient_norms),
         rates=(path.rate, path.observed_rate),
         status=path.status,
-        gradient=triangle.r.T @ left,
+        gradient=triangle.r.T @ (triangle.z - triangle.r @ coef),
         memory=path.memory if control.remember else {},
         remaining=0.0 if arrived else remaining(path, control, *ends_of(objective.spectrum)),
     )
-    if deficient and s is not None:
-        shown = relations(triangle, independent_columns(triangle, s, problem.tolerance))
-        return replace(solution, relations=shown, status=Status.RANK_DEFICIENT if arrived else path.status)
-    return solution
+    if reduced.space is None:
+        return solution
+    shown = relations(triangle, independent_columns(triangle, reduced.space, problem.tolerance))
+    return replace(solution, relations=shown, status=Status.RANK_DEFICIENT if arrived else path.status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reduced:
+    """A problem that has come down to a triangle.
+
+    Attributes
+    ----------
+    problem : LeastSquares
+        With the tolerance of its rank.
+    triangle : Triangle
+    frame : Frame
+        Of the passes over the rows.
+    space : RowSpace or None
+        The row space, if columns are dependent.
+    kept : IntArray of shape (k,)
+        The columns that the path goes on with.
+    part : Triangle
+        Of these alone.
+    information : InformationFactor
+    """
+
+    problem: LeastSquares
+    triangle: Triangle
+    frame: Frame
+    space: RowSpace | None
+    kept: IntArray
+    part: Triangle
+    information: InformationFactor
+
+    @property
+    def saturated(self) -> bool:
+        """Whether a fit goes through every row: what a tolerance leaves of it is no noise."""
+        return self.problem.totals.n_rows <= self.information.rank and not self.problem.alpha
+
+    def coefficients(self, objective: QuadraticObjective, theta: Array) -> Array:
+        """Return coefficients (p, m) in the units of the triangle, zero for columns left out."""
+        coef = np.zeros((self.triangle.n_features, self.part.z.shape[1]))
+        coef[self.kept] = objective.coefficients(theta)
+        return coef
+
+    def params(self, objective: QuadraticObjective, theta: Array) -> Array:
+        """Return intercept and coefficients (1 + p, m) in the units of X and y."""
+        triangle, p = self.triangle, self.triangle.n_features
+        exponent, mean = triangle.exponent, scale(triangle.mean, triangle.exponent)
+        coef = scale(self.coefficients(objective, theta), exponent[None, p:] - exponent[:p, None])
+        return np.vstack([mean[p:] - mean[:p] @ coef, coef])
+
+
+def _reduced(problem: LeastSquares) -> _Reduced:
+    """Reduce rows or sums to a triangle, and leave dependent columns out if that is asked for."""
+    if problem.sums is None:
+        triangle, frame = _triangle_of_rows(problem)
+    else:
+        found = reduce_sums(problem)
+        triangle, frame, problem = found.triangle, found.frame, replace(problem, tolerance=found.tolerance)
+    whole = np.arange(triangle.n_features)
+    space = None if surely_full_rank(triangle, problem.tolerance) else row_space(triangle, problem.tolerance)
+    if space is None or space.rank == triangle.n_features:
+        information = information_of(triangle, problem.centred, problem.alpha)
+        return _Reduced(problem, triangle, frame, None, whole, triangle, information)
+    information = deficient_information(triangle, space, problem.centred, problem.alpha)
+    if problem.deficiency != "drop":
+        return _Reduced(problem, triangle, frame, space, whole, triangle, information)
+    kept = independent_columns(triangle, space, problem.tolerance)
+    part = triangle.columns(kept)
+    left = dropped_information(information_of(part, problem.centred, problem.alpha), kept, information)
+    return _Reduced(problem, triangle, frame, space, kept, part, left)
+
+
+def _through_every_row(reduced: _Reduced, coef: Array) -> Array:
+    """Take the last step of a path all the way."""
+    if reduced.space is None:
+        return solve_triangle(reduced.triangle.r, reduced.triangle.z)
+    return coef if reduced.problem.deficiency == "drop" else minimum_norm(reduced.triangle, reduced.space)
+
+
+def _estimate(reduced: _Reduced, coef: Array, arrived: bool) -> Estimate:
+    """Sum up the residuals where a path has ended."""
+    problem, triangle, p = reduced.problem, reduced.triangle, reduced.triangle.n_features
+    left = triangle.z - triangle.r @ coef
+    penalty = coef * scale(np.full(p, problem.alpha), -2 * triangle.exponent[:p])[:, None]
+    cross = triangle.tail + left.T @ left - coef.T @ penalty
+    estimate = Estimate(coef, triangle.mean[p:] - triangle.mean[:p] @ coef, cross, reduced.information)
+    if not is_close_fit(triangle, cross):
+        return estimate
+    factor = triangle.r if arrived and reduced.saturated and reduced.space is None else None
+    return polished(problem, triangle, reduced.frame, estimate, factor)
 
 
 def _is_near(triangle: Triangle, coef: Array, tol: float) -> bool:
@@ -158,7 +216,7 @@ def _is_near(triangle: Triangle, coef: Array, tol: float) -> bool:
     return bool(distance <= max(_FURTHER * tol, _WORTH_TELLING) * size or not np.isfinite(distance))
 
 
-def _reduce(problem: LeastSquares) -> tuple[Triangle, Frame]:
+def _triangle_of_rows(problem: LeastSquares) -> tuple[Triangle, Frame]:
     """Return the triangle of the problem, and the frame of the passes over its rows."""
     if not is_wide(problem):
         moments, frame = sum_moments(problem)
@@ -170,15 +228,8 @@ def _reduce(problem: LeastSquares) -> tuple[Triangle, Frame]:
     return reduce_by_qr(problem, frame)
 
 
-def _objective(
-    problem: LeastSquares,
-    rows: Rows,
-    solver: Iterative,
-    part: Triangle,
-    frame: Frame,
-    kept: IntArray,
-    start: Array | None,
-) -> QuadraticObjective:
+def _objective(reduced: _Reduced, rows: Rows, solver: Iterative, start: Array | None) -> QuadraticObjective:
+    problem, part, kept = reduced.problem, reduced.part, reduced.kept
     if solver.needs is not Need.MOMENTS:
         if len(kept) < problem.rows.shape[1]:
             raise ValueError(
@@ -186,7 +237,9 @@ def _objective(
             )
         outside = part.n_features + int(problem.centred) - problem.totals.n_rows
         held = solver.by_products and outside > 0 and problem.alpha > 0 and start is None
-        objective: QuadraticObjective = linear_objective(part, frame, rows, problem.alpha, outside if held else 0)
+        objective: QuadraticObjective = linear_objective(
+            part, reduced.frame, rows, problem.alpha, outside if held else 0
+        )
     else:
         objective = quadratic_objective(part)
     if start is None:
