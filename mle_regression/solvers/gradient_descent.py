@@ -15,6 +15,8 @@ from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_m
 ACCELERATIONS = ("none", "nesterov", "polyak")
 # Part of a loss that two evaluations of it may differ by.
 _LOSS_ROUNDING = 16.0 * EPS
+# Momentum where the curvature is not known, and products of the power iteration that finds the largest at the start.
+_MOMENTUM, _POWER_STEPS = 0.9, 20
 
 
 @dataclass
@@ -49,15 +51,14 @@ class GradientDescent(Options):
         if spectrum is None:
             return self._on_changing_curvature(objective, control)
         low, high = (float(spectrum[0]), float(spectrum[-1])) if spectrum.size else (1.0, 1.0)
+        return self._on_constant_curvature(objective, control, low, high)
+
+    def _on_constant_curvature(self, objective: Objective, control: Control, low: float, high: float) -> Path:
+        """Where the Hessian is the same everywhere, of eigenvalues from ``low`` to ``high``."""
         step, momentum, rate = constants(self.acceleration, low, high)
         bound = stable_bound(self.acceleration, momentum, high)
         if control.learning_rate != "auto":
-            step = float(control.learning_rate)
-            if step >= bound:
-                raise ValueError(
-                    f"learning_rate={step:g} would diverge: steps are stable below {bound:.6g} (2/λmax is {2 / high:.6g}, "
-                    "in columns of unit length). Take a smaller one, or 'auto'."
-                )
+            step = _stable_step(float(control.learning_rate), bound, high)
             rate = linear_rate(self.acceleration, step, momentum, low, high)
         monitor = ConvergenceMonitor(
             control, objective.start, low, f"Steps are stable below {bound:.6g}.", proven=True, highest=high
@@ -95,7 +96,7 @@ class GradientDescent(Options):
                 float(earlier) if earlier is not None else 1.0 / largest_curvature(objective, theta, control.rng)
             )
         step = 0.5 * bound if automatic else float(control.learning_rate)
-        share = 0.0 if self.acceleration == "none" else 0.9
+        share = 0.0 if self.acceleration == "none" else _MOMENTUM
         velocity = _velocity(control, theta)
         monitor = ConvergenceMonitor(
             control, theta, 0.0, f"Steps are stable below {bound:.6g} where it began; try a tenth of that."
@@ -126,6 +127,16 @@ class GradientDescent(Options):
         return path
 
 
+def _stable_step(step: float, bound: float, high: float) -> float:
+    """Return a step, or raise if it is not below the bound of those that do not diverge."""
+    if step < bound:
+        return step
+    raise ValueError(
+        f"learning_rate={step:g} would diverge: steps are stable below {bound:.6g} (2/λmax is {2 / high:.6g}, "
+        "in columns of unit length). Take a smaller one, or 'auto'."
+    )
+
+
 def _velocity(control: Control, theta: Array) -> Array:
     """Return the velocity that is remembered of an earlier path, or none."""
     found = control.remembered("gd_velocity", theta.shape)
@@ -139,7 +150,7 @@ def stable_curvature(acceleration: str, momentum: float, step: float) -> float:
     return 2.0 * (1.0 + momentum) / step
 
 
-def largest_curvature(objective: Objective, theta: Array, rng: np.random.Generator, steps: int = 20) -> float:
+def largest_curvature(objective: Objective, theta: Array, rng: np.random.Generator, steps: int = _POWER_STEPS) -> float:
     """Return about the largest absolute eigenvalue of the Hessian, by power iteration."""
     vector, size, hessian = rng.standard_normal(len(theta)), 0.0, objective.hessian_products(theta)
     for _ in range(steps):

@@ -15,7 +15,7 @@ from mle_regression.linalg.arrays import EPS, TINY, Array
 from mle_regression.objective.base import JacobianProducts, SumOfSquares
 from mle_regression.solvers.base import Need, Options, Serves, Status
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_monitored
-from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, GOOD_SHARE, POOR_SHARE
+from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, LOSS_EPS, next_radius
 
 # How near to the edge of the region is at it, and how many times the damping is bettered to get there.
 _AT_EDGE, _TRIES = 0.1, 20
@@ -94,13 +94,10 @@ class LevenbergMarquardt(Options):
                         return
                     predicted = -float(gradient @ step) - system.squares(step)
                     new_loss, new_gradient = objective.value_and_gradient(theta + step)
-                    rounding = 16.0 * EPS * loss
-                    ratio = (loss - new_loss + rounding) / (predicted + rounding)
-                    accepted = bool(ratio > ACCEPTABLE_SHARE)
-                    if not ratio > POOR_SHARE:
-                        radius = 0.25 * length
-                    elif ratio > GOOD_SHARE and length > (1.0 - 2.0 * _AT_EDGE) * radius:
-                        radius = 2.0 * radius
+                    rounding = LOSS_EPS * EPS * loss
+                    share = (loss - new_loss + rounding) / (predicted + rounding)
+                    accepted = bool(share > ACCEPTABLE_SHARE)
+                    radius = next_radius(radius, share, length, 1.0 - 2.0 * _AT_EDGE)
                 theta, loss, gradient = theta + step, new_loss, new_gradient
                 monitor.path.memory = {"radius": np.array(radius)}
                 ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))

@@ -12,10 +12,18 @@ from mle_regression.linalg.lanczos import extreme_eigenpairs
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Need, Options, Serves, Status
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, run_monitored
-from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, GOOD_SHARE, POOR_SHARE
+from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, LOSS_EPS, next_radius
 
 # Looking for a way down from a stationary point: residual to reach, products to spend, and what is rounding.
 _LOOKED_TO, _PRODUCTS, _NO_CURVATURE = 1e-5, 300, 1e-12
+# Part by which a step that does not lower the loss is shortened.
+_SHORTER = 0.25
+# Part of the radius that the length of a step to the edge is, all but rounding.
+_AT_EDGE = 0.99
+# Part of the residual that conjugate gradients leave: this, or its root where that is less (Nocedal and Wright, 2006, (7.3)).
+_FORCING = 0.25
+# Length, beside the radius, of a direction at random where there is no gradient.
+_RANDOM_LENGTH = 1e-3
 
 
 @dataclass
@@ -57,10 +65,7 @@ class NewtonCG(Options):
             ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
             while monitor.path.n_iter < control.max_iter:
                 if ended:
-                    # Where the curvature changes from place to place, a gradient of zero may be that of a saddle point.
-                    down = None
-                    if monitor.path.status is Status.CONVERGED and spectrum is None:
-                        down = escape_direction(objective, theta, loss, radius, control.rng)
+                    down = _way_on(objective, monitor.path, radius, control.rng)
                     if down is None:
                         return
                     monitor.path.status = Status.MAX_ITER
@@ -73,13 +78,10 @@ class NewtonCG(Options):
                 if not length > 0:
                     return
                 new_loss, new_gradient = objective.value_and_gradient(theta + step)
-                rounding = 16.0 * EPS * (abs(loss) + TINY)
-                agreement = (loss - new_loss + rounding) / (-model + rounding)
-                if agreement < POOR_SHARE:
-                    radius = 0.25 * length
-                elif agreement > GOOD_SHARE and length > 0.99 * radius:
-                    radius = 2.0 * radius
-                if agreement > ACCEPTABLE_SHARE:
+                rounding = LOSS_EPS * EPS * (abs(loss) + TINY)
+                share = (loss - new_loss + rounding) / (-model + rounding)
+                radius = next_radius(radius, share, length, _AT_EDGE)
+                if share > ACCEPTABLE_SHARE:
                     theta, loss, gradient = theta + step, new_loss, new_gradient
                 ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
 
@@ -87,6 +89,16 @@ class NewtonCG(Options):
         if control.remember:
             path.memory = {"newton_radius": np.array(radius)}
         return path
+
+
+def _way_on(objective: Objective, path: Path, radius: float, rng: np.random.Generator) -> Array | None:
+    """Return a step from where a path has ended; None where that is no saddle point.
+
+    Where the curvature changes from place to place, a gradient of zero may be that of one.
+    """
+    if path.status is not Status.CONVERGED or objective.spectrum is not None:
+        return None
+    return escape_direction(objective, path.theta, path.losses[-1], radius, rng)
 
 
 def escape_direction(
@@ -101,7 +113,7 @@ def escape_direction(
         for step in (length * found.vectors[:, 0], -length * found.vectors[:, 0]):
             if objective.value_and_gradient(theta + step)[0] < loss:
                 return np.asarray(step)
-        length *= 0.25
+        length *= _SHORTER
     return None
 
 
@@ -113,10 +125,10 @@ def trust_region_step(
     residual = -gradient
     if not residual.any():
         residual = rng.standard_normal(len(theta))
-        residual *= 1e-3 * radius / np.linalg.norm(residual)
+        residual *= _RANDOM_LENGTH * radius / np.linalg.norm(residual)
     direction = residual.copy()
     squares = float(residual @ residual)
-    enough = squares * min(0.25, squares**0.5) ** 2 if gradient.any() else 0.0
+    enough = squares * min(_FORCING, squares**0.5) ** 2 if gradient.any() else 0.0
     hessian = objective.hessian_products(theta)
     for _ in range(2 * len(theta) + 10):
         curved = hessian(direction)
