@@ -18,8 +18,8 @@ from mle_regression.fitted.network_on_rows import Flatness, NetworkCurvature, Ne
 from mle_regression.models.activations import ACTIVATIONS, find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
-from mle_regression.reports.network.curvature import reason
 from mle_regression.reports.network.diagnosis import NetworkDiagnosis
+from mle_regression.reports.network.verdict import reason
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 

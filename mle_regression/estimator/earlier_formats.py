@@ -151,10 +151,34 @@ def _running_sums(old: dict[str, Any]) -> RunningSums:
 
 def _network_fit(old: dict[str, Any], state: Mapping[str, Any]) -> NetworkFit:
     of_x, of_y = (Units(*pair) for pair in old["units"])
-    m = len(of_y.spread)
     # "lm (few parameters)": the name, and why it was chosen.
     solver, _, reason = str(state["solver_"]).partition(" (")
-    likelihood = Likelihood(
+    fit = NetworkFit(
+        theta=old["theta"],
+        sizes=tuple(old["sizes"]),
+        activation=old["activation"],
+        of_x=of_x,
+        of_y=of_y,
+        alpha=np.asarray(old["alpha"]),
+        single_output=old["single_output"],
+        likelihood=_network_likelihood(old, state),
+        predictive=PredictiveNoise(old["predictive_variance"], old["residual_dof"], old["predictive_source"]),
+        optimum=_optimum(state, solver, reason.rstrip(")"), ""),
+        loss=float(state["loss_"]),
+        validation_curve=tuple(state["validation_curve_"]),
+        stability_limit=float(old["edge"]),
+        memory=old["memory"],
+        penalty=_network_penalty(state),
+        posterior=_posterior(old["posterior"]),
+        curvature=None if old["curvature"] is None else KeptCurvature(**old["curvature"]),
+    )
+    members = tuple(_member(fit, member) for member in old.get("members") or ())
+    return replace(fit, members=members)
+
+
+def _network_likelihood(old: dict[str, Any], state: Mapping[str, Any]) -> Likelihood:
+    m = len(old["noise_covariance"])
+    return Likelihood(
         family=old["noise"],
         frequency=old["frequency"],
         covariance=old["noise_covariance"],
@@ -168,33 +192,13 @@ def _network_fit(old: dict[str, Any], state: Mapping[str, Any]) -> NetworkFit:
         n_parameters=state["n_parameters_"],
         residual_dof=old["residual_dof"],
     )
-    curvature = None if old["curvature"] is None else KeptCurvature(**old["curvature"])
-    penalty = None
-    if "alpha_" in state:
-        penalty = PenaltyChoice(
-            dict(state["alpha_"]), state["effective_parameters_"], state["log_marginal_likelihood_"], []
-        )
-    fit = NetworkFit(
-        theta=old["theta"],
-        sizes=tuple(old["sizes"]),
-        activation=old["activation"],
-        of_x=of_x,
-        of_y=of_y,
-        alpha=np.asarray(old["alpha"]),
-        single_output=old["single_output"],
-        likelihood=likelihood,
-        predictive=PredictiveNoise(old["predictive_variance"], old["residual_dof"], old["predictive_source"]),
-        optimum=_optimum(state, solver, reason.rstrip(")"), ""),
-        loss=float(state["loss_"]),
-        validation_curve=tuple(state["validation_curve_"]),
-        stability_limit=float(old["edge"]),
-        memory=old["memory"],
-        penalty=penalty,
-        posterior=_posterior(old["posterior"]),
-        curvature=curvature,
-    )
-    members = tuple(_member(fit, member) for member in old.get("members") or ())
-    return replace(fit, members=members)
+
+
+def _network_penalty(state: Mapping[str, Any]) -> PenaltyChoice | None:
+    if "alpha_" not in state:
+        return None
+    evidence = state["log_marginal_likelihood_"]
+    return PenaltyChoice(dict(state["alpha_"]), state["effective_parameters_"], evidence, [])
 
 
 def _member(fit: NetworkFit, member: dict[str, Any]) -> NetworkFit:

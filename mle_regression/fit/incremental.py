@@ -115,7 +115,29 @@ def sums_of_fit(fit: LinearFit) -> RunningSums:
     """
     check_sums_suffice(fit.likelihood.noise)
     information, k, totals = fit.information, fit.weight_exponent, fit.totals
-    p, m = fit.coef.shape
+    unit = np.concatenate([np.zeros(1, dtype=np.int64), information.exponent, fit.output_exponent])
+    gram = exact_sums(scale(_factor_of_fit(fit), unit), None)
+    if information.alpha:
+        gram = _without_penalty(gram, fit)
+    whole = replace(
+        totals,
+        sum_weights=float(np.ldexp(totals.sum_weights, 2 * k)),
+        sum_log_weights=totals.sum_log_weights + totals.n_rows * 2 * k * float(np.log(2.0)),
+        max_weight=float(np.ldexp(totals.max_weight, 2 * k)),
+    )
+    return replace(
+        no_rows(len(fit.coef), fit.coef.shape[1], fit.single_output),
+        totals=whole,
+        eps=fit.eps,
+        exact=gram.scaled(2 * k // BITS),
+        constant=fit.centred,
+        as_given=False,
+    )
+
+
+def _factor_of_fit(fit: LinearFit) -> Array:
+    """Return a factor (1 + p + m, 1 + p + m) of the sums of [1 | X | y], columns divided by powers of two."""
+    information, (p, m) = fit.information, fit.coef.shape
     slopes = scale(fit.scaled_coef, information.exponent[:, None])
     mean_of_y = scale(fit.intercept, -fit.output_exponent) + information.mean @ slopes
     first = np.sqrt(information.total) * np.concatenate([np.ones(1), information.mean, mean_of_y])
@@ -126,42 +148,29 @@ def sums_of_fit(fit: LinearFit) -> RunningSums:
         values, vectors = np.linalg.eigh(fit.likelihood.covariance * fit.n)
         left = (vectors * np.sqrt(np.maximum(values, 0.0))).T
     inner = np.hstack([information.factor, information.factor @ slopes])
-    upper = np.vstack(
+    return np.vstack(
         [
             first,
             np.hstack([np.zeros((len(inner), 1)), inner]),
             np.hstack([np.zeros((m, 1 + p)), left]),
         ]
     )
-    unit = np.concatenate([np.zeros(1, dtype=np.int64), information.exponent, fit.output_exponent])
-    gram = exact_sums(scale(upper, unit), None)
-    if information.alpha:
-        whole_squares = np.sum(information.factor**2, axis=0)
-        if (scale(information.alpha, -2 * information.exponent) > _SWAMPED * whole_squares).any():
-            raise ValueError(
-                "The fit is all penalty: its factor has kept too little of the data to go on from. Call partial_fit() from "
-                "the first rows on."
-            )
-        # RᵀR is XᵀX + αI, RᵀRβ is Xᵀy, and ‖Rβ‖² + RSS falls short of yᵀy by α‖β‖².
-        of_x, of_y = np.zeros((p, 1 + p + m)), np.zeros((p, 1 + p + m))
-        of_x[:, 1 : 1 + p] = np.sqrt(information.alpha) * np.eye(p)
-        of_y[:, 1 + p :] = np.sqrt(information.alpha) * fit.coef
-        taken = exact_sums(of_x, None)
-        gram = gram + ExactSums(taken.gram.negated(), taken.limbs) + exact_sums(of_y, None)
-    whole = replace(
-        totals,
-        sum_weights=float(np.ldexp(totals.sum_weights, 2 * k)),
-        sum_log_weights=totals.sum_log_weights + totals.n_rows * 2 * k * float(np.log(2.0)),
-        max_weight=float(np.ldexp(totals.max_weight, 2 * k)),
-    )
-    return replace(
-        no_rows(p, m, fit.single_output),
-        totals=whole,
-        eps=fit.eps,
-        exact=gram.scaled(2 * k // BITS),
-        constant=fit.centred,
-        as_given=False,
-    )
+
+
+def _without_penalty(gram: ExactSums, fit: LinearFit) -> ExactSums:
+    """Take the penalty out: RᵀR is XᵀX + αI, RᵀRβ is Xᵀy, and ‖Rβ‖² + RSS falls short of yᵀy by α‖β‖²."""
+    information, (p, m) = fit.information, fit.coef.shape
+    whole_squares = np.sum(information.factor**2, axis=0)
+    if (scale(information.alpha, -2 * information.exponent) > _SWAMPED * whole_squares).any():
+        raise ValueError(
+            "The fit is all penalty: its factor has kept too little of the data to go on from. Call partial_fit() from "
+            "the first rows on."
+        )
+    of_x, of_y = np.zeros((p, 1 + p + m)), np.zeros((p, 1 + p + m))
+    of_x[:, 1 : 1 + p] = np.sqrt(information.alpha) * np.eye(p)
+    of_y[:, 1 + p :] = np.sqrt(information.alpha) * fit.coef
+    taken = exact_sums(of_x, None)
+    return gram + ExactSums(taken.gram.negated(), taken.limbs) + exact_sums(of_y, None)
 
 
 def sums_before(sums: RunningSums | None, fit: LinearFit | None, data: TrainingData) -> RunningSums:

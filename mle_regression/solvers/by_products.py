@@ -287,42 +287,26 @@ def _as_solution(
     problem: LeastSquares, columns: Columns, shown: Curvature, theta: Array, exponent: IntArray, name: str
 ) -> Solution:
     """Sum up the residuals of a solution (p, m), and what is known of the matrix."""
-    products, first = columns.products, int(problem.centred)
-    p, m = theta.shape
+    products, (p, m) = columns.products, theta.shape
     residual = products.residual_at(theta.ravel())
     gradient = products.transposed(residual).reshape(p, m)
-    rows = residual[: len(products.y) * m].reshape(-1, m)
-    image = products.image(theta.ravel()).reshape(-1, m)
     weights = np.ones(len(products.y)) if products.weights is None else products.weights
     lengths_of_y = np.sqrt(weights @ products.y**2)
     unit = exponents(lengths_of_y)
     by = scale(1.0 / products.by_output, -unit)
-    params = _params(columns, theta, np.zeros_like(exponent))
+    rows = residual[: len(products.y) * m].reshape(-1, m)
     cross = (rows.T @ rows) * by * by[:, None]
-    varies = products.by_column > 0
-    lengths = np.where(varies, 1.0 / np.where(varies, products.by_column, 1.0), 0.0)
-    reach = lengths @ np.abs(params[1:]) + np.sqrt(problem.totals.sum_weights) * (
-        np.abs(columns.mean) @ np.abs(params[1:]) + np.abs(params[0])
-    )
-    missing = int(columns.constant.sum()) * (not problem.alpha) + shown.null.shape[1]
-    rank = min(first + p - missing, problem.totals.n_rows if not problem.alpha else first + p)
-    information = ProductInformation(
-        lengths=np.hypot(lengths, np.sqrt(problem.alpha)),
-        explained=np.einsum("ij,ij->j", image, image) * by**2,
-        exponent=exponent[:p],
-        mean=columns.mean,
-        total=problem.totals.sum_weights,
-        alpha=problem.alpha,
-        rank=rank,
-        effective_dof=first + p - shown.penalised_away - int(columns.constant.sum()) if problem.alpha else float(rank),
-        centred=problem.centred,
-        certain=shown.certain or rank < first + p,
-    )
+    lengths = _lengths(products)
+    image = products.image(theta.ravel()).reshape(-1, m)
+    explained = np.einsum("ij,ij->j", image, image) * by**2
+    information = _information(problem, columns, shown, explained, exponent)
+    reach = _reach(problem, columns, _params(columns, theta, np.zeros_like(exponent)))
+    saturated = problem.totals.n_rows <= information.rank and not problem.alpha
     raw = _params(columns, theta, exponent)
-    saturated = problem.totals.n_rows <= rank and not problem.alpha
+    missing = _n_dependent(problem, columns, shown)
     return Solution(
         coef=raw[1:],
-        intercept=raw[0] if first else np.zeros(m),
+        intercept=raw[0] if problem.centred else np.zeros(m),
         residual_cross=cross,
         output_exponent=unit + exponent[p:],
         information=information,
@@ -333,6 +317,47 @@ def _as_solution(
         solver=name,
         refined=False,
         gradient=gradient * lengths[:, None] * by,
+    )
+
+
+def _lengths(products: Products) -> Array:
+    """Return the lengths (p,) of the columns, zero where they do not vary."""
+    varies = products.by_column > 0
+    return np.where(varies, 1.0 / np.where(varies, products.by_column, 1.0), 0.0)
+
+
+def _reach(problem: LeastSquares, columns: Columns, params: Array) -> Array:
+    """Return the lengths (m,) that the terms of the fitted outputs add up to."""
+    of_means = np.abs(columns.mean) @ np.abs(params[1:]) + np.abs(params[0])
+    of_columns = _lengths(columns.products) @ np.abs(params[1:])
+    return np.asarray(of_columns + np.sqrt(problem.totals.sum_weights) * of_means)
+
+
+def _n_dependent(problem: LeastSquares, columns: Columns, shown: Curvature) -> int:
+    """Return how many columns are known to be constant, which a penalty determines, or to follow from others."""
+    return int(columns.constant.sum()) * (not problem.alpha) + int(shown.null.shape[1])
+
+
+def _information(
+    problem: LeastSquares, columns: Columns, shown: Curvature, explained: Array, exponent: IntArray
+) -> ProductInformation:
+    """Return what is known of the matrix; ``explained`` (m,) are the squares of the fitted outputs and the penalty."""
+    p, first = len(columns.mean), int(problem.centred)
+    rank = min(
+        first + p - _n_dependent(problem, columns, shown), problem.totals.n_rows if not problem.alpha else first + p
+    )
+    used = first + p - shown.penalised_away - int(columns.constant.sum()) if problem.alpha else float(rank)
+    return ProductInformation(
+        lengths=np.hypot(_lengths(columns.products), np.sqrt(problem.alpha)),
+        explained=explained,
+        exponent=exponent[:p],
+        mean=columns.mean,
+        total=problem.totals.sum_weights,
+        alpha=problem.alpha,
+        rank=rank,
+        effective_dof=used,
+        centred=problem.centred,
+        certain=shown.certain or rank < first + p,
     )
 
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY, descent
-from mle_regression.diagnostics.stationary import MINIMUM, STATIONARY, Escape
+from mle_regression.diagnostics.curvature import descent
+from mle_regression.diagnostics.stationary import Escape
 from mle_regression.diagnostics.units import FlatUnit
 from mle_regression.fitted.network import KeptCurvature
-from mle_regression.fitted.network_on_rows import Flatness, NetworkCurvature
+from mle_regression.fitted.network_on_rows import NetworkCurvature
 from mle_regression.linalg.arrays import Array
 from mle_regression.models.network import Network
 from mle_regression.reports.document import Document, Notes, Panel, Table
 from mle_regression.reports.linear.curvature import describe_direction
-from mle_regression.reports.linear.dependencies import describe_dependent_column
+from mle_regression.reports.network.verdict import flat_columns, reason
 from mle_regression.rows.labels import unlike
 
-_SHOWN_VALUES, _SHOWN_UNITS, _SHOWN_COLUMNS = 5, 10, 5
+_SHOWN_VALUES, _SHOWN_UNITS = 5, 10
 
 
 def parameter_names(network: Network, features: Sequence[str], outputs: Sequence[str]) -> list[str]:
@@ -178,63 +178,6 @@ class NetworkCurvatureReport:
         return self.document().to_html()
 
 
-def reason(found: NetworkCurvature, features: Sequence[str]) -> str:
-    """Say in a sentence or two what the verdict rests on, and what to do about it."""
-    judgement, steep, flat, smooth = found.judgement, found.steepness, found.flat, found.smooth
-    verdict, spectrum, escape = judgement.verdict, judgement.spectrum, judgement.escape
-    surest = int((spectrum.values + spectrum.slack).argmin())
-    low, bound = f"{spectrum.values[surest]:.3g}", f"{spectrum.slack[surest]:.1g}"
-    if verdict == NOT_STATIONARY:
-        said = (
-            f"The gradient has not vanished (steepness {steep:.2g}, above {STATIONARY:g}), so that curvature does not say "
-            "what training would end at."
-        )
-        if not smooth:
-            return (
-                f"{said} At a kink of the activation it need not vanish where no step lowers the loss: a verdict asks for a "
-                "smooth activation, 'tanh' or 'softplus'."
-            )
-        return (
-            f"{said} Train on: with early_stopping=False, a lower tol or a larger max_iter, and with solver='lm' or 'newton' "
-            "if it was another."
-        )
-    if escape is not None:
-        count, zeros = spectrum.inertia[:2]
-        if count:
-            why = (
-                f"{count} eigenvalue{'s are' if count > 1 else ' is'} surely negative, the surest {low} ± {bound}. A step of "
-                f"{escape.step:.3g} along it"
-            )
-        else:
-            why = (
-                f"No eigenvalue is negative, but {zeros} {'are' if zeros > 1 else 'is'} zero to working precision, and there "
-                f"derivatives of higher order lead down (a degenerate saddle point). A step of {escape.step:.3g}"
-            )
-        return (
-            f"{why} lowers the loss by {escape.gain:.3g}, to {escape.loss:.6g}. solver='newton' leaves saddle points of "
-            "negative curvature; another start (random_state, n_init) may lead to a minimum."
-        )
-    if verdict == MINIMUM:
-        return f"The smallest eigenvalue, {low}, is further from zero than it may be off ({bound})."
-    if verdict == FLAT_MINIMUM:
-        at_least = "" if spectrum.complete else " at least"
-        count = spectrum.inertia[1]
-        told = f"{count} direction{'s' if count > 1 else ''}{at_least} are flat to working precision."
-        if flat.columns:
-            told += (
-                f" {flat.of_columns} of them are weights of columns of X that do not vary or follow from others "
-                f"({'; '.join(_columns(flat, features)[:_SHOWN_COLUMNS])}): leave those columns out."
-            )
-        return told + (f" {len(flat.units)} hidden units have a part in them." if flat.units else "")
-    unsure = int(np.where(np.abs(spectrum.values) <= spectrum.slack, spectrum.slack, -1.0).argmax())
-    more = "" if spectrum.complete else ", or ask for spectrum='full'"
-    return (
-        f"The eigenvalue {spectrum.values[unsure]:.3g} may be off by {spectrum.slack[unsure]:.1g} at the stationary point "
-        f"nearby: this does not tell its sign, and no lower loss was found close by. Train to a smaller gradient "
-        f"(a lower tol){more}."
-    )
-
-
 def kept_curvature(found: NetworkCurvature, features: Sequence[str]) -> KeptCurvature:
     """Return what a fit keeps of its curvature, and what the verdict rests on."""
     return KeptCurvature(
@@ -244,10 +187,6 @@ def kept_curvature(found: NetworkCurvature, features: Sequence[str]) -> KeptCurv
         found.judgement.verdict,
         reason(found, features),
     )
-
-
-def _columns(flat: Flatness, features: Sequence[str]) -> tuple[str, ...]:
-    return tuple(describe_dependent_column(relation, features) for relation in flat.columns)
 
 
 def network_curvature_report(
@@ -272,7 +211,7 @@ def network_curvature_report(
         found.rest,
         found.penalised,
         found.flat.units,
-        _columns(found.flat, features),
+        flat_columns(found.flat, features),
         judgement.escape,
         found.smooth,
         descent(spectrum.values[-1:]).stable_step,

@@ -45,8 +45,20 @@ def warn_of_another_network(earlier: NetworkFit, network: Network) -> None:
 
 def tell_of_fit(estimator: Any, fit: NetworkFit, trained: Trained, data: TrainingData) -> None:
     """Warn of what is amiss where training has ended."""
-    outputs = checks.output_names(estimator, data.y.shape[1])
-    path, chosen = trained.path, trained.chosen
+    chosen = trained.chosen
+    _tell_of_path(estimator, fit, trained)
+    _tell_of_exact_fit(fit, trained, data, checks.output_names(estimator, data.y.shape[1]))
+    if chosen is not None and chosen.bounded and len(chosen.bounded) == len(chosen.alpha):
+        warn_user(
+            f"The evidence has taken every penalty ({', '.join(chosen.bounded)}) to the end of its range: the data "
+            "show no noise, nothing but noise, or nothing but a linear function. Give alpha as a number to compare.",
+            ConvergenceWarning,
+        )
+
+
+def _tell_of_path(estimator: Any, fit: NetworkFit, trained: Trained) -> None:
+    """Warn of a path that has reached no optimum."""
+    path = trained.path
     if path.status in UNFINISHED:
         warn_user(
             f"{trained.solver} has not converged in {path.n_iter} iterations{UNFINISHED[path.status]}; the gradient is "
@@ -68,6 +80,10 @@ def tell_of_fit(estimator: Any, fit: NetworkFit, trained: Trained, data: Trainin
             f"standard units. Where a true minimum matters, {' and '.join(ways)}.",
             ConvergenceWarning,
         )
+
+
+def _tell_of_exact_fit(fit: NetworkFit, trained: Trained, data: TrainingData, outputs: list[str]) -> None:
+    """Warn of outputs that are left without noise."""
     if fit.likelihood.singular is not None:
         warn_user(describe_singular_noise(fit.likelihood.singular, outputs), NoiseFreeWarning)
     if fit.likelihood.noise_free.any():
@@ -81,12 +97,6 @@ def tell_of_fit(estimator: Any, fit: NetworkFit, trained: Trained, data: Trainin
                 names=["y"] if len(outputs) == 1 else outputs,
             ),
             NoiseFreeWarning,
-        )
-    if chosen is not None and chosen.bounded and len(chosen.bounded) == len(chosen.alpha):
-        warn_user(
-            f"The evidence has taken every penalty ({', '.join(chosen.bounded)}) to the end of its range: the data "
-            "show no noise, nothing but noise, or nothing but a linear function. Give alpha as a number to compare.",
-            ConvergenceWarning,
         )
 
 
