@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.linalg import LinAlgError
 
-from mle_regression.solvers import LevenbergMarquardt
+from mle_regression.solvers import LevenbergMarquardt, damped_systems
 from mle_regression.solvers.base import Status
-from mle_regression.solvers.levenberg_marquardt import damped_system
+from mle_regression.solvers.damped_systems import damped_system
 from mle_regression.solvers.path import Control
 
 
@@ -195,3 +195,52 @@ def test_memory_is_asked_for_before_it_is_taken(n, p):
     with pytest.raises(ValueError, match=f"about 0.024 GB for {p:,} parameters"):
         LevenbergMarquardt(max_memory=0.0239).minimise(Large(), control())
     assert LevenbergMarquardt(max_memory=0.0241, second_order=False).minimise(Large(), control()).n_iter == 0
+
+
+def damped(objective, **options):
+    return LevenbergMarquardt(second_order=False, region="damping").minimise(objective, control(**options))
+
+
+@pytest.mark.parametrize(("n", "p", "penalty"), [(60, 4, 0.0), (60, 4, 0.01), (6, 20, 0.1)])
+def test_both_regions_lead_to_the_same_optimum(n, p, penalty):
+    curve = Curve(n, p, 0.01, penalty)
+    by_radius = LevenbergMarquardt(second_order=False).minimise(curve, control())
+    by_damping = damped(curve)
+    assert by_damping.status in (Status.CONVERGED, Status.PLATEAU)
+    np.testing.assert_allclose(by_damping.theta, by_radius.theta, rtol=1e-6, atol=1e-9)
+
+
+def test_the_damping_follows_how_much_came_true():
+    """Nielsen's rule: all of it came true, and a fifth of the damping is left; none, and it doubles, then four times."""
+    linear = Line(lambda at: (at - 5.0) ** 2 + 1.0, lambda at: 2.0 * (at - 5.0), 1.0)
+    first = damped(linear, steps=1, tol=1e-12)
+    assert float(first.memory["damping"]) == pytest.approx(0.2 * 1e-2)
+    second = damped(linear, steps=1, tol=1e-12, memory=first.memory)
+    assert float(second.memory["damping"]) == pytest.approx(0.2**2 * 1e-2)
+    half = damped(Line(lambda at: 100.0 - 0.2525 * at, lambda at: -1.0, 1.0), steps=1)
+    assert float(half.memory["damping"]) == pytest.approx(1e-2, rel=1e-4)  # half of it: as it was
+    # A step that leads up is not taken: 1/(1 + λ) of the way, until λ lets it be short enough.
+    wall = damped(Line(lambda at: 100.0 - at if at < 0.4 else 200.0, lambda at: -1.0, 1.0), steps=1)
+    tried = [1e-2]
+    for k in range(1, 20):
+        if 0.5 / (1.0 + tried[-1]) < 0.4:
+            break
+        tried.append(tried[-1] * 2.0**k)
+    assert wall.theta[0] == pytest.approx(0.5 / (1.0 + tried[-1]))
+
+
+def test_one_factorisation_a_step_by_damping(monkeypatch):
+    asked = []
+    solver = damped_systems._Primal.solver
+
+    def counted(self, damping):
+        asked.append(damping)
+        return solver(self, damping)
+
+    monkeypatch.setattr(damped_systems._Primal, "solver", counted)
+    curve = Curve(200, 5, 0.1)
+    path = damped(curve)
+    by_damping, asked[:] = len(asked), []
+    assert by_damping <= path.n_iter + 3  # the first step is tried shorter
+    LevenbergMarquardt(second_order=False).minimise(curve, control())
+    assert len(asked) > 1.5 * by_damping

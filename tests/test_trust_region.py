@@ -5,7 +5,8 @@ import pytest
 
 from mle_regression.solvers import NewtonCG
 from mle_regression.solvers.base import Status
-from mle_regression.solvers.levenberg_marquardt import _Primal, step_within
+from mle_regression.solvers.damped_systems import _Primal
+from mle_regression.solvers.levenberg_marquardt import step_within
 from mle_regression.solvers.newton import _to_edge, escape_direction, trust_region_step
 from mle_regression.solvers.path import Control
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.linalg.lapack import dpotrf, dpotrs
 
-from mle_regression.linalg.arrays import EPS, TINY, Array
-from mle_regression.objective.base import JacobianProducts, SumOfSquares
+from mle_regression.linalg.arrays import EPS, TINY, AnyArray, Array
+from mle_regression.objective.base import SumOfSquares
 from mle_regression.solvers.base import Need, Options, Serves, Status
+from mle_regression.solvers.damped_systems import DampedSystem, damped_system
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_monitored
 from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, LOSS_EPS, next_radius
 
@@ -21,9 +19,6 @@ from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, LOSS_EPS, next
 _AT_EDGE, _TRIES = 0.1, 20
 # Share of the gain that a step lengthened along negative curvature may leave to a better one.
 _ENOUGH = 0.2
-# Damping, relative to the mean of the diagonal, below which a matrix may be singular; the dual form divides by it.
-_LEAST_DAMPING, _LEAST_DUAL = 1e-14, 1e-8
-
 # Parameters up to which the exact Hessian is made; where they outnumber the residuals, whose matrix is cheaper; and Newton's
 # steps at the end.
 _POLISHED, _POLISHED_DUAL, _LAST_STEPS = 3000, 800, 3
@@ -33,7 +28,8 @@ _LAST, _LITTLE_GAIN = 5, 0.02
 # Part of the loss at the start that is small.
 _SMALL = 1e-3
 
-Solve = Callable[[Array], Array]
+# Damping of the first step, relative to the mean of the diagonal; the least factor that lowers it, the first that raises it.
+_FIRST_DAMPING, _LOWERED, _RAISED = 1e-2, 0.2, 2.0
 
 
 @dataclass
@@ -41,7 +37,8 @@ class LevenbergMarquardt(Options):
     """Each step minimises ``‖r + Jδ‖² + d·(θ + δ)²`` with ‖δ‖ within the region's radius (Levenberg, 1944; Moré, 1978).
 
     The damping λ in ``(JᵀJ + d + λI)δ = −g`` is found by Newton's method on the length of δ (Hebden, 1973). How much of the
-    predicted gain came true widens or narrows the region. JᵀJ is summed over blocks of rows; where there are fewer residuals
+    predicted gain came true widens or narrows the region; or it lowers or raises the damping itself (Nielsen, 1999), with one
+    factorisation a step where a radius takes about three. JᵀJ is summed over blocks of rows; where there are fewer residuals
     than parameters, k < P, the same step comes from the k × k matrix ``I + J(d + λI)⁻¹Jᵀ``, and J is never formed.
 
     Where residuals stay large and steps become many and short, the exact Hessian takes the place of 2JᵀJ, as in NL2SOL
@@ -52,6 +49,9 @@ class LevenbergMarquardt(Options):
     second_order : bool or "auto", default="auto"
         Whether the exact Hessian takes over where Gauss–Newton steps gain little. "auto": unless parameters outnumber the
         residuals and these have become small, where Gauss–Newton steps are all but exact, and from fewer numbers.
+    region : {"radius", "damping"}, default="radius"
+        What is moved by how much of the predicted gain came true. "damping" is the cheaper step, of about the same number;
+        "radius" is the surer one where the exact Hessian takes over.
     radius : float, default=1.0
         Of the first trust region.
     max_memory : float, default=2.0
@@ -59,6 +59,7 @@ class LevenbergMarquardt(Options):
     """
 
     second_order: bool | Literal["auto"] = "auto"
+    region: Literal["radius", "damping"] = "radius"
     radius: float = 1.0
     max_memory: float = 2.0
 
@@ -77,7 +78,7 @@ class LevenbergMarquardt(Options):
         monitor = ConvergenceMonitor(control, start, 0.0, "It chooses its own steps: look for numbers of extreme size.")
 
         def iterate(monitor: ConvergenceMonitor) -> None:
-            theta, radius, damping = start.copy(), float(control.memory.get("radius", self.radius)), 0.0
+            theta, region = start.copy(), self._region(control)
             exact = small and "exact" in control.memory
             loss, gradient = objective.value_and_gradient(theta)
             ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
@@ -87,7 +88,7 @@ class LevenbergMarquardt(Options):
                 system = damped_system(objective, theta, exact)
                 accepted = False
                 while not accepted:
-                    step, damping = step_within(system, 0.5 * gradient, radius, damping)
+                    step = region.step(system, 0.5 * gradient)
                     length = float(np.linalg.norm(step))
                     if not length > 4.0 * EPS * float(np.linalg.norm(theta)):
                         monitor.path.status = Status.PLATEAU
@@ -97,15 +98,21 @@ class LevenbergMarquardt(Options):
                     rounding = LOSS_EPS * EPS * loss
                     share = (loss - new_loss + rounding) / (predicted + rounding)
                     accepted = bool(share > ACCEPTABLE_SHARE)
-                    radius = next_radius(radius, share, length, 1.0 - 2.0 * _AT_EDGE)
+                    region.judge(share, length)
                 theta, loss, gradient = theta + step, new_loss, new_gradient
-                monitor.path.memory = {"radius": np.array(radius)}
+                monitor.path.memory = region.memory
                 ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))
 
         path = run_monitored(iterate, monitor)
         if small and path.status in (Status.CONVERGED, Status.PLATEAU):
             _polish(objective, path)
         return path
+
+    def _region(self, control: Control) -> _Radius | _Damping:
+        memory = control.memory
+        if self.region == "damping":
+            return _Damping(float(memory.get("damping", 0.0)))
+        return _Radius(float(memory.get("radius", self.radius)))
 
     def _check_memory(self, n_parameters: int, n_residuals: int) -> None:
         size = 8e-9 * 3.0 * min(n_parameters, n_residuals) ** 2
@@ -117,95 +124,55 @@ class LevenbergMarquardt(Options):
             )
 
 
-class _IndefiniteError(LinAlgError):
-    """The matrix is not positive definite; it may be with more than ``least`` damping, as a ``direction`` shows."""
+@dataclass
+class _Radius:
+    """Steps are no longer than the radius, which moves."""
 
-    def __init__(self, least: float, direction: Array) -> None:
-        super().__init__("not positive definite")
-        self.least, self.direction = least, direction
+    radius: float
+    damping: float = 0.0
 
+    def step(self, system: DampedSystem, slope: Array) -> Array:
+        step, self.damping = step_within(system, slope, self.radius, self.damping)
+        return step
 
-class DampedSystem(ABC):
-    """``(M + λI)δ = v`` for any damping λ, M a Gauss–Newton matrix with its penalty.
+    def judge(self, share: float, length: float) -> None:
+        """Widen or narrow by which share of the predicted gain a step of some length has brought."""
+        self.radius = next_radius(self.radius, share, length, 1.0 - 2.0 * _AT_EDGE)
 
-    Attributes
-    ----------
-    size : float
-        Mean of the diagonal of M.
-    least : float
-        Smallest damping, relative to that.
-    """
-
-    size: float
-    least: float = _LEAST_DAMPING
-
-    @abstractmethod
-    def solver(self, damping: float) -> Solve:
-        """Return a function that solves with M + λI; raises LinAlgError where that is not positive definite."""
-
-    @abstractmethod
-    def squares(self, step: Array) -> float:
-        """Return δᵀMδ."""
+    @property
+    def memory(self) -> dict[str, AnyArray]:
+        return {"radius": np.array(self.radius)}
 
 
-class _Primal(DampedSystem):
-    """By the Cholesky factor of M, P × P."""
+@dataclass
+class _Damping:
+    """The damping λ moves (H. B. Nielsen, 1999, Damping parameter in Marquardt's method); zero before the first step."""
 
-    def __init__(self, gauss_newton: Array, penalty: Array) -> None:
-        self.matrix = gauss_newton
-        self.diagonal = np.diagonal(gauss_newton) + penalty
-        np.fill_diagonal(self.matrix, self.diagonal)
-        self.size = float(self.diagonal.mean())
+    damping: float
+    raised: float = _RAISED
 
-    def solver(self, damping: float) -> Solve:
-        damped = self.matrix.copy()
-        np.fill_diagonal(damped, self.diagonal + damping)
-        # Of a symmetric matrix the transpose, which LAPACK takes without a copy.
-        factor, failed = dpotrf(damped.T, lower=1, clean=0, overwrite_a=1)
-        if failed:
-            raise self._indefinite(factor, failed - 1, damping)
-        return lambda v: np.asarray(dpotrs(factor, v, lower=1)[0])
+    def step(self, system: DampedSystem, slope: Array) -> Array:
+        self.damping = self.damping or _FIRST_DAMPING * system.size
+        least = system.least * max(system.size, TINY)
+        for _ in range(_TRIES):
+            try:
+                return -system.solver(max(self.damping, least))(slope)
+            except LinAlgError as error:
+                self.damping = max(_RAISED * max(self.damping, least), getattr(error, "least", 0.0))
+        return np.zeros_like(slope)
 
-    def _indefinite(self, factor: Array, k: int, damping: float) -> _IndefiniteError:
-        """Return how far below zero, at least, the least eigenvalue is: row k has ended the factorisation.
+    def judge(self, share: float, length: float) -> None:
+        """Lower or raise by which share of the predicted gain a step has brought."""
+        if share > ACCEPTABLE_SHARE:
+            self.damping *= max(_LOWERED, 1.0 - (2.0 * share - 1.0) ** 3)
+            self.raised = _RAISED
+        else:
+            self.damping *= self.raised
+            self.raised *= 2.0
 
-        With u from the factor of the rows before, ``(−u, 1)`` is a direction of negative curvature (Moré and Sorensen, 1983).
-        """
-        row = self.matrix[k, :k]
-        u = dpotrs(factor[:k, :k], row, lower=1)[0] if k else row
-        found = float((row @ u - self.diagonal[k] - damping) / (u @ u + 1.0))
-        direction = np.zeros(len(self.matrix))
-        direction[:k], direction[k] = -u, 1.0
-        return _IndefiniteError(damping + max(found, 0.0), direction)
-
-    def squares(self, step: Array) -> float:
-        return float(step @ self.matrix @ step)
-
-
-class _Dual(DampedSystem):
-    """By the Cholesky factor of ``I + J E⁻¹ Jᵀ``, k × k, with E = d + λI; J is there by its products alone."""
-
-    least = _LEAST_DUAL
-
-    def __init__(self, jacobian: JacobianProducts, penalty: Array) -> None:
-        self.jacobian, self.penalty = jacobian, penalty
-        self.size = float(jacobian.squares / len(penalty) + penalty.mean())
-
-    def solver(self, damping: float) -> Solve:
-        inverse = 1.0 / (self.penalty + damping)
-        inner = self.jacobian.gram(inverse)
-        inner[np.diag_indices_from(inner)] += 1.0
-        factor = cho_factor(inner, lower=True, overwrite_a=True, check_finite=False)
-
-        def solve(v: Array) -> Array:
-            image = cho_solve(factor, self.jacobian.product(inverse * v), check_finite=False)
-            return np.asarray(inverse * (v - self.jacobian.transposed(image)))
-
-        return solve
-
-    def squares(self, step: Array) -> float:
-        image = self.jacobian.product(step)
-        return float(image @ image + self.penalty @ step**2)
+    @property
+    def memory(self) -> dict[str, AnyArray]:
+        return {"damping": np.array(self.damping)}
 
 
 def _polish(objective: SumOfSquares, path: Path) -> None:
@@ -221,7 +188,7 @@ def _polish(objective: SumOfSquares, path: Path) -> None:
         moved = theta - cho_solve(factor, gradient, check_finite=False)
         loss, gradient = objective.value_and_gradient(moved)
         new_norm = float(np.linalg.norm(gradient))
-        near = loss <= path.losses[-1] * (1.0 + 16.0 * EPS)
+        near = loss <= path.losses[-1] * (1.0 + LOSS_EPS * EPS)
         if not (near and new_norm < 0.1 * norm):
             return
         theta, norm = moved, new_norm
@@ -233,17 +200,6 @@ def _polish(objective: SumOfSquares, path: Path) -> None:
 def _creeps(losses: list[float]) -> bool:
     """Whether the last steps together have gained little."""
     return len(losses) > _LAST and losses[-1 - _LAST] - losses[-1] < _LITTLE_GAIN * losses[-1]
-
-
-def damped_system(objective: SumOfSquares, theta: Array, exact: bool = False) -> DampedSystem:
-    """Return the system of a Gauss–Newton step, in the smaller of its two forms, or with the exact Hessian."""
-    if exact:
-        half = 0.5 * objective.hessian(theta)
-        half[np.diag_indices_from(half)] -= objective.penalty
-        return _Primal(half, objective.penalty)
-    if objective.n_residuals < len(theta):
-        return _Dual(objective.residual_products(theta), objective.penalty)
-    return _Primal(objective.gauss_newton(theta), objective.penalty)
 
 
 def step_within(system: DampedSystem, gradient: Array, radius: float, damping: float) -> tuple[Array, float]:
