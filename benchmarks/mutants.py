@@ -62,7 +62,7 @@ class Mutant:
     def source(self) -> str:
         """Text of the file with the change."""
         tree = ast.parse(self.path.read_text())
-        old = next(node for place, node in enumerate(ast.run_monitored(tree)) if place == self.place)
+        old = next(node for place, node in enumerate(ast.walk(tree)) if place == self.place)
         return ast.unparse(ast.fix_missing_locations(_Replace(old, self.new).visit(tree)))
 
 
@@ -104,18 +104,16 @@ def alternatives(node: ast.AST, coarse: bool) -> Iterator[ast.AST]:
 
 def _is_text(node: ast.BinOp) -> bool:
     return any(isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and isinstance(part.value, str))
-               for part in ast.run_monitored(node))  # fmt: skip
+               for part in ast.walk(node))  # fmt: skip
 
 
 def mutants(path: Path) -> list[Mutant]:
     """Every mutant of a file, but for those in annotations, decorators and the words of errors."""
     tree = ast.parse(path.read_text())
-    words = {
-        inner for node in ast.run_monitored(tree) for part in _not_computed(node) for inner in ast.run_monitored(part)
-    }
+    words = {inner for node in ast.walk(tree) for part in _not_computed(node) for inner in ast.walk(part)}
     function_of = dict(_functions(tree, ""))
     found = []
-    for place, node in enumerate(ast.run_monitored(tree)):
+    for place, node in enumerate(ast.walk(tree)):
         if node not in words:
             for new in alternatives(node, coarse=node not in function_of):
                 line, before = getattr(node, "lineno", 0), ast.unparse(node)

@@ -11,6 +11,8 @@ from mle_regression.models.network import Network
 
 # Eigenvalues of the inputs' cross-products, by the largest, that are none; shares and constants of relations that are none.
 _NULL_EIGENVALUE, _NO_SHARE = 64.0 * EPS, 1e-7
+# By what part a column is preferred to the one before it.
+_LATER = 1e-6
 # A direction with more than this left of it, once those of the inputs are taken out, is one of its own.
 _OWN = 0.5
 
@@ -34,7 +36,7 @@ def input_relations(null: Array, center: Array, spread: Array) -> tuple[Relation
     if not k:
         return ()
     # Of columns that are alike the last is written by the others, as derived ones stand last.
-    _, _, order = qr(weights * (1.0 + 1e-6 * np.arange(d)), mode="economic", pivoting=True)
+    _, _, order = qr(weights * (1.0 + _LATER * np.arange(d)), mode="economic", pivoting=True)
     dependent = order[:k]
     shares = -np.linalg.solve(weights[:, dependent], np.column_stack([weights, bias]))
     shares[:, :-1][:, dependent] = 0.0

@@ -34,6 +34,8 @@ _JACOBIAN_SIZE, _ILL_CONDITIONED, _LARGEST_REDONE = 1 << 25, 1e8, 1000
 _IDLE = 1e-7
 # Noise that rounding alone makes, in standard units.
 _LEAST_NOISE = (64.0 * EPS) ** 2
+# Part of the residuals that the degrees of freedom left are no less than.
+LEAST_DOF = 0.01
 # Variance of the prior of a parameter in standard units, at least and at most.
 PRIOR_VARIANCE = 1e-10, 1e2
 # Noise variance, in units of that of y, below which the rounding of residuals shows in gradients; and units of it.
@@ -239,7 +241,7 @@ def likeliest_noise(value: float, penalty: Array, n: float, outputs: int) -> flo
     No less than what the rounding of y in standard units makes of it.
     """
     free = int((penalty <= 0).sum())
-    return max(n * value / max(n * outputs - free, 0.01 * n * outputs), _LEAST_NOISE)
+    return max(n * value / max(n * outputs - free, LEAST_DOF * n * outputs), _LEAST_NOISE)
 
 
 def log_marginal_likelihood(

@@ -23,6 +23,8 @@ HARMFUL_INFLATION = 30.0
 _TWICE, _LEFT = 2.0, 0.05
 # Columns so nearly as inflated as the worst are as good to be written by the others: the last is, as derived ones stand last.
 _AS_BAD = 0.9
+# Units of rounding of its terms below which a difference is nothing.
+_REST_EPS = 64.0
 # Up to so many terms, those that a later one has made needless are taken out again.
 _PRUNED = 50
 # Means in standard deviations from which on a column is far from zero.
@@ -96,7 +98,7 @@ def _fewest(unit: Array, dependent: int, others: IntArray) -> IntArray:
     """Return few of the others that explain a column nearly as well as all of them: forward selection, then pruning."""
     target = unit[:, dependent]
     all_left = _rest(unit, target, others)
-    allowed = max(min(_TWICE * all_left, _LEFT), all_left, (64.0 * EPS) ** 2)
+    allowed = max(min(_TWICE * all_left, _LEFT), all_left, (_REST_EPS * EPS) ** 2)
     part, rest = unit[:, others], target.copy()
     chosen: list[int] = []
     for _ in range(len(others)):
@@ -158,7 +160,7 @@ def _regress(information: InformationFactor, dependent: int, others: IntArray) -
     shares = shares * (lengths[dependent] / lengths[others])
     constant = information.mean[dependent] - information.mean[others] @ shares
     size = np.abs(information.mean[dependent]) + np.abs(information.mean[others] * shares).sum()
-    constant = 0.0 if abs(constant) <= 64 * EPS * size else float(constant)
+    constant = 0.0 if abs(constant) <= _REST_EPS * EPS * size else float(constant)
     exponent = information.exponent
     in_units = scale(shares, exponent[dependent] - exponent[others])
     terms = tuple((int(j), float(c)) for j, c in zip(others, in_units, strict=True) if c != 0)

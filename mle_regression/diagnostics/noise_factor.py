@@ -28,6 +28,8 @@ from mle_regression.rows.base import Block, Rows
 _CHOLESKY_CONDITION = 100.0
 # Noise of this many units of the rounding of the outputs is none.
 _NO_NOISE_EPS = 4.0
+# Units of rounding, times the number of outputs, of the largest eigenvalue below which one is nothing.
+_EIGENVALUE_EPS = 64.0
 # Relative rounding of a diagonal element above which a second decomposition pays.
 _NEGLIGIBLE = 1e-13
 # Multiplications up to which products in twice the precision are taken: about a second.
@@ -304,7 +306,7 @@ def noise_range(correlation: Array) -> Array:
     eigenvectors.
     """
     m = len(correlation)
-    rounding = 64.0 * m * EPS
+    rounding = _EIGENVALUE_EPS * m * EPS
     rng, size = np.random.default_rng(0), _SKETCH
     while size <= m // 2:
         upper, basis = np.linalg.qr(correlation @ rng.standard_normal((m, size)))[::-1]

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM, NOT_STATIONARY, UNDETERMINED
 from mle_regression.linalg.arrays import EPS, TINY, Array, Product
-from mle_regression.linalg.lanczos import extreme_eigenpairs
+from mle_regression.linalg.lanczos import MAX_STEPS, TOL, extreme_eigenpairs
 
 MINIMUM = "minimum"
 SADDLE = "saddle point"
@@ -28,6 +28,8 @@ _STEEP_ENOUGH, _NEWTON_STEPS, _NEARBY_STEP = 1e-7, 20, 0.1
 _BOX, _STARTS, _SEARCH = 0.02, 6, 40
 # A loss that is lower by no more than this part of itself, or a loss of no more than its square, is rounding.
 _NO_GAIN = 64.0 * EPS
+# Lengths between which a way down is looked for along a direction, and how much longer each is than the one before.
+_ESCAPE_LENGTHS, _LONGER = (1e-3, 1e3), 2.0**0.5
 # Rounding of the sums over rows that the Hessian is made of, in units of eps times the largest eigenvalue.
 _HESSIAN_EPS = 16.0
 
@@ -109,7 +111,7 @@ def full_spectrum(objective: Curved, theta: Array) -> Spectrum:
 
 
 def extreme_spectrum(
-    objective: Curved, theta: Array, k: int, rng: np.random.Generator, tol: float = 1e-8, max_steps: int = 1000
+    objective: Curved, theta: Array, k: int, rng: np.random.Generator, tol: float = TOL, max_steps: int = MAX_STEPS
 ) -> Spectrum:
     """Return the k smallest and the k largest eigenpairs, by Hessian-vector products alone."""
     size = len(theta)
@@ -226,15 +228,15 @@ def escape_direction(objective: Curved, theta: Array, direction: Array) -> Escap
     here, _ = objective.value_and_gradient(theta)
     best = (here, 0.0)
     for side in (1.0, -1.0):
-        length, lowest = 1e-3, here
-        while length < 1e3:
+        length, lowest = _ESCAPE_LENGTHS[0], here
+        while length < _ESCAPE_LENGTHS[1]:
             value, _ = objective.value_and_gradient(theta + side * length * direction)
             # A gain may begin below the rounding of the loss.
             if not value < lowest and (length > 1.0 or lowest < here - _rounding(here)):
                 break
             lowest = min(lowest, value)
             best = min(best, (value, side * length))
-            length *= 2.0**0.5
+            length *= _LONGER
     signed = direction if best[1] >= 0 else -direction
     return Escape(signed, abs(best[1]), best[0], here - best[0])
 

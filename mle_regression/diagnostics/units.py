@@ -13,6 +13,8 @@ from mle_regression.models.network import Network
 _CONSTANT_VARIANCE, _COPY = 1e-20, 1e-10
 # Share of a direction that must lie in the flat ones for it to be called flat.
 _WITHIN = 0.99
+# Flat dimensions that tell of a unit: one that shares them with another, and one that has its own.
+_SHARED, _WHOLE = 0.4, 0.9
 _HOMOGENEOUS = ("relu", "leaky_relu", "identity")
 
 
@@ -74,7 +76,7 @@ def flat_units(network: Network, theta: Array, moments: list[tuple[Array, Array]
                 kind = "rescaling"
             else:
                 kind = "idle"
-            if dimensions >= (0.4 if kind in ("duplicated", "rescaling") else 0.9):
+            if dimensions >= (_SHARED if kind in ("duplicated", "rescaling") else _WHOLE):
                 found.append(FlatUnit(index + 1, unit, kind, other if kind == "duplicated" else -1, dimensions))
     return found
 

@@ -20,13 +20,14 @@ from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Status
+from mle_regression.solvers.path import is_printed
 
 
 def teller(task: FitTask, options: LinearOptions, problem: LinearProblem) -> Callable[..., Status | None]:
     """Return what is called after each iteration: it prints and tells callbacks, and may say that the fit is to end."""
 
     def tell(iteration: int, params: Array, loss: float, norm: float) -> Status | None:
-        if options.verbose and (iteration < 10 or iteration % max(1, options.max_iter // 20) == 0):
+        if options.verbose and is_printed(iteration, options.max_iter):
             print(f"{options.solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
         return Status.STOPPED if task.iteration(lambda: on_the_way(problem, params)) else None
 

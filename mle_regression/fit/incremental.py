@@ -17,7 +17,7 @@ from mle_regression.linalg.arrays import Array, BoolArray
 from mle_regression.linalg.exact import BITS
 from mle_regression.linalg.frame import Frame, choose_frame
 from mle_regression.linalg.gram import Moments, moved
-from mle_regression.linalg.scaling import scale
+from mle_regression.linalg.scaling import LARGEST_WEIGHT, LEAST_WEIGHT, scale
 from mle_regression.linalg.sums import ExactSums, KeptSums, exact_sums, no_sums
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_moments
@@ -230,7 +230,7 @@ def pose_from_sums(sums: RunningSums, options: LinearOptions) -> LinearProblem:
             "fit again, or set fit_intercept=False."
         )
     k = 0
-    if not 1e-60 < sums.totals.max_weight < 1e60:
+    if not LEAST_WEIGHT < sums.totals.max_weight < LARGEST_WEIGHT:
         # Whole limbs, which moving the radix point of the sums does without a change of digits.
         k = BITS // 2 * (int(np.frexp(sums.totals.max_weight)[1]) // BITS)
     penalty = np.zeros(1 + sums.n_features + sums.n_outputs)

@@ -14,7 +14,7 @@ from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.exact import BITS
 from mle_regression.linalg.rank import default_tolerance
-from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.linalg.scaling import LARGEST_WEIGHT, LEAST_WEIGHT, exponents, scale
 from mle_regression.linalg.sums import KeptSums
 from mle_regression.linalg.threads import suitable_threads
 from mle_regression.noise.base import NoiseFamily
@@ -85,7 +85,7 @@ def pose(data: TrainingData, options: LinearOptions, alpha: float) -> LinearProb
     """Pose the problem of fitting y (n, m) on x (n, p) under a penalty; weights are scaled to stay in range."""
     weights = data.weights
     k, totals = 0, row_totals(data.y, weights)
-    if weights is not None and not 1e-60 < weights.max() < 1e60:
+    if weights is not None and not LEAST_WEIGHT < weights.max() < LARGEST_WEIGHT:
         # Whole limbs of exact sums, which scale without a change of digits. A weight that is lost by that adds nothing to
         # any sum, but its row counts.
         k = BITS // 2 * (int(exponents(weights.max(keepdims=True))[0]) // BITS)

@@ -19,8 +19,19 @@ from mle_regression.diagnostics.stationary import (
     steepness,
 )
 from mle_regression.diagnostics.units import FlatUnit, flat_units
-from mle_regression.linalg.arrays import Array, Product
-from mle_regression.linalg.lanczos import Density, extreme_eigenpairs, spectral_density, trace
+from mle_regression.linalg.arrays import EPS, Array, Product
+from mle_regression.linalg.lanczos import (
+    DENSITY_PROBES,
+    DENSITY_STEPS,
+    MAX_STEPS,
+    TOL,
+    TRACE_PRODUCTS,
+    Density,
+    extreme_eigenpairs,
+    spectral_density,
+    trace,
+)
+from mle_regression.linalg.memory import NUMBER_BYTES
 from mle_regression.linalg.rank import Relation
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.objective.network import NetworkObjective
@@ -31,6 +42,10 @@ DENSE_PARAMETERS = 3000
 _LARGEST_DENSE = 20_000
 # Up to so many "extremes" too are taken from the matrix: quicker than products, and to the last digit.
 _SOON_DENSE = 300
+# Part of itself that the largest eigenvalue is known to.
+_SHARPNESS_TOL = 1e-4
+# Units of rounding, times the root of their number, that eigenvalues may be off by.
+_EIGENVALUE_EPS = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +136,14 @@ class NetworkOnRows:
 
     @one_blas_thread()
     def curvature(
-        self, k: int, full: bool, penalised: bool = True, tol: float = 1e-8, max_products: int = 1000
+        self, k: int, full: bool, penalised: bool = True, tol: float = TOL, max_products: int = MAX_STEPS
     ) -> NetworkCurvature:
         """Judge the place by all eigenvalues of the Hessian, or ``k`` at each end."""
         size = len(self.theta)
         if full and size > _LARGEST_DENSE:
             raise ValueError(
-                f"The Hessian of {size:,} parameters as a matrix takes {8e-9 * size**2:.3g} GB, and its eigenvalues hours; "
+                f"The Hessian of {size:,} parameters as a matrix takes {NUMBER_BYTES / 1e9 * size**2:.3g} GB, and its "
+                f"eigenvalues hours; "
                 "take spectrum='extremes', and trace(), log_determinant() and spectral_density() for all of them."
             )
         objective = self.objective if penalised else self._without_penalty()
@@ -152,10 +168,12 @@ class NetworkOnRows:
     def sharpness(self, penalised: bool = True) -> float:
         """Return the largest eigenvalue of the Hessian, to 1e-4 of itself."""
         rng = np.random.default_rng(self.seed)
-        return float(extreme_eigenpairs(self._product(penalised), len(self.theta), 0, 1, rng, 1e-4).values[-1])
+        return float(
+            extreme_eigenpairs(self._product(penalised), len(self.theta), 0, 1, rng, _SHARPNESS_TOL).values[-1]
+        )
 
     @one_blas_thread()
-    def trace(self, penalised: bool = True, n_products: int = 90) -> tuple[float, float]:
+    def trace(self, penalised: bool = True, n_products: int = TRACE_PRODUCTS) -> tuple[float, float]:
         """Return the sum of the eigenvalues, and its standard error: zero where it is exact, else by Hutch++."""
         if len(self.theta) <= DENSE_PARAMETERS:
             objective = self.objective if penalised else self._without_penalty()
@@ -175,7 +193,9 @@ class NetworkOnRows:
         return density.trace_of(np.log)
 
     @one_blas_thread()
-    def spectral_density(self, penalised: bool = True, probes: int = 10, steps: int = 80) -> Density:
+    def spectral_density(
+        self, penalised: bool = True, probes: int = DENSITY_PROBES, steps: int = DENSITY_STEPS
+    ) -> Density:
         """Return the distribution of all eigenvalues, by stochastic Lanczos quadrature."""
         rng = np.random.default_rng(self.seed)
         return spectral_density(self._product(penalised), len(self.theta), rng, probes, steps)
@@ -222,7 +242,7 @@ def network_on_rows(objective: NetworkObjective, data: TrainingData) -> NetworkO
 
 def _log_sum(values: Array) -> float:
     largest = float(np.abs(values).max())
-    rounding = 16.0 * np.finfo(np.float64).eps * len(values) ** 0.5 * largest
+    rounding = _EIGENVALUE_EPS * EPS * len(values) ** 0.5 * largest
     if values[0] < -rounding:
         return float(np.nan)
     return float(np.log(values).sum()) if values[0] > rounding else -np.inf

@@ -63,7 +63,7 @@ def posterior_of(objective: NetworkObjective, theta: Array, n: float, by_evidenc
     value, gradient = objective.value_and_gradient(theta)
     squares, m = float(np.trace(objective.cross)), objective.network.sizes[-1]
     effective = float(laplace.effective_parameters(curvature, objective.penalty).sum())
-    left = max(n * m - effective, 0.01 * n * m)
+    left = max(n * m - effective, laplace.LEAST_DOF * n * m)
     noise = n * squares / left
     if by_evidence:
         noise = max(noise, laplace.likeliest_noise(value, objective.penalty, n, m))

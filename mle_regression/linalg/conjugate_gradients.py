@@ -26,10 +26,12 @@ class Found:
 
 # Squared residuals swing on their way down, but not by so much.
 _GROWTH = 1e6
+# Part of the right-hand side to leave, and products to spend, where nobody asks for others.
+_SOLVED, _MAX_ITER = 1e-13, 300
 
 
 def conjugate_gradients(
-    product: Callable[[Array], Array], rhs: Array, *, tol: float = 1e-13, max_iter: int = 300
+    product: Callable[[Array], Array], rhs: Array, *, tol: float = _SOLVED, max_iter: int = _MAX_ITER
 ) -> Found:
     """Solve A X = B for a positive semidefinite A and a B (k, m) in its range (Hestenes and Stiefel, 1952).
 

@@ -9,8 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
-from mle_regression.linalg.memory import require_memory
+from mle_regression.linalg.memory import NUMBER_BYTES, require_memory
 from mle_regression.linalg.qr import triangular_factor
+
+# Matrices of the size of the factor that standard errors and curvature take.
+_COPIES = 5
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class DualInformation:
         """Upper-triangular factor (p, p) of the centred, penalised matrix."""
         p = self.basis.shape[1]
         require_memory(
-            5 * 8 * p**2,
+            _COPIES * NUMBER_BYTES * p**2,
             f"Covariances and curvature of {self.size} parameters ask for matrices of {p} x {p} numbers",
             "Standard errors and intervals of predictions need none; or fit fewer columns",
         )

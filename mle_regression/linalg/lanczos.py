@@ -14,6 +14,10 @@ from mle_regression.linalg.arrays import EPS, Array, Product
 _LOOK, _LOOK_SHARE = 4, 0.1
 # Steps beyond the number of eigenpairs asked for, before the ends found are taken for the ends there are.
 _LEAST_STEPS = 10
+# Units of rounding, times the root of the number of steps, that an eigenvalue may be off by.
+_VALUE_EPS = 8.0
+# Products and accuracy where nobody asks for others: of eigenvalues, of a spectral density, of a trace.
+TOL, MAX_STEPS, DENSITY_PROBES, DENSITY_STEPS, TRACE_PRODUCTS = 1e-8, 1000, 10, 80, 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,8 @@ def extreme_eigenpairs(
     n_low: int,
     n_high: int,
     rng: np.random.Generator,
-    tol: float = 1e-8,
-    max_steps: int = 1000,
+    tol: float = TOL,
+    max_steps: int = MAX_STEPS,
 ) -> Eigenpairs:
     """Return the smallest and the largest eigenpairs of a symmetric matrix.
 
@@ -142,7 +146,11 @@ def extreme_eigenpairs(
             break
     rounding = EPS * len(values) ** 0.5 * largest
     return Eigenpairs(
-        values[pick], krylov.basis[:m].T @ vectors[:, pick], residual[pick] + 8.0 * rounding, largest, len(values)
+        values[pick],
+        krylov.basis[:m].T @ vectors[:, pick],
+        residual[pick] + _VALUE_EPS * rounding,
+        largest,
+        len(values),
     )
 
 
@@ -175,7 +183,7 @@ class Density:
 
 
 def spectral_density(
-    product: Product, size: int, rng: np.random.Generator, probes: int = 10, steps: int = 80
+    product: Product, size: int, rng: np.random.Generator, probes: int = DENSITY_PROBES, steps: int = DENSITY_STEPS
 ) -> Density:
     """Find the distribution of all eigenvalues from products with a few random vectors (Ubaru, Chen and Saad, 2017).
 
@@ -193,7 +201,9 @@ def spectral_density(
     return Density(nodes, weights, size)
 
 
-def trace(product: Product, size: int, rng: np.random.Generator, n_products: int = 90) -> tuple[float, float]:
+def trace(
+    product: Product, size: int, rng: np.random.Generator, n_products: int = TRACE_PRODUCTS
+) -> tuple[float, float]:
     """Estimate the trace and its standard error from products with random vectors, by Hutch++ (Meyer et al., 2021).
 
     A third of the products finds the few large eigenvalues, a third takes their trace exactly, and Hutchinson's estimate,

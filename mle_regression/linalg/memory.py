@@ -12,6 +12,8 @@ try:
 except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
+# Bytes of a number in float64, and of a gibibyte.
+NUMBER_BYTES, GIB = 8, 2.0**30
 # What a process may be limited to by its control group (Linux): version 2, version 1.
 _GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -62,6 +64,6 @@ def require_memory(size: float, what: str, remedy: str) -> None:
     """
     if not fits_memory(size):
         raise MemoryNeededError(
-            f"{what}: about {size / 2**30:.3g} GiB of memory, and this process may have {memory_bytes() / 2**30:.3g} GiB. "
+            f"{what}: about {size / GIB:.3g} GiB of memory, and this process may have {memory_bytes() / GIB:.3g} GiB. "
             f"{remedy}."
         )

@@ -8,6 +8,9 @@ from scipy.linalg.lapack import dpotrf, dpstrf
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.triangle import solve_triangle
 
+# Part of the largest entry that a pivot is at least.
+_SMALLEST_PIVOT = 1e-6
+
 
 def semidefinite_null_space(a: Array, zero: float, least: float) -> Array | None:
     """Return a basis (q, r) of the null space of a positive semidefinite a (q, q) with a diagonal of about one at most.
@@ -52,7 +55,7 @@ def echelon_basis(null: Array, noise: float) -> tuple[Array, IntArray]:
     for k in range(basis.shape[1]):
         size = np.abs(basis[:, k:]).max(axis=1)
         size[last] = 0.0
-        significant = np.flatnonzero(size > max(noise, 1e-6) * size.max(initial=0.0))
+        significant = np.flatnonzero(size > max(noise, _SMALLEST_PIVOT) * size.max(initial=0.0))
         row = int(significant[-1])
         pick = k + int(np.abs(basis[row, k:]).argmax())
         basis[:, [k, pick]] = basis[:, [pick, k]]

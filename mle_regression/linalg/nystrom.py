@@ -12,6 +12,8 @@ from mle_regression.linalg.arrays import EPS, Array
 
 # Eigenvalues, in units of the shift that keeps the sketch positive definite, that are no more than its rounding.
 _SHIFT_UNITS = 16.0
+# By what a shift grows that was too small.
+_LARGER_SHIFT = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ def nystrom(product: Callable[[Array], Array], size: int, rank: int, rng: np.ran
     try:
         factor = cholesky(0.5 * (core + core.T), check_finite=False)
     except LinAlgError:  # rounding beyond the shift
-        image += 99.0 * shift * sketch
-        shift *= 100.0
+        image += (_LARGER_SHIFT - 1.0) * shift * sketch
+        shift *= _LARGER_SHIFT
         core = sketch.T @ image
         factor = cholesky(0.5 * (core + core.T), check_finite=False)
     half = solve_triangular(factor, image.T, trans=1, check_finite=False).T

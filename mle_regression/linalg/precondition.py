@@ -12,6 +12,8 @@ from mle_regression.linalg.triangle import inverse_triangle
 
 _MAX_ROUNDS = 6
 _MAX_SHIFTS = 16
+# By what a shift grows that was too small.
+_LARGER_SHIFT = 16.0
 
 
 def triangular_preconditioner(gram: Fixed) -> Array | None:
@@ -46,5 +48,5 @@ def _shifted_cholesky(a: Array) -> tuple[Array, bool]:
         factor, info = dpotrf(a + shift * np.eye(len(a)), clean=1)
         if info == 0:
             return np.asarray(factor), True
-        shift *= 16.0
+        shift *= _LARGER_SHIFT
     return np.eye(len(a)), True  # nothing but zeros, or nothing finite

@@ -8,7 +8,7 @@ from typing import ClassVar, NoReturn
 import numpy as np
 
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
-from mle_regression.linalg.memory import MemoryNeededError
+from mle_regression.linalg.memory import GIB, NUMBER_BYTES, MemoryNeededError
 
 
 class NoTriangleError(MemoryNeededError):
@@ -85,8 +85,9 @@ class ProductInformation:
 
     def _refuse(self) -> NoReturn:
         p = len(self.lengths)
+        gibibytes = NUMBER_BYTES * p**2 / GIB
         raise NoTriangleError(
-            f"This fit was made by products with X alone: it has no {p} x {p} triangle ({8 * p**2 / 2**30:.3g} GiB), of "
+            f"This fit was made by products with X alone: it has no {p} x {p} triangle ({gibibytes:.3g} GiB), of "
             "which standard errors, intervals, Hessian and summary are made. With the rows, diagnose(X, y) has the standard "
             "errors of chosen columns, coefficients(columns=[...]), and test_linear, by products too; or fit with "
             "solver='normal' where the triangle fits into memory."

@@ -14,6 +14,10 @@ from mle_regression.linalg.triangle import Triangle, reciprocal_condition, solve
 
 # Entries of null vectors, of coefficients in a dependency: below this, in columns of unit length, they are noise.
 _NULL_ENTRY = 1e-9
+# Units of rounding, times the root of the number of columns: of the rank's tolerance, and of an entry of a null vector.
+_TOLERANCE_EPS, _NULL_EPS = 8.0, 16.0
+# Halvings that find a root to the last digit.
+_BISECTIONS = 60
 # A condition estimate that is this much above the tolerance leaves no doubt of full rank.
 _SURELY = 100.0
 # Powers of two between the units of columns up to which all are measured in those of X.
@@ -83,7 +87,7 @@ def default_tolerance(n_columns: int, data_eps: float = EPS) -> float:
     of the factor 8 is for the arithmetic of the factorisation, whose errors do not grow with the number of rows when
     blocks are combined in a tree.
     """
-    return 8.0 * data_eps * float(np.sqrt(n_columns))
+    return _TOLERANCE_EPS * data_eps * float(np.sqrt(n_columns))
 
 
 def surely_full_rank(triangle: Triangle, tolerance: float) -> bool:
@@ -135,7 +139,7 @@ def spectrum(triangle: Triangle, tolerance: float) -> RowSpace:
     rank = int(np.sum(values > tolerance * largest)) if p else 0
     null = right_t[rank:].T if triangle.r.shape[0] >= p else np.zeros((p, 0))
     # Null vectors are known to about eps over the gap to the directions that are kept.
-    noise = max(_NULL_ENTRY, 16.0 * np.sqrt(p) * EPS / values[rank - 1]) if rank else _NULL_ENTRY
+    noise = max(_NULL_ENTRY, _NULL_EPS * np.sqrt(p) * EPS / values[rank - 1]) if rank else _NULL_ENTRY
     null = np.where(np.abs(null) < noise, 0.0, null)
     return RowSpace(left[:, :rank], values[:rank], right_t[:rank].T, null, unit)
 
@@ -148,7 +152,7 @@ def _largest_with_row(row: Array, values: Array, right_t: Array) -> float:
     squares, first = values**2, float(row @ row)
     pull = (right_t @ row) ** 2 * squares
     low, high = max(first, float(squares.max(initial=0.0))), first + float(squares.max(initial=0.0))
-    for _ in range(60):
+    for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         with np.errstate(divide="ignore", invalid="ignore"):
             beyond = first + float(np.where(pull > 0, pull / (middle - squares), 0.0).sum())

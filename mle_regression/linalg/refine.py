@@ -31,6 +31,8 @@ FEW_OUTPUTS = 32
 _TABLE_SIZE = 1 << 22
 # Part of a sum of squares that can be subtracted without the loss of a bit.
 _SMALL_SHARE = 0.25
+# Part of the last bit that an error may be, and of the largest parameter below which one is nothing beside it.
+_LAST_BIT, _NOTHING = 0.125, 2.0**-100
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,5 +216,5 @@ def _settled(params: Array, noise: Array, gain: Array, rss: Array) -> bool:
 
 def _exact_enough(params: Array, noise: Array) -> bool:
     """Whether errors of parameters are below an eighth of the last bit, or of what is nothing beside the others."""
-    floor = 2.0**-100 * np.abs(params).max(axis=0, initial=0.0)
-    return bool((noise <= np.maximum(0.125 * EPS * np.abs(params), floor)).all())
+    floor = _NOTHING * np.abs(params).max(axis=0, initial=0.0)
+    return bool((noise <= np.maximum(_LAST_BIT * EPS * np.abs(params), floor)).all())

@@ -6,6 +6,9 @@ import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 
+# Weights between which nothing that is made of them overflows; others are scaled.
+LEAST_WEIGHT, LARGEST_WEIGHT = 1e-60, 1e60
+
 
 def exponents(magnitude: Array) -> IntArray:
     """Return e with ``magnitude * 2**-e`` in [0.5, 1); zero for a magnitude of zero, infinity or NaN.

@@ -13,12 +13,14 @@ from scipy.linalg.lapack import dpotrf
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.elimination import Elimination, eliminate
 from mle_regression.linalg.information import parameter_exponents
-from mle_regression.linalg.memory import require_memory
+from mle_regression.linalg.memory import NUMBER_BYTES, require_memory
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import inverse_triangle, with_intercept
 
 # Part of a row along the null space, relative to its length, from which a prediction is not determined.
 _ALONG_NULL_SPACE = 1e-7
+# Matrices of the size of the factor that standard errors and curvature take.
+_COPIES = 5
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class SparseInformation:
 
     def _require(self, q: int) -> None:
         require_memory(
-            5 * 8 * q**2,
+            _COPIES * NUMBER_BYTES * q**2,
             f"Standard errors and curvature of {self.size} parameters ask for matrices of {q} x {q} numbers",
             "Ask for chosen columns by diagnose(X, y).coefficients(columns=[...]), or fit fewer columns",
         )

@@ -16,6 +16,9 @@ import numpy as np
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.models.network import Network, Workspace
 
+# Rows of a block at least: of fewer, products of matrices are slow.
+_FEWEST_ROWS = 8
+
 
 class HessianSum:
     """A running sum of second derivatives of ``½ Σ w‖y − f‖²`` by the parameters.
@@ -205,7 +208,7 @@ class HessianSum:
 def block_rows(network: Network, size: int) -> int:
     """Return how many rows at once make arrays of about ``size`` numbers."""
     widest = max(max(units * units, inputs * inputs) for units, inputs in network.shapes)
-    return max(8, size // widest)
+    return max(_FEWEST_ROWS, size // widest)
 
 
 def _pair_index(n: int) -> IntArray:

@@ -12,6 +12,8 @@ from mle_regression.noise.base import NoiseFamily
 
 # By how much log s is moved to find where the slope of the likelihood changes sign, doubled each time.
 _FIRST_STEP, _DOUBLINGS = 0.5, 12
+# Accuracy of log s.
+_XTOL = 1e-15
 
 
 def likeliest_scale(noise: NoiseFamily, residuals: Array, counts: Array | None = None) -> float:
@@ -36,7 +38,7 @@ def likeliest_scale(noise: NoiseFamily, residuals: Array, counts: Array | None =
     if bracket is None:
         return 0.0
     low, high = bracket
-    return size * float(np.exp(low if low == high else brentq(slope, low, high, xtol=1e-15, rtol=8.9e-16)))
+    return size * float(np.exp(low if low == high else brentq(slope, low, high, xtol=_XTOL, rtol=4.0 * EPS)))
 
 
 def likeliest_scales(noise: NoiseFamily, residuals: Array, weights: Array | None, *, frequency: bool) -> Array:

@@ -29,6 +29,8 @@ _LEFT = 1e-3
 _EASY_CONDITION = 1e3
 # Length along a null vector, by the largest that there is, that is rounding; and parts of it that are none.
 _NULL_LENGTH, _NULL_ENTRY = 1e-9, 1e-7
+# Of what random vectors lose in the null space, the part of the largest below which it is rounding.
+_LOST = 1e-6
 # Iterations between looks at the Ritz values, and at most.
 _LOOK, _MOST = 5, 500
 # A column whose centred square is this part of the square itself is a constant; one whose is the other part is shifted
@@ -244,7 +246,7 @@ def _curvature(problem: LeastSquares, columns: Columns, most: int = _MOST) -> Cu
         left = probes - run.x.reshape(p, -1)
         if certain and np.linalg.norm(left, axis=0).max() > _LEFT:
             vectors, values, _ = np.linalg.svd(left, full_matrices=False)
-            null = vectors[:, values > 1e-6 * values[0]]
+            null = vectors[:, values > _LOST * values[0]]
     return Curvature(max(low, EPS * high), high, null, certain or problem.alpha > 0, away)
 
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.frame import Frame
-from mle_regression.linalg.memory import fits_memory
+from mle_regression.linalg.memory import NUMBER_BYTES, fits_memory
 from mle_regression.linalg.scaling import column_norms, exponents, scale
 from mle_regression.rows.base import Block
 from mle_regression.solvers.base import LeastSquares, Solution, Status
@@ -20,6 +20,8 @@ from mle_regression.solvers.passes import find_frame
 
 # Columns for each row from which the space of the rows is the cheaper one.
 _COLUMNS_PER_ROW = 2
+# Arrays of the size of X that it takes.
+_COPIES = 4
 # Up to this condition the cross-products of the rows have their singular vectors to all digits but three.
 _SQUARED_CONDITION = 30.0
 # Columns of lengths further apart need equilibration, which changes the penalty from column to column.
@@ -55,7 +57,11 @@ def solve_dual(problem: LeastSquares) -> Solution | None:
     n, p, _ = problem.rows.shape
     if problem.sums is not None or problem.refine or not _SMALLEST < problem.alpha < _LARGEST_NUMBER:
         return None
-    if p < _COLUMNS_PER_ROW * n or sp.issparse(getattr(problem.rows, "x", None)) or not fits_memory(4 * 8.0 * n * p):
+    if (
+        p < _COLUMNS_PER_ROW * n
+        or sp.issparse(getattr(problem.rows, "x", None))
+        or not fits_memory(_COPIES * NUMBER_BYTES * n * p)
+    ):
         return None
     frame = find_frame(problem)
     if frame.exponent.any():

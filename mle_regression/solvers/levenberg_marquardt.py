@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from mle_regression.linalg.arrays import EPS, TINY, AnyArray, Array
+from mle_regression.linalg.memory import NUMBER_BYTES
 from mle_regression.objective.base import SumOfSquares
 from mle_regression.solvers.base import Need, Options, Serves, Status
 from mle_regression.solvers.damped_systems import DampedSystem, damped_system
@@ -17,11 +18,17 @@ from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, LOSS_EPS, next
 
 # How near to the edge of the region is at it, and how many times the damping is bettered to get there.
 _AT_EDGE, _TRIES = 0.1, 20
+# By what the damping grows where nothing tells how far, and up to how much more than the least it is the least.
+_MORE_DAMPING, _AT_LEAST = 10.0, 1.01
 # Share of the gain that a step lengthened along negative curvature may leave to a better one.
 _ENOUGH = 0.2
 # Parameters up to which the exact Hessian is made; where they outnumber the residuals, whose matrix is cheaper; and Newton's
 # steps at the end.
 _POLISHED, _POLISHED_DUAL, _LAST_STEPS = 3000, 800, 3
+# Part of the gradient below which each of these is to leave it.
+_BETTER = 0.1
+# Matrices of the size of the system that a step takes.
+_COPIES = 3
 
 # So many steps that gain so little together call for the exact Hessian.
 _LAST, _LITTLE_GAIN = 5, 0.02
@@ -115,7 +122,7 @@ class LevenbergMarquardt(Options):
         return _Radius(float(memory.get("radius", self.radius)))
 
     def _check_memory(self, n_parameters: int, n_residuals: int) -> None:
-        size = 8e-9 * 3.0 * min(n_parameters, n_residuals) ** 2
+        size = _COPIES * NUMBER_BYTES / 1e9 * min(n_parameters, n_residuals) ** 2
         if size > self.max_memory:
             raise ValueError(
                 f"solver='lm' would need about {size:.3g} GB for {n_parameters:,} parameters, more than "
@@ -189,7 +196,7 @@ def _polish(objective: SumOfSquares, path: Path) -> None:
         loss, gradient = objective.value_and_gradient(moved)
         new_norm = float(np.linalg.norm(gradient))
         near = loss <= path.losses[-1] * (1.0 + LOSS_EPS * EPS)
-        if not (near and new_norm < 0.1 * norm):
+        if not (near and new_norm < _BETTER * norm):
             return
         theta, norm = moved, new_norm
         path.theta = theta
@@ -219,13 +226,13 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
             step = -solve(gradient)
         except LinAlgError as error:
             low, down = max(trial, getattr(error, "least", 0.0)), getattr(error, "direction", None)
-            trial = np.sqrt(low * high) if np.isfinite(high) else max(2.0 * low, 10.0 * trial, least)
+            trial = np.sqrt(low * high) if np.isfinite(high) else max(2.0 * low, _MORE_DAMPING * trial, least)
             continue
         length = float(np.linalg.norm(step))
         if not np.isfinite(length):
-            low, trial = trial, 10.0 * trial
+            low, trial = trial, _MORE_DAMPING * trial
             continue
-        if abs(length - radius) <= _AT_EDGE * radius or (length < radius and trial <= 1.01 * max(low, least)):
+        if abs(length - radius) <= _AT_EDGE * radius or (length < radius and trial <= _AT_LEAST * max(low, least)):
             break
         if down is not None and length < radius:
             longer, lost = _lengthened(system, gradient, step, solve(down), down, radius)
@@ -236,7 +243,7 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
         trial += (length / radius - 1.0) / max(slope, TINY)
         if not low < trial < high:
             # Where nothing is known to be indefinite, damping may as well be none.
-            trial = np.sqrt(low * high) if np.isfinite(high) else 10.0 * low
+            trial = np.sqrt(low * high) if np.isfinite(high) else _MORE_DAMPING * low
         trial = max(trial, least)
     return step, trial
 

@@ -24,6 +24,8 @@ _AT_EDGE = 0.99
 _FORCING = 0.25
 # Length, beside the radius, of a direction at random where there is no gradient.
 _RANDOM_LENGTH = 1e-3
+# Products of conjugate gradients beyond twice the number of parameters, which rounding may ask for.
+_MORE_PRODUCTS = 10
 
 
 @dataclass
@@ -130,7 +132,7 @@ def trust_region_step(
     squares = float(residual @ residual)
     enough = squares * min(_FORCING, squares**0.5) ** 2 if gradient.any() else 0.0
     hessian = objective.hessian_products(theta)
-    for _ in range(2 * len(theta) + 10):
+    for _ in range(2 * len(theta) + _MORE_PRODUCTS):
         curved = hessian(direction)
         curvature = float(direction @ curved)
         if curvature <= 0:

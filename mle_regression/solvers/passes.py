@@ -12,7 +12,7 @@ from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import BITS, MAX_LIMBS, Fixed, exact_gram, fixed
 from mle_regression.linalg.frame import Frame, choose_frame, safe_exponents
 from mle_regression.linalg.gram import Moments, block_moments
-from mle_regression.linalg.memory import require_memory
+from mle_regression.linalg.memory import NUMBER_BYTES, require_memory
 from mle_regression.linalg.qr import block_factor, stack_factors
 from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.linalg.triangle import Triangle
@@ -30,6 +30,8 @@ UNDERFLOW = 1e-200
 FAR_MEAN = 1e4
 # Powers of two by which a column may be smaller than the root of its penalty, and still be brought to about unit size.
 _BESIDE_PENALTY = 400
+# Units of rounding of a shift below which another would not better it.
+_SHIFT_EPS = 16.0
 
 
 def sum_moments(problem: LeastSquares) -> tuple[Moments, Frame]:
@@ -82,7 +84,7 @@ def triangle_bytes(problem: LeastSquares) -> float:
     """Memory that a triangle of the problem asks for: its own, that of the sums it is made of, and of a block of rows."""
     n, p, m = problem.rows.shape
     q = p + m + 1
-    return 8.0 * _TRIANGLE_COPIES * q * min(n + 1, q)
+    return float(NUMBER_BYTES * _TRIANGLE_COPIES * q * min(n + 1, q))
 
 
 def require_triangle(problem: LeastSquares, name: str) -> None:
@@ -241,7 +243,9 @@ def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Fram
         return None
     offset = moments.sums / problem.totals.sum_weights
     of_mean = moments.sums * offset
-    far = (of_mean > FAR_MEAN * (squares - of_mean)) & (np.abs(offset) > 16 * EPS * np.abs(frame.shift + offset))
+    far = (of_mean > FAR_MEAN * (squares - of_mean)) & (
+        np.abs(offset) > _SHIFT_EPS * EPS * np.abs(frame.shift + offset)
+    )
     if not far.any():
         return None
     return Frame(frame.exponent, np.where(far, frame.shift + offset, frame.shift))

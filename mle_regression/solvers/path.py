@@ -18,6 +18,8 @@ _GROWN = 1e-4
 _GRADIENT_EPS = 4.0
 # Steps in a row that do not lower the loss by more than rounding, after which a gradient so small is nothing but rounding.
 _STILL_STEPS = 3
+# Iterations that are all printed where progress is, and how many times more it is after these.
+_ALL_PRINTED, _PRINTED = 10, 20
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -197,6 +199,11 @@ class ConvergenceMonitor:
         self.least = min(self.least, loss)
         stands = self.still >= _STILL_STEPS or loss <= rounding**2 * squares
         return stands and norm <= rounding * np.sqrt(self.highest * squares)
+
+
+def is_printed(iteration: int, max_iter: int) -> bool:
+    """Tell whether progress is printed at an iteration: at each of the first ones, and some twenty times later."""
+    return iteration < _ALL_PRINTED or iteration % max(1, max_iter // _PRINTED) == 0
 
 
 def ends_of(spectrum: Array | None) -> tuple[float, float]:

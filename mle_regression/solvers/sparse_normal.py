@@ -29,6 +29,10 @@ _FROM_COLUMNS = 150
 FACTORISED = 500
 # Condition of unit columns up to which standard errors have nine digits, and the solution fifteen after one residual pass.
 _RESIDUAL_PASS_CONDITION = 1e3
+# Tolerances of the rank between which this way decides it as a triangle would.
+_LEAST_TOLERANCE, _SAFE_TOLERANCE = 16.0 * EPS, 0.1 / _RESIDUAL_PASS_CONDITION
+# Part of the right-hand side that iterations leave, and what of a random vector is lost in the null space.
+_SOLVED, _LOST = 1e-13, 1e-6
 # Probes for the null space of a complement that is not factorised: it is found if its dimension is less.
 _PROBES = 6
 # A floating-point operation of a sparse product takes about so many times what one of a dense factorisation takes.
@@ -87,7 +91,7 @@ def _promises(problem: LeastSquares, x: Any) -> bool:
         and not problem.refine
         and p >= _FROM_COLUMNS
         and counted
-        and 16 * EPS < problem.tolerance < 1e-1 / _RESIDUAL_PASS_CONDITION
+        and _LEAST_TOLERANCE < problem.tolerance < _SAFE_TOLERANCE
     )
 
 
@@ -183,7 +187,7 @@ class _Equation:
         self.length = np.sqrt(gram.diagonal())
         self.lowest = 1.0
 
-    def solve(self, rhs: Array, tol: float = 1e-13) -> Array:
+    def solve(self, rhs: Array, tol: float = _SOLVED) -> Array:
         """Return G⁻¹ rhs (k, m); residuals of iterations are to fall to ``tol`` of rhs."""
 
         def iterate(inner: Array) -> Array:
@@ -219,7 +223,7 @@ class _Equation:
         if not found.converged or found.lowest < found.highest / _RESIDUAL_PASS_CONDITION**2:
             return None
         left, values, _ = np.linalg.svd(probes - found.solution, full_matrices=False)
-        r = int(np.sum(values > 1e-6))
+        r = int(np.sum(values > _LOST))
         return None if r == _PROBES else left[:, :r]
 
     def is_well_conditioned(self) -> bool:
@@ -240,6 +244,7 @@ class _Equation:
         return largest * smallest <= _RESIDUAL_PASS_CONDITION**2
 
 
+# Products that a condition is estimated by.
 _POWER_STEPS = 6
 # What is solved for to correct a solution is rounding itself, and known to few digits.
 _CORRECTION = 1e-3
@@ -253,7 +258,7 @@ def _is_null(problem: LeastSquares, sums: SparseSums, null: Array) -> bool:
 
     length = np.sqrt(_along(problem, sums, null, squares))
     reach = np.abs(null).T @ np.sqrt(sums.gram.diagonal())
-    return bool((length <= max(problem.tolerance, 16 * EPS) * reach).all())
+    return bool((length <= max(problem.tolerance, _LEAST_TOLERANCE) * reach).all())
 
 
 def _sharper(problem: LeastSquares, sums: SparseSums, information: SparseInformation, step: _Equation) -> Array:

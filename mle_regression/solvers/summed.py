@@ -29,6 +29,8 @@ _FLOOR, _ABOVE_FLOOR = 2.0**-100, 2.0**-49
 _EIGENVALUE_EPS = 8.0
 # Digits below which what rounding has left is told.
 _FEW_DIGITS = 8.0
+# Those of a number in float64.
+_ALL_DIGITS = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class SummedTriangle:
     frame: Frame
     exact: bool
     tolerance: float
-    digits: float = 16.0
+    digits: float = _ALL_DIGITS
 
 
 def solve_summed(problem: LeastSquares, solver: Solver) -> Solution:
@@ -159,7 +161,9 @@ def _of_rounded(problem: LeastSquares, moments: Moments, sums: KeptSums) -> Summ
     found = triangle_of_factor(inner, frame, p, total, problem.centred, 0.0)
     tail = scale(tail, -(found.exponent[p:, None] + found.exponent[p:] - frame.exponent[p:, None] - frame.exponent[p:]))
     digits = (
-        -np.log10(_EIGENVALUE_EPS * EPS * values[-1] / values[seen].min(initial=values[-1])) if seen.any() else 16.0
+        -np.log10(_EIGENVALUE_EPS * EPS * values[-1] / values[seen].min(initial=values[-1]))
+        if seen.any()
+        else _ALL_DIGITS
     )
     tolerance = max(problem.tolerance, _ABOVE_FLOOR)
     return SummedTriangle(replace(found, tail=tail), frame, False, tolerance, float(digits))

@@ -7,13 +7,16 @@ from scipy.stats import chi2
 
 from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, TestResult, undefined
 
+# Lags at most, and rows that each asks for (Hyndman and Athanasopoulos, 2021, section 5.4).
+_MOST_LAGS, _ROWS_PER_LAG = 10, 5
+
 
 def ljung_box(fit: FitView) -> TestResult:
     """n(n + 2) Σ ρₗ²/(n − l) over the first min(10, n/5) autocorrelations of the residuals, χ² (Ljung and Box, 1978)."""
     if not fit.free > 0:
         return undefined("no more rows than coefficients")
     n = len(fit.whitened)
-    lags = min(10, n // 5)
+    lags = min(_MOST_LAGS, n // _ROWS_PER_LAG)
     u = fit.whitened - fit.whitened.mean()
     squares = float(u @ u)
     if lags < 1 or not squares > 0:

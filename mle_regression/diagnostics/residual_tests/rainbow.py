@@ -13,6 +13,9 @@ from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, 
 from mle_regression.linalg.arrays import TINY
 from mle_regression.rows.registry import as_rows
 
+# Digits after the point by which leverages, beside the largest, are told apart.
+_DIGITS = 10
+
 
 def rainbow(fit: FitView) -> TestResult:
     """F of the whole fit against one to the central half of the rows, those of least leverage (Utts, 1982).
@@ -25,7 +28,7 @@ def rainbow(fit: FitView) -> TestResult:
     rows = as_rows(fit.x, np.zeros((len(fit.residual), 0)))
     leverages = rows.map(partial(leverage_of_block, information), dense=True)
     # What differs by rounding is a tie.
-    order = np.argsort(np.round(leverages / leverages.max(initial=TINY), 10), kind="stable")
+    order = np.argsort(np.round(leverages / leverages.max(initial=TINY), _DIGITS), kind="stable")
     counts = np.ones(len(order)) if fit.counts is None else fit.counts
     # As many as half of the observations; a row that stands for several may be halved itself.
     before = np.empty(len(order))

@@ -18,6 +18,8 @@ from mle_regression.reports.linear.dependencies import describe_near_dependency
 _SHOWN_EIGENVALUES, _SHOWN_DEPENDENCIES = 4, 3
 _NOTHING_STANDS_OUT = "Nothing stands out. Whether the noise is as assumed, diagnose(X, y).tests() tells."
 _FEW_ROWS_PER_PARAMETER = 5.0
+# Digits of what was worked out exactly, and the ratio of residuals to means that stands for infinity.
+_REFINED_DIGITS, _NO_FIT = 15.0, 1e16
 
 
 def linear_summary(fit: LinearFit, confidence: float) -> Document:
@@ -154,7 +156,7 @@ def near_dependency_notes(fit: LinearFit) -> list[str]:
 
 
 def _computed_digits(fit: LinearFit, condition: float) -> float:
-    return 15.0 if fit.refined else expected_digits(condition, _residual_ratio(fit))
+    return _REFINED_DIGITS if fit.refined else expected_digits(condition, _residual_ratio(fit))
 
 
 def _data_digits(fit: LinearFit, condition: float) -> float:
@@ -166,7 +168,7 @@ def _residual_ratio(fit: LinearFit) -> float:
     mean = fit.information.total * (fit.params[0] * 2.0**-fit.output_exponent) ** 2 if fit.centred else 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sqrt(fit.residual_squares / (fit.explained + mean))
-    return float(np.nan_to_num(ratio, nan=0.0, posinf=1e16).max())
+    return float(np.nan_to_num(ratio, nan=0.0, posinf=_NO_FIT).max())
 
 
 def _each(values: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from mle_regression.fitted.network_on_rows import DENSE_PARAMETERS, NetworkOnRows
-from mle_regression.linalg.lanczos import Density
+from mle_regression.linalg.lanczos import DENSITY_PROBES, DENSITY_STEPS, MAX_STEPS, TOL, TRACE_PRODUCTS, Density
 from mle_regression.reports.network.curvature import NetworkCurvatureReport, network_curvature_report, parameter_names
 from mle_regression.validation import checks
 
@@ -39,8 +39,8 @@ class NetworkDiagnosis:
         k: int = 5,
         spectrum: Literal["auto", "full", "extremes"] = "auto",
         penalised: bool = True,
-        tol: float = 1e-8,
-        max_products: int = 1000,
+        tol: float = TOL,
+        max_products: int = MAX_STEPS,
     ) -> NetworkCurvatureReport:
         """Hessian of the objective, its eigenvalues with error bounds, and the verdict.
 
@@ -81,7 +81,7 @@ class NetworkDiagnosis:
         """Return the largest eigenvalue of the Hessian, to 1e-4 of itself."""
         return self._network.sharpness(penalised)
 
-    def trace(self, penalised: bool = True, n_products: int = 90) -> tuple[float, float]:
+    def trace(self, penalised: bool = True, n_products: int = TRACE_PRODUCTS) -> tuple[float, float]:
         """Return the sum of the eigenvalues, and its standard error: zero where it is exact, else by Hutch++."""
         return self._network.trace(penalised, n_products)
 
@@ -93,7 +93,9 @@ class NetworkDiagnosis:
         """
         return self._network.log_determinant(penalised)
 
-    def spectral_density(self, penalised: bool = True, probes: int = 10, steps: int = 80) -> Density:
+    def spectral_density(
+        self, penalised: bool = True, probes: int = DENSITY_PROBES, steps: int = DENSITY_STEPS
+    ) -> Density:
         """Return the distribution of all eigenvalues, by stochastic Lanczos quadrature.
 
         Returns
