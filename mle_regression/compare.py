@@ -29,7 +29,7 @@ from mle_regression.linear import MLELinearRegressor
 from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.reports.linear.hypotheses import HypothesisTest
 from mle_regression.reports.linear.inference import named_fit
-from mle_regression.scoring import log_likelihood_scorer, n_observations, unwrapped
+from mle_regression.scoring import log_likelihood_scorer, observations_of, unwrapped
 from mle_regression.validation import checks
 from mle_regression.validation.containers import as_numbers
 from mle_regression.warnings import InferenceWarning, warn_user
@@ -222,7 +222,7 @@ def _in_sample(model: Any, X: Any, y: Any, outputs: Array, weights: Array | None
         "rmse": root_mean_squared_error(outputs, mean, sample_weight=weights),
         "log_likelihood": likelihood,
         "aic": criteria.aic(likelihood, size),
-        "bic": criteria.bic(likelihood, size, n_observations(last, len(outputs), weights)),
+        "bic": criteria.bic(likelihood, size, observations_of(last, len(outputs), weights)),
         "rank": _rank(last),
         "condition_number": _condition_number(last),
     }
@@ -259,7 +259,7 @@ def _log_likelihood(
 ) -> float:
     last, _ = unwrapped(model)
     if hasattr(last, "log_likelihood"):
-        return log_likelihood_scorer(model, X, y, weights) * n_observations(last, len(y), weights)
+        return log_likelihood_scorer(model, X, y, weights) * observations_of(last, len(y), weights)
     covariance, root = noise
     outputs, means = y.reshape(len(y), -1), mean.reshape(len(y), -1)
     density = new_log_density(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any, Self
 
-import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _num_samples as n_rows_of
 
 from mle_regression.linalg.arrays import Array
+from mle_regression.rows.observations import n_observations
 from mle_regression.validation import checks
 
 
@@ -35,12 +35,9 @@ def unwrapped(estimator: Any, X: Any = None) -> tuple[Any, Any]:
     return estimator, X
 
 
-def n_observations(model: Any, n_rows: int, weights: Array | None) -> float:
+def observations_of(model: Any, n_rows: int, weights: Array | None) -> float:
     """Return how many observations rows are: those of weight, or the sum of weights that are frequencies to the model."""
-    if weights is None:
-        return float(n_rows)
-    frequency = getattr(model, "weight_type", "precision") == "frequency"
-    return float(weights.sum()) if frequency else float(np.count_nonzero(weights))
+    return n_observations(weights, n_rows, frequency=getattr(model, "weight_type", "precision") == "frequency")
 
 
 class LogLikelihoodScorer:
@@ -84,7 +81,7 @@ class LogLikelihoodScorer:
             )
         weights = checks.check_weights(sample_weight, n_rows_of(X))
         total = float(model.log_likelihood(inner, y, sample_weight=sample_weight))
-        return total / n_observations(model, n_rows_of(X), weights)
+        return total / observations_of(model, n_rows_of(X), weights)
 
     def set_score_request(self, *, sample_weight: bool | str | None) -> Self:
         """Return a scorer that asks for weights under metadata routing; this one is left as it is.

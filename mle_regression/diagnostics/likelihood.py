@@ -9,6 +9,7 @@ from mle_regression.linalg.arrays import EPS, Array, BoolArray
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.noise.base import NoiseFamily
 from mle_regression.noise.scale import likeliest_scales, log_density_at_scales
+from mle_regression.rows.observations import n_observations, sum_log_weights
 
 # Residuals of this many units of rounding are none, to a fit without noise.
 EXACT_RESIDUAL_EPS = 64.0
@@ -29,12 +30,12 @@ def profile_log_likelihood(residuals: Array, weights: Array | None, *, frequency
         return _profile_by_rows(residuals, weights, frequency, noise)
     n, m = residuals.shape
     w = np.ones(n) if weights is None else weights
-    count = float(w.sum()) if frequency else float(n)
+    count = n_observations(weights, n, frequency=frequency)
     with np.errstate(over="ignore", invalid="ignore"):
         variance = w @ residuals**2 / count
     if not np.isfinite(variance).all():
         return -float(np.inf)
-    log_weights = 0.0 if frequency or weights is None else 0.5 * m * float(np.log(w).mean())
+    log_weights = 0.5 * m * sum_log_weights(weights, frequency=frequency) / n
     likelihood = -0.5 * np.log(np.maximum(variance, (EXACT_RESIDUAL_EPS * EPS) ** 2)).sum()
     return float(likelihood - 0.5 * m * (np.log(2.0 * np.pi) + 1.0) + log_weights)
 
@@ -44,7 +45,7 @@ def _profile_by_rows(residuals: Array, weights: Array | None, frequency: bool, n
     if not np.isfinite(scales).all():
         return -float(np.inf)
     scales = np.maximum(scales, EXACT_RESIDUAL_EPS * EPS)
-    count = float(weights.sum()) if frequency and weights is not None else float(len(residuals))
+    count = n_observations(weights, len(residuals), frequency=frequency)
     return log_density_at_scales(noise, residuals, scales, weights, frequency=frequency) / count
 
 

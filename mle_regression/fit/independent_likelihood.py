@@ -9,6 +9,7 @@ from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.noise.base import NoiseFamily
 from mle_regression.noise.scale import likeliest_scales, log_density_at_scales
+from mle_regression.rows.observations import n_observations
 
 
 def independent_likelihood(
@@ -26,7 +27,7 @@ def independent_likelihood(
     """
     m = residuals.shape[1]
     scales = likeliest_scales(noise, residuals, weights, frequency=frequency)
-    n = float(weights.sum()) if frequency and weights is not None else float(len(residuals))
+    n = n_observations(weights, len(residuals), frequency=frequency)
     noise_free = scales <= EXACT_RESIDUAL_EPS * EPS
     likelihood = np.inf
     if not noise_free.any():

@@ -19,6 +19,7 @@ from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.base import NoiseFamily
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.observations import n_observations, sum_log_weights
 
 
 def likelihood_of(
@@ -46,12 +47,10 @@ def likelihood_of(
         return independent_likelihood(
             noise, plain, inside, frequency=frequency, unit=spread, mean_parameters=float(n_parameters)
         )
-    counted = n_rows if weights is None else int((weights > 0).sum())
-    n = total if frequency else float(counted)
-    log_weights = 0.0 if weights is None or frequency else float(np.log(weights[weights > 0]).sum())
+    n, log_weights = n_observations(weights, n_rows, frequency=frequency), sum_log_weights(weights, frequency=frequency)
     whole = cross * total
     noise_free = np.diagonal(cross) <= (EXACT_RESIDUAL_EPS * eps) ** 2
-    factor, bearable = SINGULAR, max(counted - 1, 0)
+    factor, bearable = SINGULAR, max(int(n_observations(weights, n_rows, frequency=False)) - 1, 0)
     if not noise_free.any() and bearable >= m:
         root = factor_of_cross(whole)
         rounding = np.full(m, EXACT_RESIDUAL_EPS * eps * np.sqrt(total))

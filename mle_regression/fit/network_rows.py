@@ -9,6 +9,7 @@ import numpy as np
 from mle_regression.fit.network_options import NetworkOptions
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.models.network import Network
+from mle_regression.rows.observations import n_observations, sum_log_weights
 from mle_regression.rows.registry import in_memory
 from mle_regression.rows.training_data import TrainingData
 
@@ -51,9 +52,7 @@ def relative_alpha(alpha: float, weights: Array | None) -> float:
 
 def observations(weights: Array | None, n_rows: int, frequency: bool) -> tuple[float, float]:
     """Return the number of observations, and Σ log w of precision weights with mean one."""
-    if weights is None:
-        return float(n_rows), 0.0
-    if frequency:
-        return float(weights.sum()), 0.0
-    counted = weights[weights > 0]
-    return float(len(counted)), float(np.log(counted / counted.mean()).sum())
+    n = n_observations(weights, n_rows, frequency=frequency)
+    if weights is None or frequency:
+        return n, 0.0
+    return n, sum_log_weights(weights * (n / weights.sum()), frequency=False)

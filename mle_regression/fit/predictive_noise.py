@@ -16,6 +16,7 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.noise.base import NoiseFamily
 from mle_regression.noise.scale import likeliest_scales
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.observations import n_observations
 
 # With so many residuals a parameter, or more, counting parameters tells as much as leaving rows out.
 _MANY_RESIDUALS = 20.0
@@ -40,7 +41,7 @@ def of_held_out(
     is that of Akaike's (1969) final prediction error, (n + 1)/(n − 1) times as large.
     """
     w = np.ones(len(residuals)) if weights is None else weights
-    n = float(w.sum()) if frequency else float(len(residuals))
+    n = n_observations(weights, len(residuals), frequency=frequency)
     left = max(n - 1.0, 1.0) if chosen else n
     with np.errstate(over="ignore"):
         if noise.sums_suffice:

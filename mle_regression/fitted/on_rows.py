@@ -34,6 +34,7 @@ from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.linear import linear_map, linear_mean
 from mle_regression.noise.registry import least_squares_families
 from mle_regression.rows.base import Block, Rows, row_totals
+from mle_regression.rows.observations import n_observations
 from mle_regression.rows.registry import as_rows, in_memory
 from mle_regression.solvers.base import LeastSquares
 from mle_regression.solvers.by_products import InverseByProducts
@@ -315,10 +316,9 @@ class FitOnRows:
         """Whether these rows are those of the fit: as many, of the same weight, with the same residual sum of squares."""
         fit, weights = self._as_fitted, self._weights
         total = float(len(self._y)) if weights is None else float(weights.sum())
-        if weights is None:
-            n = total
-        else:
-            n = float(scale(total, 2 * fit.weight_exponent)) if fit.frequency else float(np.count_nonzero(weights))
+        n = n_observations(weights, len(self._y), frequency=fit.frequency)
+        if weights is not None and fit.frequency:
+            n = float(scale(n, 2 * fit.weight_exponent))
         if (
             abs(n - fit.n) > _SAME_ROWS * fit.n
             or abs(total - fit.information.total) > _SAME_ROWS * fit.information.total

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self, TypeGuard, TypeVar
 import numpy as np
 
 from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.rows.observations import sum_log_weights
 
 T = TypeVar("T")
 
@@ -143,7 +144,7 @@ def row_totals(y: Array, weights: Array | None) -> Totals:
     return Totals(
         positive.size,
         total,
-        float(np.log(positive).sum()),
+        sum_log_weights(positive, frequency=False),
         float(positive.max(initial=0.0)),
         True,
         _level(y if positive.size == len(y) else y[weights > 0]),
