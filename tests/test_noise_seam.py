@@ -337,6 +337,48 @@ def test_noise_without_a_variance(rng, monkeypatch):
     assert model.log_likelihood_ == pytest.approx(stats.cauchy.logpdf(y, model.predict(X), s).sum())
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("far", [1e2, 1e6, 1e9])
+@pytest.mark.parametrize("law", [stats.cauchy, stats.t(3)], ids=["cauchy", "t3"])
+def test_rows_far_away_do_not_keep_heavy_tails_from_their_optimum(rng, monkeypatch, law, far, outputs, weighted):
+    monkeypatch.setitem(NOISES, "heavy", location_scale("heavy", "heavy tails", law.logpdf))
+    X, w = rng.standard_normal((200, 3)), rng.uniform(0.5, 2.0, 200) if weighted else np.ones(200)
+    y = X @ [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]] + 0.1 * rng.standard_cauchy((200, 2))
+    y[:5, 0] += far
+    y = y if outputs == 2 else y[:, 0]
+    model = MLELinearRegressor(noise="heavy").fit(X, y, w if weighted else None)
+    assert model.converged_
+    assert model.verdict_ == "minimum"
+    degrees = 1.0 if law is stats.cauchy else 3.0
+    scales = np.atleast_1d(model._fit.likelihood.scale_of_y)
+    e = (y - model.predict(X)).reshape(200, -1) * np.sqrt(w)[:, None] / scales
+    score = (degrees + 1.0) * e / (degrees + e**2)
+    of_means = np.c_[np.ones(200), X].T @ (np.sqrt(w)[:, None] * score)
+    np.testing.assert_allclose(of_means / 200, 0.0, atol=1e-6)
+    np.testing.assert_allclose((e * score).mean(axis=0), 1.0, atol=1e-6)
+    density = law.logpdf(e) - np.log(scales) + 0.5 * np.log(w)[:, None]
+    assert model.log_likelihood_ == pytest.approx(density.sum(), rel=1e-10)
+    assert model.n_iter_ == len(model.loss_curve_) - 1
+    assert model.loss_curve_[-1] == pytest.approx(-model.log_likelihood_ / 200, rel=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "newton"])
+def test_iterations_in_other_units_are_told_and_counted_on(rng, monkeypatch, solver):
+    monkeypatch.setitem(NOISES, "heavy", location_scale("heavy", "heavy tails", stats.cauchy.logpdf))
+    X = rng.standard_normal((100, 2))
+    y = X @ [1.0, 2.0] + 0.1 * rng.standard_normal(100)
+    y[:3] += 1e6
+    model = MLELinearRegressor(noise="heavy", solver=solver).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="in 5 iterations"):
+        short = MLELinearRegressor(noise="heavy", solver=solver, max_iter=5).fit(X, y)
+    assert short.n_iter_ == 5
+    np.testing.assert_allclose(short.loss_curve_, model.loss_curve_[:6], rtol=1e-12)
+    again = MLELinearRegressor(noise="heavy", solver=solver, warm_start=True).fit(X, y).fit(X, y)
+    assert again.n_iter_ <= 3
+    np.testing.assert_allclose(again.coef_, model.coef_, rtol=1e-7)
+
+
 def test_dependent_columns(rng):
     X, y = drawn(rng, "logistic")
     wide = np.column_stack([X, X[:, 0] + X[:, 2]])

@@ -311,12 +311,31 @@ def test_noise_that_cannot_be_sent_to_the_rows_is_refused(rng, monkeypatch):
     monkeypatch.setitem(NOISES, "sech", location_scale("sech", "sech noise", lambda e: sech_density(e)))
     X, y, _ = problem(rng)
     stored = PickledColumns.of(X, EDGES)
-    with pytest.raises(ValueError, match="log_density of noise='sech' cannot be pickled .* at the top of a module"):
-        MLPGradientRegressor((3,), noise="sech", random_state=0).fit(stored, y)
+    for model in (MLELinearRegressor(noise="sech"), MLPGradientRegressor((3,), noise="sech", random_state=0)):
+        with pytest.raises(ValueError, match="log_density of noise='sech' cannot be pickled .* at the top of a module"):
+            model.fit(stored, y)
 
 
-def test_a_linear_model_under_noise_of_a_density_needs_the_rows_in_memory(rng, monkeypatch):
+@pytest.mark.parametrize("alpha", [0.0, 2.0])
+@pytest.mark.parametrize("weight_type", [None, "precision", "frequency"])
+@pytest.mark.parametrize("solver", ["auto", "lbfgs", "newton"])
+def test_linear_models_under_noise_of_a_density(solver, weight_type, alpha, rng, monkeypatch):
+    monkeypatch.setitem(NOISES, "sech", SECH)
+    X, y, w = problem(rng, 2, weight_type is not None)
+    stored = PickledColumns.of(X, EDGES)
+    options = {"noise": "sech", "solver": solver, "alpha": alpha, "weight_type": weight_type or "precision"}
+    truth, fit = (MLELinearRegressor(**options).fit(rows, y, w) for rows in (X, stored))
+    assert_same(fit, truth, rtol=1e-6)
+    assert fit.log_likelihood(stored, y, w) == pytest.approx(fit.log_likelihood(X, y, w), rel=1e-9)
+    for found, expected in zip(fit.predict_interval(stored), fit.predict_interval(X), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_batches_of_a_linear_model_under_noise_of_a_density(rng, monkeypatch):
     monkeypatch.setitem(NOISES, "sech", SECH)
     X, y, _ = problem(rng)
-    with pytest.raises(ValueError, match="noise='sech' needs rows in the memory of this process"):
-        MLELinearRegressor(noise="sech").fit(PickledColumns.of(X, EDGES), y)
+    stored = PickledColumns.of(X, EDGES)
+    options = {"noise": "sech", "solver": "adam", "batch_size": 400, "max_iter": 50, "random_state": 0}
+    with pytest.warns(ConvergenceWarning):
+        truth, fit = (MLELinearRegressor(**options).fit(rows, y) for rows in (X, stored))
+    np.testing.assert_allclose(fit.coef_, truth.coef_, rtol=1e-8)

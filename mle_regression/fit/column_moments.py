@@ -13,7 +13,8 @@ import scipy.sparse as sp
 from mle_regression.fitted.network import NetworkFit
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.linalg.scaling import exponents, scale
-from mle_regression.rows.base import Block
+from mle_regression.rows.base import Block, Rows
+from mle_regression.rows.observations import n_observations
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import Units
 from mle_regression.rows.training_data import TrainingData
@@ -47,20 +48,23 @@ class ColumnMoments:
 
     @classmethod
     def of(cls, data: TrainingData) -> Self:
-        """Measure some rows; raises on NaN and infinity.
+        """Measure some rows; raises on NaN and infinity."""
+        counted = n_observations(data.weights, len(data.y), frequency=False)
+        total = n_observations(data.weights, len(data.y), frequency=True)
+        return cls.of_rows(as_rows(data.x, data.y, data.weights), counted, total)
+
+    @classmethod
+    def of_rows(cls, rows: Rows, counted: float, total: float) -> Self:
+        """Measure rows, of which so many count, with weights of this sum.
 
         Sums are taken of columns divided by powers of two, so that none overflows.
         """
-        rows = as_rows(data.x, data.y, data.weights)
         exponent = exponents(magnitudes(rows))
-        counted = len(data.y) if data.weights is None else int((data.weights > 0).sum())
-        total = float(counted) if data.weights is None else float(data.weights.sum())
-
         mean = rows.reduce(partial(_sums_about, exponent, np.zeros(len(exponent))), np.add)[0] / total
         first, second = rows.reduce(partial(_sums_about, exponent, mean), np.add) / total
         mean, spread = mean + first, np.sqrt(np.maximum(second - first**2, 0.0))
         spread = np.where(spread <= _CONSTANT_SPREAD * np.abs(mean), 0.0, spread)
-        return cls(float(counted), total, scale(mean, exponent), scale(spread, exponent))
+        return cls(counted, total, scale(mean, exponent), scale(spread, exponent))
 
     @property
     def settled(self) -> bool:

@@ -253,12 +253,17 @@ class StandardRows:
 
 def standard_rows(data: TrainingData, units: tuple[Units, Units], dtype: str) -> StandardRows:
     """Return checked rows as a network reads them, those of weight zero left out; weights are at most one."""
-    home, weights = as_rows(data.x, data.y, data.weights), data.weights
+    return rows_in_units(as_rows(data.x, data.y, data.weights), units, dtype)
+
+
+def rows_in_units(home: Rows, units: tuple[Units, Units], dtype: str) -> StandardRows:
+    """Return rows of any home in standard units, those of weight zero left out; weights are at most one."""
+    y, weights = targets_of(home)
     if weights is not None:
         if is_local(home) and not weights.all():
             keep = weights > 0
-            home, weights = as_rows(home.x[keep], home.y[keep], weights[keep]), weights[keep]
-        home = home.with_targets(targets_of(home)[0], weights / weights.max())
+            home, y, weights = as_rows(home.x[keep], y[keep], weights[keep]), y[keep], weights[keep]
+        home = home.with_targets(y, weights / weights.max())
     return StandardRows(home, *units, np.dtype(dtype))
 
 
