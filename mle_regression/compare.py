@@ -20,6 +20,7 @@ from sklearn.utils import _safe_indexing as take_rows
 from mle_regression.diagnostics import criteria
 from mle_regression.diagnostics.likelihood import new_log_density
 from mle_regression.diagnostics.noise_factor import factor_of_array
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import INTERCEPT, LinearFit
 from mle_regression.fitted.nesting import total_squares, total_weight, unmatched_columns
 from mle_regression.linalg.arrays import EPS, Array
@@ -149,7 +150,7 @@ def _linear_fit(estimator: Any, role: str) -> tuple[LinearFit, float]:
     if not isinstance(model, MLELinearRegressor):
         raise TypeError(f"The {role} model is a {type(model).__name__}; this test compares fitted MLELinearRegressors.")
     fit = named_fit(model)
-    if fit.penalised:
+    if isinstance(fit, JointFit) or fit.penalised:
         raise ValueError(
             f"The {role} model is penalised (alpha > 0), and its likelihood not the largest: refit with alpha=0, or compare "
             "held-out log-likelihoods by compare_models."
@@ -293,9 +294,9 @@ def _n_parameters(model: Any) -> float:
 
 
 def _condition_number(model: Any) -> float:
-    """Return λmax/λmin of the Hessian; NaN where there is none, or it takes more memory than there is."""
+    """Return λmax/λmin of the Hessian, the largest of any output; NaN where there is none, or for lack of memory."""
     try:
-        return float(getattr(model, "condition_number_", np.nan))
+        return float(np.max(getattr(model, "condition_number_", np.nan)))
     except MemoryNeededError:
         return float(np.nan)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -17,10 +18,10 @@ from mle_regression.estimator.merging import check_mergeable
 from mle_regression.estimator.watching import teller
 from mle_regression.fit import incremental
 from mle_regression.fit.incremental import RunningSums
-from mle_regression.fit.linear import LinearProblem, choose_penalty, iterative, pose
-from mle_regression.fit.linear_conclusion import conclude
-from mle_regression.fit.linear_likelihood import solve
+from mle_regression.fit.linear import LinearProblem, choose_penalty, iterative
 from mle_regression.fit.linear_options import LinearOptions
+from mle_regression.fit.separate import SeparateProblem, SeparateSolution, conclude, pose, solve, whole_of
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
@@ -30,6 +31,7 @@ from mle_regression.reports.linear.ending import evidence_warning, tell_of_fit
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import Need, Solution
 from mle_regression.validation import checks
+from mle_regression.validation.penalties import penalties_of_outputs
 
 # Fitted attributes that are left to be solved for.
 _SOLVED = (
@@ -58,9 +60,10 @@ class MLELinearRegressor(LikelihoodRegressor):
         ``GradientDescent(acceleration="polyak")``, has options of its own.
     fit_intercept : bool, default=True
         Whether to fit the constant b. It is never penalised.
-    alpha : float or "evidence", default=0.0
-        Ridge penalty, as in `sklearn.linear_model.Ridge`: a Gaussian prior of variance σ²/α on each coefficient. "evidence":
-        that which makes the data likeliest with the coefficients integrated out (MacKay, 1992), in `alpha_`.
+    alpha : float, array-like of shape (n_outputs,) or "evidence", default=0.0
+        Ridge penalty, as in `sklearn.linear_model.Ridge`: a Gaussian prior of variance σ²/α on each coefficient; of several
+        outputs one for each, if so given. "evidence": that which makes the data likeliest with the coefficients integrated
+        out (MacKay, 1992), in `alpha_`.
     noise : str, default="gaussian"
         Noise family, a name in `mle_regression.noise.registry.NOISES`. Gaussian noise is fitted by least squares; another
         family from there on by "newton" ("auto"), "lbfgs", "gd", "sgd", "adam" or "adamw", on the likelihood of the rows.
@@ -113,10 +116,13 @@ class MLELinearRegressor(LikelihoodRegressor):
         variances and covariances of the noise.
     alpha_, log_marginal_likelihood_ : float
         With ``alpha="evidence"``: the penalty chosen, and the log density of y with the coefficients integrated out.
-    effective_dof_ : float
-        tr(XᵀWX (XᵀWX + αI₀)⁻¹), intercept included; the rank without penalty. By products alone it is estimated.
+    effective_dof_ : float or ndarray of shape (n_outputs,)
+        tr(XᵀWX (XᵀWX + αI₀)⁻¹), intercept included; the rank without penalty. By products alone it is estimated. An array,
+        as `residual_dof_` and `condition_number_` are then, and `hessian_eigenvalues_` a row an output, where outputs have
+        different penalties.
     rank_ : int
-        Numerical rank of the Hessian over (intercept, coef); by products alone, the largest that it may be.
+        Numerical rank of the Hessian over (intercept, coef); by products alone, the largest that it may be; of several
+        penalties, the lowest of any output.
     verdict_ : str
         "unique minimum", "flat minimum", "not stationary" where an iterative solver has not arrived, or "undetermined" where
         products alone do not tell the rank.
@@ -165,7 +171,7 @@ class MLELinearRegressor(LikelihoodRegressor):
     (True, 3)
     """
 
-    _fit: LinearFit
+    _fit: LinearFit | JointFit
     _sums: RunningSums
 
     def __init__(
@@ -173,7 +179,7 @@ class MLELinearRegressor(LikelihoodRegressor):
         *,
         solver: Any = "auto",
         fit_intercept: bool = True,
-        alpha: float | Literal["evidence"] = 0.0,
+        alpha: float | Sequence[float] | Array | Literal["evidence"] = 0.0,
         noise: str = "gaussian",
         weight_type: Literal["precision", "frequency"] = "precision",
         rank_tol: float | None = None,
@@ -233,9 +239,10 @@ class MLELinearRegressor(LikelihoodRegressor):
             earlier = self._fit if options.warm_start and "_fit" in self.__dict__ else None
             with checks.named_columns(self, data):
                 chosen = choose_penalty(data, options) if options.alpha is None else None
-                problem = pose(data, options, chosen.alpha if chosen is not None else options.alpha or 0.0)
+                penalty = options.alpha if chosen is None else chosen.alpha
+                problem = pose(data, options, penalties_of_outputs(penalty, data.y.shape[1]))
                 checks.warn_of_batches(options.batch_size, len(data.y))
-                tell = teller(task, options, problem) if options.verbose or task.watched else None
+                tell = teller(task, options, whole_of(problem)) if options.verbose or task.watched else None
                 solution = solve(problem, options, self._rng, tell, earlier)
             self._assign(problem, solution, options)
             for name in ("_sums", "alpha_", "log_marginal_likelihood_"):
@@ -283,10 +290,11 @@ class MLELinearRegressor(LikelihoodRegressor):
             with checks.named_columns(self, data, in_pipeline=False):
                 sums = incremental.with_rows(sums, data, options.refine)
             start = np.atleast_2d(self.coef_).T if "coef_" in self.__dict__ else None
+            penalty = penalties_of_outputs(options.alpha, sums.n_outputs)
             self._keep(sums)
             if options.solver.continues_from is Need.BATCHES and sums.totals.n_rows:
-                problem = incremental.pose_from_sums(sums, options)
-                self._assign(problem, incremental.solve_by_pass(problem, options, data, start, self._rng()), options)
+                problem = incremental.pose_from_sums(sums, options, penalty)
+                self._assign(problem, incremental.solve_by_pass(problem, options, data, start, self._rng), options)
         return self
 
     def merge(self, other: MLELinearRegressor) -> Self:
@@ -325,13 +333,18 @@ class MLELinearRegressor(LikelihoodRegressor):
     def _rng(self) -> np.random.Generator:
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _assign(self, problem: LinearProblem, solution: Solution, options: LinearOptions) -> None:
+    def _assign(
+        self,
+        problem: LinearProblem | SeparateProblem,
+        solution: Solution | SeparateSolution,
+        options: LinearOptions,
+    ) -> None:
         """Conclude, tell what is amiss, and take the fitted attributes."""
-        fit = tell_of_fit(self, conclude(problem, solution), solution, options)
+        fit = tell_of_fit(self, *conclude(problem, solution), options)
         self._fit = fit
         self.coef_ = fit.coef[:, 0].copy() if fit.single_output else fit.coef.T.copy()
         self.intercept_ = 0.0 if not fit.centred else fit.intercept[0] if fit.single_output else fit.intercept.copy()
-        self.rank_, self.effective_dof_, self.refined_ = fit.information.rank, fit.effective_dof, fit.refined
+        self.rank_, self.effective_dof_, self.refined_ = fit.rank, fit.effective_dof, fit.refined
         self.verdict_ = fit.optimum.verdict
         self._assign_shared()
 
@@ -344,7 +357,8 @@ class MLELinearRegressor(LikelihoodRegressor):
     def __getattr__(self, name: str) -> Any:
         if name in _SOLVED and "_sums" in self.__dict__:
             options = linear_options(self)
-            problem = incremental.pose_from_sums(self._sums, options)
+            penalty = penalties_of_outputs(options.alpha, self._sums.n_outputs)
+            problem = incremental.pose_from_sums(self._sums, options, penalty)
             self._assign(problem, incremental.solve_from_sums(problem, options, self._rng), options)
             if name in self.__dict__:
                 return self.__dict__[name]
@@ -364,9 +378,12 @@ class MLELinearRegressor(LikelihoodRegressor):
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
         fit = self._fit
         rows = as_rows(x, np.zeros((x.shape[0], 0)))
-        leverage = rows.map(partial(covariance.leverage_of_block, fit.information), dense=not fit.information.sparse)
+        dense = not any(information.sparse for information in fit.informations)
+        leverage = rows.map(partial(covariance.leverages_of_block, fit.informations), dense=dense)
+        if isinstance(fit, JointFit):
+            leverage = leverage[:, fit.part_of_output]
         share = scale(noise_share, 2 * fit.weight_exponent)
         if np.any(share):  # none of a variance that may be infinite is none
             share = share * fit.likelihood.noise.variance_ratio
-        spread = np.sqrt(share + leverage)[:, None] * scale(fit.residual_scale, fit.output_exponent)
+        spread = np.sqrt(np.reshape(share, (-1, 1)) + leverage) * scale(fit.residual_scale, fit.output_exponent)
         return spread.reshape((-1, *self.coef_.shape[:-1]))

@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from mle_regression import MLELinearRegressor
-from mle_regression.linalg.dual_information import DualInformation
+from mle_regression.linalg.spectral_information import SpectralInformation
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_rows_give_what_a_triangle_gives(design, options, alpha, rng):
     options = {"alpha": alpha, "weight_type": kind or "precision"} | options
     truth = MLELinearRegressor(solver="qr", refine=False, **options).fit(X, y, weights)
     found = MLELinearRegressor(**options).fit(X, y, weights)
-    assert isinstance(found._fit.information, DualInformation)
+    assert isinstance(found._fit.information, SpectralInformation)
     unit = np.abs(truth.coef_).max(axis=-1, keepdims=True)
     np.testing.assert_allclose(found.coef_ / unit, truth.coef_ / unit, rtol=1e-9, atol=1e-10)
     for name in ("log_likelihood_", "noise_variance_", "effective_dof_", "aic_", "residual_dof_", "rank_"):
@@ -68,7 +68,7 @@ def test_rows_that_depend_on_each_other(design, change, rng):
     else:
         X[20:] = X[:20] + (1e-6 * rng.standard_normal((20, 400)) if change == "nearly equal rows" else 0.0)
     truth, found = (MLELinearRegressor(solver=s, alpha=0.1, refine=False).fit(X, y) for s in ("qr", "auto"))
-    assert isinstance(found._fit.information, DualInformation)
+    assert isinstance(found._fit.information, SpectralInformation)
     np.testing.assert_allclose(found.coef_, truth.coef_, rtol=1e-7, atol=1e-9)
     assert found.log_likelihood_ == pytest.approx(truth.log_likelihood_, rel=1e-9)
     np.testing.assert_allclose(found.standard_errors_, truth.standard_errors_, rtol=1e-7)
@@ -80,7 +80,7 @@ def test_the_triangle_is_kept_where_it_has_digits_of_its_own(options, rng):
     model = MLELinearRegressor(on_rank_deficiency="min_norm", **options)
     with pytest.warns(UserWarning) if options["alpha"] < 1e-20 else np.errstate():
         model.fit(X, y)
-    assert not isinstance(model._fit.information, DualInformation)
+    assert not isinstance(model._fit.information, SpectralInformation)
 
 
 def test_nothing_of_columns_by_columns_is_formed(rng):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -9,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array, IntArray
-from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.information import InformationFactor, inverse_root, parameter_exponents, scaled_factor
 from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.sparse_information import SparseInformation
+from mle_regression.linalg.spectral_information import SpectralInformation, leverages
 from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition
 from mle_regression.rows.base import Block, Rows
 
@@ -188,6 +189,21 @@ def leverage_of_block(information: InformationFactor, block: Block) -> Array:
     return leverage(information, block.x)
 
 
+def leverages_of_block(informations: Sequence[InformationFactor], block: Block) -> Array:
+    """Return the `leverage` (b, g) of the rows of a block in g informations of the same columns; what these share, once."""
+    found = np.empty((len(block.y), len(informations)))
+    spectral: dict[int, list[int]] = {}
+    for k, information in enumerate(informations):
+        if isinstance(information, SpectralInformation):
+            spectral.setdefault(id(information.basis), []).append(k)
+        else:
+            found[:, k] = leverage(information, block.x)
+    for numbers in spectral.values():
+        same = [one for one in (informations[k] for k in numbers) if isinstance(one, SpectralInformation)]
+        found[:, numbers] = leverages(same, block.x)
+    return found
+
+
 def condition_with_means(information: InformationFactor) -> float:
     """Estimate a bound of the condition of [1 X], of scaled columns: that of X centred, times the distance of its means."""
     length = column_norms(information.factor)
@@ -200,7 +216,7 @@ def leverage(information: InformationFactor, x: Any) -> Array:
 
     NaN where the rank is deficient and the data say nothing about the mean at x, which then lies outside the row space.
     """
-    if isinstance(information, SparseInformation | DualInformation):
+    if isinstance(information, SparseInformation | SpectralInformation):
         return information.leverage(x)
     return leverage_of(information, x, whiten(information, x))
 

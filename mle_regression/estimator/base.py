@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mle_regression.estimator.callbacks import CallbackSupport
 from mle_regression.estimator.storage import from_stored, to_stored
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.likelihood import OnTheWay
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.network import NetworkFit
@@ -32,7 +33,7 @@ class LikelihoodRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, Bas
     or one a row.
     """
 
-    _fit: LinearFit | NetworkFit | OnTheWay
+    _fit: LinearFit | JointFit | NetworkFit | OnTheWay
 
     @abstractmethod
     def _mean(self, x: Any) -> Array:
@@ -146,8 +147,8 @@ class LikelihoodRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, Bas
         noise = self._fit.likelihood.noise
         if kind == "observation" and not noise.sums_suffice:
             return self._interval_of_noise(x, coverage, self._noise_share(sample_weight, x.shape[0]))
-        dof = self._fit.likelihood.residual_dof
-        quantile = student_t.ppf(0.5 + coverage / 2, dof) if dof > 0 else np.nan
+        dof = np.asarray(self._fit.likelihood.residual_dof)
+        quantile = student_t.ppf(0.5 + coverage / 2, np.where(dof > 0, dof, np.nan))
         checks.warn_of_order(X, sample_weight=sample_weight)
         share = self._noise_share(sample_weight, x.shape[0])
         half = quantile * self._deviation(x, share if kind == "observation" else 0.0)

@@ -24,7 +24,6 @@ from mle_regression.fitted.optimum import Optimum
 from mle_regression.fitted.penalty import PenaltyChoice
 from mle_regression.fitted.posterior import Posterior
 from mle_regression.fitted.predictive_noise import PredictiveNoise
-from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
@@ -32,6 +31,7 @@ from mle_regression.linalg.information import DenseInformation, InformationFacto
 from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.sparse_information import SparseInformation
+from mle_regression.linalg.spectral_information import SpectralInformation
 from mle_regression.linalg.sums import ExactSums
 from mle_regression.rows.base import Totals
 from mle_regression.rows.standard import Units
@@ -119,7 +119,7 @@ def _information(state: dict[str, Any]) -> InformationFactor:
     if "explained" in state:
         return ProductInformation(**state)
     if "basis" in state:
-        return DualInformation(**state)
+        return SpectralInformation(**state)
     if "indptr" not in state:
         return DenseInformation(**state)
     rest = dict(state)

@@ -9,6 +9,7 @@ from mle_regression.noise.registry import find_noise, least_squares_families
 from mle_regression.solvers.base import Need
 from mle_regression.solvers.registry import find_solver
 from mle_regression.validation import checks
+from mle_regression.validation.penalties import check_penalties
 
 WEIGHT_TYPES = ("precision", "frequency")
 ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
@@ -25,7 +26,7 @@ def linear_options(estimator: Any) -> LinearOptions:
     checks.check_choice("refine", estimator.refine, ("auto", True, False))
     checks.check_choice("warm_start", estimator.warm_start, (True, False))
     by_evidence = isinstance(estimator.alpha, str) and estimator.alpha == "evidence"
-    alpha = None if by_evidence else checks.check_penalty(estimator.alpha)
+    alpha = None if by_evidence else check_penalties(estimator.alpha)
     if not noise.sums_suffice:
         _check_by_rows(estimator, by_evidence)
     rank_tol = None if estimator.rank_tol is None else checks.check_non_negative("rank_tol", estimator.rank_tol)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mle_regression.validation import checks
 
 
@@ -16,7 +18,7 @@ def check_mergeable(one: Any, other: Any) -> None:
     if mine != theirs:
         raise ValueError(f"The estimators were fitted to other columns: {mine[:8]} and {theirs[:8]}.")
     for name in ("alpha", "fit_intercept", "weight_type"):
-        if getattr(one, name) != getattr(other, name):
+        if not np.array_equal(getattr(one, name), getattr(other, name)):
             raise ValueError(
                 f"{name} is {getattr(one, name)!r} here and {getattr(other, name)!r} there; set one first."
             )

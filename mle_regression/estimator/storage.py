@@ -2,8 +2,8 @@
 
 An estimator is stored (by pickle, joblib, skops or a copy) as its parameters and fitted attributes, with the number of the
 format and the version that wrote it. The typed fit is a plain dict there, of arrays, numbers, strings, and dicts and tuples
-of these. Where a fit comes to keep something new, raise `FORMAT` and let `earlier_formats` add to what older files hold, or
-leave them to be refused.
+of these; an array that stands in several places is kept in the first, and the others say where that is. Where a fit comes to
+keep something new, raise `FORMAT` and let `earlier_formats` add to what older files hold, or leave them to be refused.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import reduce
 from typing import Any
 
+import numpy as np
 import scipy.sparse as sp
 
 from mle_regression._version import __version__
@@ -20,6 +22,7 @@ from mle_regression.diagnostics.laplace_approximation import Inverse
 from mle_regression.diagnostics.noise_factor import SingularNoise
 from mle_regression.estimator.earlier_formats import typed_fit
 from mle_regression.fit.incremental import RunningSums
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.likelihood import Likelihood, OnTheWay
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.network import KeptCurvature, NetworkFit
@@ -27,7 +30,6 @@ from mle_regression.fitted.optimum import Optimum
 from mle_regression.fitted.penalty import PenaltyChoice
 from mle_regression.fitted.posterior import Posterior
 from mle_regression.fitted.predictive_noise import PredictiveNoise
-from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.exact import Fixed
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
@@ -35,24 +37,26 @@ from mle_regression.linalg.information import DenseInformation
 from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.rank import Relation
 from mle_regression.linalg.sparse_information import SparseInformation
+from mle_regression.linalg.spectral_information import SpectralInformation
 from mle_regression.linalg.sums import ExactSums
 from mle_regression.rows.base import Totals
 from mle_regression.rows.standard import Units
 
-# Of what a fit keeps. Files of format 0 say nothing of it; up to 2 a fit was two dicts.
-FORMAT = 3
-_FORMAT, _VERSION, _KIND = "_format", "_version", "kind"
+# Of what a fit keeps. Files of format 0 say nothing of it; up to 2 a fit was two dicts; up to 3 no array had two places.
+FORMAT, _LAST_OF_DICTS = 4, 2
+_FORMAT, _VERSION, _KIND, _SAME = "_format", "_version", "kind", "same"
 # Attributes that are typed fits.
 _TYPED = ("_fit", "_sums")
 _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        *(LinearFit, NetworkFit, Likelihood, OnTheWay, Optimum, KeptCurvature, Posterior, PredictiveNoise),
+        *(LinearFit, JointFit, NetworkFit, Likelihood, OnTheWay, Optimum, KeptCurvature, Posterior, PredictiveNoise),
         *(PenaltyChoice, SingularNoise, Relation, Inverse, Units, Totals),
-        *(DenseInformation, SparseInformation, ProductInformation, DualInformation),
+        *(DenseInformation, SparseInformation, ProductInformation, SpectralInformation),
         *(RunningSums, ExactSums, Fixed, Moments, Frame),
     )
 }
+_KINDS["DualInformation"] = SpectralInformation  # its name up to format 3
 
 
 def to_stored(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def from_stored(stored: Mapping[str, Any], kind: type) -> dict[str, Any]:
         )
     state = _defaults(kind) | state
     try:
-        if number < FORMAT:
+        if number <= _LAST_OF_DICTS:
             return typed_fit(state, number)
         return {name: as_typed(value) if name in _TYPED else value for name, value in state.items()}
     except KeyError as error:
@@ -98,38 +102,50 @@ def from_stored(stored: Mapping[str, Any], kind: type) -> dict[str, Any]:
 
 def as_plain(value: Any) -> Any:
     """Return a typed fit as dicts and tuples of arrays, numbers and strings."""
+    return _plain(value, (), {})
+
+
+def _plain(value: Any, place: tuple[str | int, ...], seen: dict[int, tuple[str | int, ...]]) -> Any:
+    """Return what stands at a place of a fit, with reference to arrays that were ``seen`` before."""
+    if isinstance(value, np.ndarray):
+        first = seen.setdefault(id(value), place)
+        return value if first == place else {_KIND: _SAME, "as": first}
     if is_dataclass(value) and not isinstance(value, type):
-        inner = {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
-        return {_KIND: type(value).__name__} | inner
+        inner = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {_KIND: type(value).__name__} | _plain(inner, place, seen)
     if sp.issparse(value):
-        return {
-            _KIND: "csr",
-            "data": value.data,
-            "indices": value.indices,
-            "indptr": value.indptr,
-            "shape": value.shape,
-        }
+        inner = {"data": value.data, "indices": value.indices, "indptr": value.indptr, "shape": value.shape}
+        return {_KIND: "csr"} | _plain(inner, place, seen)
     if isinstance(value, dict):
-        return {name: as_plain(inner) for name, inner in value.items()}
+        return {name: _plain(inner, (*place, name), seen) for name, inner in value.items()}
     if isinstance(value, (tuple, list)):
-        return type(value)(as_plain(inner) for inner in value)
+        return type(value)(_plain(inner, (*place, k), seen) for k, inner in enumerate(value))
     return value
 
 
 def as_typed(value: Any) -> Any:
     """Return what `as_plain` was given; raises KeyError, with the name of what lacks."""
+    return _typed(value, value)
+
+
+def _typed(value: Any, whole: Any) -> Any:
+    """Return the typed form of a part of the ``whole``."""
     if isinstance(value, dict):
-        inner = {name: as_typed(part) for name, part in value.items() if name != _KIND}
         name = value.get(_KIND)
+        if name == _SAME:
+            return reduce(lambda part, step: part[step], value["as"], whole)
+        inner = {key: _typed(part, whole) for key, part in value.items() if key != _KIND}
         if name is None:
             return inner
         if name == "csr":
             return sp.csr_array((inner["data"], inner["indices"], inner["indptr"]), shape=inner["shape"])
         kind = _KINDS[name]
-        optional = {field.name for field in fields(kind) if field.default_factory is not MISSING}
+        optional = {
+            field.name for field in fields(kind) if field.default_factory is not MISSING or field.default is not MISSING
+        }
         return kind(**{f.name: inner[f.name] for f in fields(kind) if f.name in inner or f.name not in optional})
     if isinstance(value, (tuple, list)):
-        return type(value)(as_typed(inner) for inner in value)
+        return type(value)(_typed(part, whole) for part in value)
     return value
 
 

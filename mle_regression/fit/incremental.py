@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
 from mle_regression.diagnostics.noise_factor import factor_of_cross
 from mle_regression.fit.linear import LinearProblem, control_of, iterative, refinement_is_cheap, scaled_problem
 from mle_regression.fit.linear_options import LinearOptions
+from mle_regression.fit.separate import SeparateProblem, SeparateSolution, separate, solve_each
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
-from mle_regression.linalg.arrays import Array, BoolArray
+from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.exact import BITS
 from mle_regression.linalg.frame import Frame, choose_frame
 from mle_regression.linalg.gram import Moments, moved
+from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.scaling import LARGEST_WEIGHT, LEAST_WEIGHT, scale
 from mle_regression.linalg.sums import ExactSums, KeptSums, exact_sums, no_sums
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, triangle_of_moments
 from mle_regression.noise.base import NoiseFamily
 from mle_regression.noise.registry import least_squares_families
-from mle_regression.rows.base import Block, Rows, Totals, as_dense, joined, row_totals
+from mle_regression.rows.base import Block, Rows, SummedRows, Totals, as_dense, joined, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Solution, Solver, Status
@@ -105,20 +108,20 @@ def no_rows(n_features: int, n_outputs: int, single_output: bool = False) -> Run
     )
 
 
-def sums_of_fit(fit: LinearFit) -> RunningSums:
+def sums_of_fit(fit: LinearFit | JointFit) -> RunningSums:
     """Return the sums over the rows of a fit, from its triangular factor: as right as a QR decomposition is.
 
     Parameters
     ----------
-    fit : LinearFit
+    fit : LinearFit or JointFit
         Without intercept the sums of the columns are not known, and left zero.
     """
     check_sums_suffice(fit.likelihood.noise)
-    information, k, totals = fit.information, fit.weight_exponent, fit.totals
+    information, k, totals = fit.informations[0], fit.weight_exponent, fit.totals
     unit = np.concatenate([np.zeros(1, dtype=np.int64), information.exponent, fit.output_exponent])
     gram = exact_sums(scale(_factor_of_fit(fit), unit), None)
-    if information.alpha:
-        gram = _without_penalty(gram, fit)
+    if fit.penalised:
+        gram = gram + _of_penalties(information, fit)
     whole = replace(
         totals,
         sum_weights=float(np.ldexp(totals.sum_weights, 2 * k)),
@@ -135,9 +138,9 @@ def sums_of_fit(fit: LinearFit) -> RunningSums:
     )
 
 
-def _factor_of_fit(fit: LinearFit) -> Array:
+def _factor_of_fit(fit: LinearFit | JointFit) -> Array:
     """Return a factor (1 + p + m, 1 + p + m) of the sums of [1 | X | y], columns divided by powers of two."""
-    information, (p, m) = fit.information, fit.coef.shape
+    information, (p, m) = fit.informations[0], fit.coef.shape
     slopes = scale(fit.scaled_coef, information.exponent[:, None])
     mean_of_y = scale(fit.intercept, -fit.output_exponent) + information.mean @ slopes
     first = np.sqrt(information.total) * np.concatenate([np.ones(1), information.mean, mean_of_y])
@@ -157,23 +160,38 @@ def _factor_of_fit(fit: LinearFit) -> Array:
     )
 
 
-def _without_penalty(gram: ExactSums, fit: LinearFit) -> ExactSums:
-    """Take the penalty out: RᵀR is XᵀX + αI, RᵀRβ is Xᵀy, and ‖Rβ‖² + RSS falls short of yᵀy by α‖β‖²."""
-    information, (p, m) = fit.information, fit.coef.shape
+def _of_penalties(information: InformationFactor, fit: LinearFit | JointFit) -> ExactSums:
+    """Return what is to be added to cross-products of [1 | X | y] for the penalties that they are made with.
+
+    RᵀR is XᵀX + α₀I. An output of penalty α has (XᵀX + αI)β = Xᵀy, and with another one, of penalty α', the residuals'
+    product and βᵀ(XᵀX + α₀I)β' fall short of yᵀy' by (α + α' − α₀) βᵀβ'.
+    """
+    (p, m), alpha = fit.coef.shape, information.alpha
     whole_squares = np.sum(information.factor**2, axis=0)
-    if (scale(information.alpha, -2 * information.exponent) > _SWAMPED * whole_squares).any():
+    if (scale(alpha, -2 * information.exponent) > _SWAMPED * whole_squares).any():
         raise ValueError(
             "The fit is all penalty: its factor has kept too little of the data to go on from. Call partial_fit() from "
             "the first rows on."
         )
     of_x, of_y = np.zeros((p, 1 + p + m)), np.zeros((p, 1 + p + m))
-    of_x[:, 1 : 1 + p] = np.sqrt(information.alpha) * np.eye(p)
-    of_y[:, 1 + p :] = np.sqrt(information.alpha) * fit.coef
-    taken = exact_sums(of_x, None)
-    return gram + ExactSums(taken.gram.negated(), taken.limbs) + exact_sums(of_y, None)
+    if isinstance(fit, LinearFit):
+        of_x[:, 1 : 1 + p] = np.sqrt(alpha) * np.eye(p)
+        of_y[:, 1 + p :] = np.sqrt(alpha) * fit.coef
+        return exact_sums(of_y, None) + _negated(exact_sums(of_x, None))
+    # EᵀF + FᵀE with E = [0 I β] and F = [0 −α₀/2 I, β(α − α₀/2)], both of about the size of √α.
+    penalties = fit.alpha
+    size = np.exp2(np.round(np.log2(penalties.max()) / 2.0))
+    of_x[:, 1 : 1 + p], of_x[:, 1 + p :] = size * np.eye(p), size * fit.coef
+    of_y[:, 1 : 1 + p] = -alpha / 4.0 / size * np.eye(p)
+    of_y[:, 1 + p :] = fit.coef * (penalties / 2.0 - alpha / 4.0) / size
+    return exact_sums(of_x + of_y, None) + _negated(exact_sums(of_x - of_y, None))
 
 
-def sums_before(sums: RunningSums | None, fit: LinearFit | None, data: TrainingData) -> RunningSums:
+def _negated(sums: ExactSums) -> ExactSums:
+    return ExactSums(sums.gram.negated(), sums.limbs)
+
+
+def sums_before(sums: RunningSums | None, fit: LinearFit | JointFit | None, data: TrainingData) -> RunningSums:
     """Return the sums that rows are added to: those kept, those of a fit, or none."""
     if sums is not None:
         return sums
@@ -218,10 +236,12 @@ def merged(one: RunningSums, other: RunningSums) -> RunningSums:
     )
 
 
-def pose_from_sums(sums: RunningSums, options: LinearOptions) -> LinearProblem:
-    """Pose the problem of the rows seen, under the options of now."""
+def pose_from_sums(
+    sums: RunningSums, options: LinearOptions, penalty: float | Array
+) -> LinearProblem | SeparateProblem:
+    """Pose the problem of the rows seen, under the options of now and one penalty, or one for each output (m,)."""
     check_sums_suffice(options.noise)
-    alpha, fit_intercept = options.alpha or 0.0, options.fit_intercept
+    alpha, fit_intercept = float(np.max(penalty)), options.fit_intercept
     if not sums.totals.n_rows:
         raise ValueError("All sample weights so far are zero: there is no row to fit. Give rows of positive weight.")
     if fit_intercept and not sums.constant:
@@ -233,18 +253,18 @@ def pose_from_sums(sums: RunningSums, options: LinearOptions) -> LinearProblem:
     if not LEAST_WEIGHT < sums.totals.max_weight < LARGEST_WEIGHT:
         # Whole limbs, which moving the radix point of the sums does without a change of digits.
         k = BITS // 2 * (int(np.frexp(sums.totals.max_weight)[1]) // BITS)
-    penalty = np.zeros(1 + sums.n_features + sums.n_outputs)
-    penalty[1 : 1 + sums.n_features] = np.ldexp(alpha, -2 * k)
+    squares = np.zeros(1 + sums.n_features + sums.n_outputs)
+    squares[1 : 1 + sums.n_features] = np.ldexp(alpha, -2 * k)
     kept = KeptSums(
         exact=sums.exact.scaled(-2 * k // BITS),
         moments=None if sums.rounded is None else sums.rounded.scaled(-2 * k),
         frame=sums.frame,
         weight=float(np.ldexp(sums.rounded_weight, -2 * k)),
-        penalty=penalty,
+        penalty=squares,
         as_given=sums.as_given,
         well_conditioned=sums.checked > 0,
     )
-    return scaled_problem(
+    whole = scaled_problem(
         SummedRows((sums.totals.n_rows, sums.n_features, sums.n_outputs)),
         replace(
             sums.totals,
@@ -259,11 +279,22 @@ def pose_from_sums(sums: RunningSums, options: LinearOptions) -> LinearProblem:
         sums.single_output,
         kept,
     )
+    return whole if isinstance(penalty, float) else separate(whole, penalty, options)
 
 
 @one_blas_thread()
-def solve_from_sums(problem: LinearProblem, options: LinearOptions, rng: Callable[[], np.random.Generator]) -> Solution:
+def solve_from_sums(
+    problem: LinearProblem | SeparateProblem, options: LinearOptions, rng: Callable[[], np.random.Generator]
+) -> Solution | SeparateSolution:
     """Minimise the problem of rows that have gone by."""
+    if isinstance(problem, SeparateProblem):
+        return solve_each(problem, lambda part, _: _solve_from_sums(part, options, rng))
+    return _solve_from_sums(problem, options, rng)
+
+
+def _solve_from_sums(
+    problem: LinearProblem, options: LinearOptions, rng: Callable[[], np.random.Generator]
+) -> Solution:
     stepwise = iterative(options.solver)
     if stepwise is None:
         return solve_summed(problem.squares, cast("Solver", options.solver))
@@ -272,13 +303,26 @@ def solve_from_sums(problem: LinearProblem, options: LinearOptions, rng: Callabl
 
 @one_blas_thread()
 def solve_by_pass(
-    problem: LinearProblem,
+    problem: LinearProblem | SeparateProblem,
     options: LinearOptions,
     data: TrainingData,
     start: Array | None,
-    rng: np.random.Generator,
-) -> Solution:
+    rng: Callable[[], np.random.Generator],
+) -> Solution | SeparateSolution:
     """Go once through new rows by a solver that draws batches, from coefficients (p, m); zero if None."""
+    if isinstance(problem, LinearProblem):
+        return _solve_by_pass(problem, options, data, start, rng())
+
+    def solve_part(part: LinearProblem, which: IntArray) -> Solution:
+        begun = None if start is None else start[:, which]
+        return _solve_by_pass(part, options, replace(data, y=data.y[:, which]), begun, rng())
+
+    return solve_each(problem, solve_part)
+
+
+def _solve_by_pass(
+    problem: LinearProblem, options: LinearOptions, data: TrainingData, start: Array | None, rng: np.random.Generator
+) -> Solution:
     stepwise = cast("Iterative", options.solver)
     weights = None if data.weights is None else scale(data.weights, -2 * problem.weight_exponent)
     control = replace(control_of(options, rng, options.batch_size), max_iter=1)
@@ -294,19 +338,6 @@ def check_sums_suffice(noise: NoiseFamily) -> None:
             f"Sums over rows, which partial_fit and merge keep, do not determine a fit under noise={noise.name!r}: call fit "
             f"with all rows (solver='adam' takes them in batches), or set {least_squares_families()}."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class SummedRows:
-    """Rows of which only sums are left: a shape."""
-
-    shape: tuple[int, int, int]
-
-    def reduce(self, *_: Any, **__: Any) -> Any:
-        """Refuse: there are no rows to sum over."""
-        raise TypeError("The rows have gone by; only their sums are left.")
-
-    map = sample = batches = with_targets = reduce
 
 
 def _with_exact(sums: RunningSums, rows: Rows) -> RunningSums:

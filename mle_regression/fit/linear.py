@@ -10,7 +10,7 @@ import numpy as np
 
 from mle_regression.fit.linear_options import LinearOptions
 from mle_regression.fit.penalty.ridge_evidence import RidgeEvidence, largest_evidence
-from mle_regression.fitted.linear import LinearFit
+from mle_regression.fitted.linear import Start
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.exact import BITS
 from mle_regression.linalg.rank import default_tolerance
@@ -74,11 +74,11 @@ class LinearProblem:
         return totals.sum_log_weights + totals.n_rows * 2 * self.weight_exponent * float(np.log(2.0))
 
 
-def refinement_is_cheap(n: int, p: int, m: int) -> bool:
-    """Foretell whether exact refinement of n rows, p columns and m outputs costs little beside a plain fit."""
+def refinement_is_cheap(n: int, p: int, m: int, parts: int = 1) -> bool:
+    """Foretell whether exact refinement of n rows, p columns and m outputs, so many times, costs little beside a fit."""
     numbers = max(n, p) * p + 2 * n * (m - 1)
     work = (_LIMB_PAIRS * n + _EQUATION_PAIRS * p) * p * (p + m)
-    return numbers <= _REFINED_SIZE and work <= _REFINED_WORK
+    return parts * numbers <= _REFINED_SIZE and parts * work <= _REFINED_WORK
 
 
 def pose(data: TrainingData, options: LinearOptions, alpha: float) -> LinearProblem:
@@ -164,7 +164,7 @@ def solve(
     options: LinearOptions,
     rng: Callable[[], np.random.Generator],
     tell: Teller | None = None,
-    earlier: LinearFit | None = None,
+    earlier: Start | None = None,
 ) -> Solution:
     """Minimise a problem that has rows; iterative solvers begin where an ``earlier`` fit of the same shape has ended."""
     squares, solver = problem.squares, options.solver

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from mle_regression.fitted.optimum import Optimum
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import fixed
 from mle_regression.linalg.information import inverse_root
+from mle_regression.linalg.refine import cross_products
 from mle_regression.linalg.scaling import scale
 from mle_regression.models.linear import linear_map
 from mle_regression.rows.base import Block
@@ -42,31 +44,20 @@ def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
     """Return all that is known of a fit without its rows; columns have no names yet, and nothing is told."""
     solution = at_level(problem.squares, solution)
     information, k = solution.information, problem.weight_exponent
-    of_rows = solution.of_rows
-    if of_rows is None:
-        likelihood, residual_scale, dof = _likelihood(problem, solution)
-    else:
-        likelihood, residual_scale, dof = _likelihood_of_rows(problem, solution, of_rows)
+    dof, of_rows = effective_parameters(information), solution.of_rows
+    likelihood = likelihood_of(problem, solution, dof)
     return LinearFit(
         features=tuple(f"x{j}" for j in range(len(solution.coef))),
         coef=solution.coef,
         intercept=solution.intercept if problem.squares.centred else np.zeros(solution.coef.shape[1]),
         information=information,
         residual_squares=np.diagonal(solution.residual_cross).copy(),
-        residual_scale=residual_scale,
+        residual_scale=_residual_scale(solution, likelihood),
         effective_dof=dof,
         output_exponent=solution.output_exponent,
         weight_exponent=k,
         likelihood=likelihood,
-        optimum=Optimum(
-            solver=solution.solver,
-            solver_reason=solution.reason,
-            verdict=_verdict(solution) if solution.arrived else NOT_STATIONARY,
-            converged=solution.arrived,
-            n_iter=max(1, len(solution.losses) - 1),
-            loss_curve=tuple(loss_curve(solution)),
-            gradient_norm=solution.gradient_norms[-1] if solution.gradient_norms else solution.gradient_norm,
-        ),
+        optimum=_optimum(solution, tuple(loss_curve(solution))),
         totals=problem.squares.totals,
         refined=solution.refined,
         single_output=problem.single_output,
@@ -79,19 +70,64 @@ def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
     )
 
 
+def conclude_together(
+    problem: LinearProblem, solution: Solution, dof: Array, objective: float
+) -> tuple[Likelihood, Optimum]:
+    """Return the likelihood and the optimum of outputs under different penalties.
+
+    Parameters
+    ----------
+    problem : LinearProblem
+    solution : Solution
+        Of all outputs; its losses are values of J.
+    dof : Array of shape (m,)
+        Effective parameters of each output.
+    objective : float
+        J at the optimum.
+    """
+    solution = at_level(problem.squares, solution)
+    return likelihood_of(problem, solution, dof), _optimum(solution, solution.losses or (objective,))
+
+
+def likelihood_of(problem: LinearProblem, solution: Solution, dof: float | Array) -> Likelihood:
+    """Return the likelihood, of a mean with so many effective parameters: of each output, or one number for all."""
+    if solution.of_rows is None:
+        return _likelihood(problem, solution, dof)
+    return _likelihood_of_rows(problem, solution, solution.of_rows, dof)
+
+
+def _residual_scale(solution: Solution, likelihood: Likelihood) -> Array:
+    """Return s (m,), or s/√I with the noise's information I about its location, of outputs divided by powers of two."""
+    if solution.of_rows is not None:
+        return np.asarray(np.diagonal(likelihood.root) / np.sqrt(likelihood.noise.information))
+    squares, left = np.diagonal(solution.residual_cross), likelihood.residual_dof
+    return np.sqrt(squares / left) if left > 0 else np.full(len(squares), np.nan)
+
+
+def _optimum(solution: Solution, losses: tuple[float, ...]) -> Optimum:
+    return Optimum(
+        solver=solution.solver,
+        solver_reason=solution.reason,
+        verdict=_verdict(solution) if solution.arrived else NOT_STATIONARY,
+        converged=solution.arrived,
+        n_iter=max(1, len(solution.losses) - 1),
+        loss_curve=losses,
+        gradient_norm=solution.gradient_norms[-1] if solution.gradient_norms else solution.gradient_norm,
+    )
+
+
 def _verdict(solution: Solution) -> str:
     return verdict(solution.information) if solution.of_rows is None else solution.of_rows.verdict
 
 
 def _likelihood_of_rows(
-    problem: LinearProblem, solution: Solution, of_rows: MaximumOfRows
-) -> tuple[Likelihood, Array, float]:
-    """Return the likelihood, s/√I (m,) with the noise's information I about its location, and the effective parameters."""
-    noise, n, k = problem.noise, problem.n, problem.weight_exponent
-    m, dof = len(of_rows.scale), effective_parameters(solution.information)
+    problem: LinearProblem, solution: Solution, of_rows: MaximumOfRows, dof: float | Array
+) -> Likelihood:
+    """Return the likelihood of noise that is not fitted by least squares."""
+    noise, n, k, m = problem.noise, problem.n, problem.weight_exponent, len(of_rows.scale)
     # Precisions divided by 4**k divide scales by 2**k; frequencies leave these as they are.
     spread = scale(of_rows.scale, -k) if problem.frequency else of_rows.scale
-    likelihood = Likelihood(
+    return Likelihood(
         family=noise.name,
         frequency=problem.frequency,
         covariance=np.diag((spread * noise.deviation) ** 2),
@@ -102,19 +138,22 @@ def _likelihood_of_rows(
         singular=None,
         log_likelihood=of_rows.log_likelihood,
         n=n,
-        n_parameters=(dof + 1.0) * m,
+        n_parameters=_of_mean(dof + 1.0, m),
         residual_dof=np.inf,
     )
-    return likelihood, spread / np.sqrt(noise.information), dof
 
 
-def _likelihood(problem: LinearProblem, solution: Solution) -> tuple[Likelihood, Array, float]:
-    """Return the likelihood, s (m,) of outputs divided by ``2**output_exponent``, and the effective parameters."""
+def _of_mean(dof: float | Array, m: int) -> float:
+    """Return the parameters of the mean of all outputs."""
+    return dof * m if isinstance(dof, float) else float(dof.sum())
+
+
+def _likelihood(problem: LinearProblem, solution: Solution, dof: float | Array) -> Likelihood:
+    """Return the likelihood of Gaussian noise."""
     factor, n, m = noise_factor(problem, solution), problem.n, len(solution.output_exponent)
-    dof = effective_parameters(solution.information)
     # Under a penalty effective degrees of freedom are no integer, and a difference of rounding is none.
-    left = n - dof if n - dof > np.sqrt(EPS) * n else 0.0
-    squares, exponent = np.diagonal(solution.residual_cross), solution.output_exponent + problem.weight_exponent
+    left: Any = np.where(n - dof > np.sqrt(EPS) * n, n - dof, 0.0)
+    exponent = solution.output_exponent + problem.weight_exponent
     root, log_likelihood = factor.root / np.sqrt(n), float(np.inf)
     if root.size and problem.noise.max_log_likelihood is not None:
         in_units = n * float(np.log(2.0) * exponent.sum())
@@ -122,7 +161,7 @@ def _likelihood(problem: LinearProblem, solution: Solution) -> tuple[Likelihood,
     singular = None
     if factor.singular and not solution.noise_free.any():
         singular = SingularNoise(factor.relations, bearable_outputs(problem.squares, solution))
-    likelihood = Likelihood(
+    return Likelihood(
         family=problem.noise.name,
         frequency=problem.frequency,
         covariance=solution.residual_cross / n,
@@ -133,10 +172,9 @@ def _likelihood(problem: LinearProblem, solution: Solution) -> tuple[Likelihood,
         singular=singular,
         log_likelihood=log_likelihood,
         n=n,
-        n_parameters=dof * m + m * (m + 1) / 2,
-        residual_dof=left,
+        n_parameters=_of_mean(dof, m) + m * (m + 1) / 2,
+        residual_dof=left if left.ndim else float(left),
     )
-    return likelihood, np.sqrt(squares / left) if left > 0 else np.full(m, np.nan), dof
 
 
 def at_level(problem: LeastSquares, solution: Solution) -> Solution:
@@ -254,6 +292,27 @@ def likelihood_on_the_way(problem: LinearProblem, params: Array) -> Likelihood:
         n_parameters=np.nan,
         residual_dof=np.inf,
     )
+
+
+def residual_cross(problem: LinearProblem, solution: Solution) -> Array:
+    """Return the cross-products (m, m) of the residuals of outputs divided by ``2**output_exponent``, from rows or sums."""
+    squares, m = problem.squares, len(solution.intercept)
+    intercept = solution.intercept if squares.centred else np.zeros(m)
+    if squares.sums is None:
+        block = partial(_scaled_cross_of_block, solution.coef, intercept, solution.output_exponent)
+        return np.asarray(squares.rows.reduce(block, np.add))
+    gram, exponent = sum_exact(squares, np.arange(len(solution.coef)), np.zeros(len(solution.coef) + m, dtype=np.int64))
+    params = np.vstack([intercept, solution.coef]) if squares.centred else solution.coef
+    params = scale(params, exponent[: len(params), None] - exponent[len(params) :])
+    cross = cross_products(gram, params, np.zeros_like(params))
+    unit = exponent[len(params) :] - solution.output_exponent
+    return scale(cross, unit[:, None] + unit)
+
+
+def _scaled_cross_of_block(coef: Array, intercept: Array, exponent: IntArray, block: Block) -> Array:
+    """Return the weighted cross-products (m, m) of the residuals of a block, of outputs divided by ``2**exponent``."""
+    residual = scale(block.y - linear_map(block.x, coef, intercept), -exponent)
+    return np.asarray(residual.T @ (residual if block.weights is None else block.weights[:, None] * residual))
 
 
 def _cross_of_block(coef: Array, intercept: Array, block: Block) -> Array:

@@ -15,7 +15,7 @@ from mle_regression.fit.likelihood_problem import LikelihoodProblem
 from mle_regression.fit.linear import LinearProblem, Teller, control_of, iterative
 from mle_regression.fit.linear_conclusion import at_level, residuals_of
 from mle_regression.fit.linear_options import LinearOptions
-from mle_regression.fitted.linear import LinearFit
+from mle_regression.fitted.linear import Start
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import suitable_threads
@@ -42,7 +42,7 @@ def solve(
     options: LinearOptions,
     rng: Callable[[], np.random.Generator],
     tell: Teller | None = None,
-    earlier: LinearFit | None = None,
+    earlier: Start | None = None,
 ) -> Solution:
     """Maximise the likelihood of a problem that has rows; iterative solvers begin where an ``earlier`` fit has ended."""
     if problem.noise.sums_suffice:
@@ -56,7 +56,7 @@ def _solve_by_rows(
     options: LinearOptions,
     rng: Callable[[], np.random.Generator],
     tell: Teller | None,
-    earlier: LinearFit | None,
+    earlier: Start | None,
 ) -> Solution:
     """Start from least squares, which also gives the information XᵀWX, and go on to the optimum of the likelihood.
 

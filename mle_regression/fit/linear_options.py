@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mle_regression.linalg.arrays import Array
 from mle_regression.noise.base import NoiseFamily
 from mle_regression.solvers.base import Solver
 from mle_regression.solvers.linear_path import Iterative
@@ -17,8 +18,8 @@ class LinearOptions:
     ----------
     solver : Solver or Iterative
     fit_intercept : bool
-    alpha : float or None
-        The penalty; None where the evidence is to choose it.
+    alpha : float, Array or None
+        The penalty, or one for each output (m,); None where the data are to choose it.
     noise : NoiseFamily
     frequency : bool
         Whether a weight says how often a row is there.
@@ -34,7 +35,7 @@ class LinearOptions:
 
     solver: Solver | Iterative
     fit_intercept: bool
-    alpha: float | None
+    alpha: float | Array | None
     noise: NoiseFamily
     frequency: bool
     rank_tol: float | None

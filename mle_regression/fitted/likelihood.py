@@ -42,8 +42,8 @@ class Likelihood:
         Number of observations: rows of weight, or the sum of frequency weights.
     n_parameters : float
         Those of the mean of every output, and of the noise.
-    residual_dof : float
-        Degrees of freedom that are left to tell the noise from.
+    residual_dof : float or Array of shape (m,)
+        Degrees of freedom that are left to tell the noise from; of each output, where they differ.
     """
 
     family: str
@@ -57,7 +57,7 @@ class Likelihood:
     log_likelihood: float
     n: float
     n_parameters: float
-    residual_dof: float
+    residual_dof: float | Array
 
     @property
     def noise(self) -> NoiseFamily:

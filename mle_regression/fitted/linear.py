@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,17 @@ from mle_regression.rows.base import Totals
 from mle_regression.rows.labels import unlike
 
 INTERCEPT = "intercept"
+# What X explains of y, beside its mean, that is no more than rounding.
+_CONSTANT_SHARE = 1e-14
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where an iterative solver may begin: coefficients (p, m), intercepts (m,), and what an earlier run has remembered."""
+
+    coef: Array
+    intercept: Array
+    memory: dict[str, AnyArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +119,32 @@ class LinearFit:
     @property
     def residual_dof(self) -> float:
         """Observations less effective parameters."""
-        return self.likelihood.residual_dof
+        return float(self.likelihood.residual_dof)
 
     @property
     def frequency(self) -> bool:
         """Whether a weight says how often a row is there."""
         return self.likelihood.frequency
+
+    @property
+    def parts(self) -> tuple[LinearFit, ...]:
+        """The fit itself: one penalty serves all outputs (see `JointFit`)."""
+        return (self,)
+
+    @property
+    def places(self) -> tuple[IntArray, ...]:
+        """All outputs."""
+        return (np.arange(len(self.intercept)),)
+
+    @property
+    def informations(self) -> tuple[InformationFactor, ...]:
+        """The one information of all outputs."""
+        return (self.information,)
+
+    @property
+    def rank(self) -> int:
+        """Numerical rank over (intercept, coef)."""
+        return self.information.rank
 
     @property
     def noise_free(self) -> BoolArray:
@@ -128,6 +160,11 @@ class LinearFit:
     def penalised(self) -> bool:
         """Whether there is a penalty."""
         return self.information.alpha > 0
+
+    @property
+    def alpha(self) -> float:
+        """Penalty, for weights divided by ``4**weight_exponent``."""
+        return self.information.alpha
 
     @property
     def names(self) -> list[str]:
@@ -148,6 +185,13 @@ class LinearFit:
     def scaled_coef(self) -> Array:
         """Coefficients (p, m) of outputs divided by ``2**output_exponent``."""
         return scale(self.coef, -self.output_exponent)
+
+    @property
+    def constant(self) -> BoolArray:
+        """Which outputs (m,) do not vary: X explains no more than rounding beside their mean."""
+        mean = scale(self.intercept, -self.output_exponent)
+        squares = explained_squares(self.information, self.scaled_coef)
+        return np.asarray(squares <= _CONSTANT_SHARE**2 * self.information.total * mean**2)
 
     @property
     def explained(self) -> Array:
@@ -254,6 +298,15 @@ class LinearFit:
     def of_output(self, values: Array) -> Any:
         """Return one number per output as the user gave y: a float, or an array (m,)."""
         return float(values[0]) if self.single_output else values
+
+    def named(self, features: Sequence[str], outputs: Sequence[str]) -> LinearFit:
+        """Return the fit with names for its columns and outputs."""
+        return replace(self, features=tuple(features), outputs=tuple(outputs))
+
+    def start_of(self, which: IntArray) -> Start:
+        """Return where a solver for some outputs may begin."""
+        whole = np.array_equal(which, np.arange(len(self.intercept)))
+        return Start(self.coef[:, which], self.intercept[which], self.memory if whole else {})
 
 
 def accurate_residuals(x: Array, y: Array, fit: LinearFit) -> Array:

@@ -6,7 +6,7 @@ with the largest number seen in it; changing the unit moves digits from limb to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -113,6 +113,23 @@ class KeptSums:
     def only_rounded(self) -> bool:
         """Whether there are no rows but those that were rounded."""
         return self.moments is not None and bool((self.exact.limbs == EMPTY).all())
+
+    def of_outputs(self, which: IntArray, n_features: int, alpha: float) -> KeptSums:
+        """Return the sums with some of the outputs, under a penalty of their own."""
+        keep = np.concatenate([np.arange(n_features), n_features + which])
+        moments = self.moments
+        if moments is not None:
+            moments = Moments(moments.sums[keep], moments.gram[np.ix_(keep, keep)])
+        every = np.concatenate([np.zeros(1, dtype=np.int64), 1 + keep])
+        penalty = np.zeros(len(every))
+        penalty[1 : 1 + n_features] = alpha
+        return replace(
+            self,
+            exact=ExactSums(self.exact.gram.submatrix(every), self.exact.limbs[every]),
+            moments=moments,
+            frame=Frame(self.frame.exponent[keep], self.frame.shift[keep]),
+            penalty=penalty,
+        )
 
     @cached_property
     def table(self) -> tuple[Fixed, IntArray]:

@@ -71,6 +71,21 @@ class Triangle:
             norm=self.norm[keep],
         )
 
+    def in_one_unit(self) -> Triangle:
+        """Return the problem with all columns of X divided by the same power of two, that of the longest."""
+        p = self.n_features
+        unit, varying = self.exponent.copy(), self.r.any(axis=0)
+        unit[:p] = unit[:p][varying].max() if varying.any() else 0
+        step = self.exponent - unit
+        return replace(
+            self,
+            r=scale(self.r, step[:p]),
+            exponent=unit,
+            mean=scale(self.mean, step),
+            offset=scale(self.offset, step),
+            norm=scale(self.norm, step),
+        )
+
 
 def retriangle(stacked: Array, p: int) -> tuple[Array, Array, Array]:
     """QR of [X | y] with p columns of X: return r (k, p), z (k, m) and the cross-products (m, m) of what is left."""

@@ -134,6 +134,19 @@ class Totals:
     level: Array = field(default_factory=lambda: np.zeros(0))
 
 
+@dataclass(frozen=True, slots=True)
+class SummedRows:
+    """Rows of which only sums are left: a shape."""
+
+    shape: tuple[int, int, int]
+
+    def reduce(self, *_: Any, **__: Any) -> Any:
+        """Refuse: there are no rows to sum over."""
+        raise TypeError("The rows have gone by; only their sums are left.")
+
+    map = sample = batches = with_targets = reduce
+
+
 def row_totals(y: Array, weights: Array | None) -> Totals:
     """Sum up the weights (n,) of a problem, None standing for ones, of outputs y (n, m)."""
     if weights is None:

@@ -37,6 +37,7 @@ class Automatic(Options):
     serves: ClassVar[Serves] = Serves.ANY
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
+    squares_columns: ClassVar[bool] = True
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

@@ -206,13 +206,14 @@ class Solver(Protocol):
     """One algorithm, with the options that belong to it alone.
 
     ``serves`` says which noise families it can fit, ``needs`` is what it works on, ``continues_from`` what a later call
-    can go on from.
+    can go on from; ``squares_columns`` whether it may reduce the rows to cross-products.
     """
 
     name: ClassVar[str]
     serves: ClassVar[Serves]
     needs: ClassVar[Need]
     continues_from: ClassVar[Need | None]
+    squares_columns: ClassVar[bool]
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""
@@ -228,6 +229,7 @@ class Options:
 
     iterations: ClassVar[int] = 500
     by_products: ClassVar[bool] = False
+    squares_columns: ClassVar[bool] = False
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the options by name."""

@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import EPS, Array
-from mle_regression.linalg.dual_information import DualInformation
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.memory import NUMBER_BYTES, fits_memory
 from mle_regression.linalg.scaling import column_norms, exponents, scale
+from mle_regression.linalg.spectral_information import SpectralInformation
 from mle_regression.rows.base import Block
 from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.direct import noise_free
@@ -134,7 +134,7 @@ def _as_solution(
         intercept=scale(intercept, unit) if problem.centred else np.zeros(len(unit)),
         residual_cross=0.5 * (cross + cross.T),
         output_exponent=unit,
-        information=DualInformation(values, right, mean, total, alpha, problem.centred),
+        information=SpectralInformation(values, right, mean, total, alpha, problem.centred),
         noise_free=noise_free(norm_of_y, norm @ np.abs(coef) + np.sqrt(total) * np.abs(intercept), cross),
         gradient_norm=2.0 * float(np.linalg.norm(gradient)) / total,
         relations=(),

@@ -167,7 +167,7 @@ class _Reduced:
 def _reduced(problem: LeastSquares) -> _Reduced:
     """Reduce rows or sums to a triangle, and leave dependent columns out if that is asked for."""
     if problem.sums is None:
-        triangle, frame = _triangle_of_rows(problem)
+        triangle, frame = reduce_rows(problem)
     else:
         found = reduce_sums(problem)
         triangle, frame, problem = found.triangle, found.frame, replace(problem, tolerance=found.tolerance)
@@ -216,7 +216,7 @@ def _is_near(triangle: Triangle, coef: Array, tol: float) -> bool:
     return bool(distance <= max(_FURTHER * tol, _WORTH_TELLING) * size or not np.isfinite(distance))
 
 
-def _triangle_of_rows(problem: LeastSquares) -> tuple[Triangle, Frame]:
+def reduce_rows(problem: LeastSquares) -> tuple[Triangle, Frame]:
     """Return the triangle of the problem, and the frame of the passes over its rows."""
     if not is_wide(problem):
         moments, frame = sum_moments(problem)

@@ -51,6 +51,7 @@ class NormalEquation(Options):
     serves: ClassVar[Serves] = Serves.SUMS
     needs: ClassVar[Need] = Need.MOMENTS
     continues_from: ClassVar[Need | None] = Need.MOMENTS
+    squares_columns: ClassVar[bool] = True
 
     def solve(self, problem: LeastSquares) -> Solution:
         """Minimise the problem."""

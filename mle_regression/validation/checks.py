@@ -339,8 +339,8 @@ def check_penalty(alpha: Any) -> float:
     each = np.unique(np.asarray(alpha)) if isinstance(alpha, (list, tuple, np.ndarray)) and np.size(alpha) else None
     if each is not None and len(each) > 1:
         raise ValueError(
-            f"alpha={alpha!r} differs from output to output, and one covariance of the coefficients serves them all: fit "
-            "the outputs one by one, for instance by sklearn.multioutput.MultiOutputRegressor for those of each alpha."
+            f"alpha={alpha!r} differs from output to output, and outputs of one network share its hidden units: give one "
+            "number, or fit the outputs one by one, for instance by sklearn.multioutput.MultiOutputRegressor."
         )
     return check_non_negative("alpha", alpha if each is None else each[0].item())
 

@@ -8,12 +8,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array, BoolArray
 
+# Columns of tables of outputs some of which are penalised and some not.
+_COLUMNS = ("estimate", "std_error", "posterior_sd", "t", "df", "p_value", "lower", "upper")
 
-def table_of_fit(fit: LinearFit, confidence: float) -> pd.DataFrame:
+
+def table_of_fit(fit: LinearFit | JointFit, confidence: float) -> pd.DataFrame:
     """Table the coefficients of a fit, with its own standard errors."""
+    if isinstance(fit, JointFit):
+        return joined_tables([table_of_fit(part, confidence) for part in fit.parts], fit)
     return coefficient_table(
         fit.names,
         fit.params,
@@ -24,6 +30,21 @@ def table_of_fit(fit: LinearFit, confidence: float) -> pd.DataFrame:
         noise_free=fit.noise_free,
         outputs=fit.outputs,
     )
+
+
+def joined_tables(tables: Sequence[pd.DataFrame], fit: JointFit) -> pd.DataFrame:
+    """Put the tables of the parts of a fit together, output by output, in the order of the outputs."""
+    by_output: list[pd.DataFrame] = [pd.DataFrame()] * len(fit.noise_free)
+    for table, which in zip(tables, fit.places, strict=True):
+        rows = len(table) // len(which)
+        for number, k in enumerate(which):
+            part = table.iloc[number * rows : (number + 1) * rows]
+            by_output[k] = part.droplevel(0) if len(which) > 1 else part
+    whole = blocks(by_output, fit.outputs)
+    if len({tuple(table.columns) for table in tables}) > 1 and set(whole.columns) <= set(_COLUMNS):
+        whole = whole[[name for name in _COLUMNS if name in whole.columns]]
+    whole.attrs.update(tables[0].attrs)
+    return whole
 
 
 def coefficient_table(

@@ -32,7 +32,7 @@ from mle_regression.validation import checks
 from mle_regression.validation.covariance import covariance_choice
 from mle_regression.warnings import InferenceWarning, warn_user
 
-_SHOWN_ROWS = 5
+SHOWN_ROWS = 5
 _ROW_COLUMNS = pd.Index(Influence.__dataclass_fields__)
 
 
@@ -342,7 +342,7 @@ class LinearDiagnosis(FitOnRows):
             reasons.append(f"PRESS and predicted R² are NaN: {self._why_undefined}.")
         said = [*notes(self._fit), *reasons, *undefined_tests(tests)]
         columns, shape = self.collinearity(), self.curvature()
-        by_distance = np.argsort(-rows["cooks_distance"].fillna(-1.0).to_numpy(), kind="stable")[:_SHOWN_ROWS]
+        by_distance = np.argsort(-rows["cooks_distance"].fillna(-1.0).to_numpy(), kind="stable")[:SHOWN_ROWS]
         return Document(
             f"Diagnosis of a linear regression on {self.data} ({len(self._y)}): {model_line(self._fit)}",
             [
@@ -350,7 +350,7 @@ class LinearDiagnosis(FitOnRows):
                 Table(f"Coefficients, standard errors {robust_kind}", table),
                 Table("Tests: is the noise as assumed, the mean linear?", tests.drop(columns="note")),
                 Table(
-                    f"Rows of greatest influence ({_SHOWN_ROWS} by Cook's distance)", rows.iloc[by_distance], digits=4
+                    f"Rows of greatest influence ({SHOWN_ROWS} by Cook's distance)", rows.iloc[by_distance], digits=4
                 ),
                 Panel("Leaving one row out", [("PRESS", press), ("predicted R²", predicted)]),
                 *columns.document().parts,

@@ -8,11 +8,10 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
-from mle_regression.diagnostics.hypotheses import explained_squares
 from mle_regression.fit.linear_options import LinearOptions
 from mle_regression.fit.penalty.ridge_evidence import RidgeEvidence
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
-from mle_regression.linalg.scaling import scale
 from mle_regression.reports.linear.dependencies import (
     describe_deficiency,
     describe_singular_noise,
@@ -23,11 +22,10 @@ from mle_regression.solvers.base import UNFINISHED, Need, Solution, Status
 from mle_regression.validation import checks
 from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning, warn_user
 
-# What X explains of y, beside its mean, that is no more than rounding.
-_CONSTANT_SHARE = 1e-14
 
-
-def tell_of_fit(estimator: BaseEstimator, fit: LinearFit, solution: Solution, options: LinearOptions) -> LinearFit:
+def tell_of_fit(
+    estimator: BaseEstimator, fit: LinearFit | JointFit, solution: Solution, options: LinearOptions
+) -> LinearFit | JointFit:
     """Warn of what is amiss, or raise; return the fit with what was told in its notes."""
     outputs = checks.output_names(estimator, len(fit.noise_free))
     beyond = np.flatnonzero(~np.isfinite(solution.coef).all(axis=1))
@@ -59,11 +57,8 @@ def tell_of_fit(estimator: BaseEstimator, fit: LinearFit, solution: Solution, op
             remedy = f"The coefficients are those of smallest norm. Instead, {way_out}."
             warn_user(f"{said} {remedy}", RankDeficiencyWarning)
     if fit.noise_free.any():
-        information, names = solution.information, outputs
-        coef, mean = (scale(part, -solution.output_exponent) for part in (fit.coef, fit.intercept))
-        constant = explained_squares(information, coef) <= _CONSTANT_SHARE**2 * information.total * mean**2
-        names = ["y"] if len(names) == 1 else names
-        notes.append(describe_exact_fit(information.rank, n_rows, constant.tolist(), fit.noise_free.tolist(), names))
+        names, rank = ["y"] if len(outputs) == 1 else outputs, solution.information.rank
+        notes.append(describe_exact_fit(rank, n_rows, fit.constant.tolist(), fit.noise_free.tolist(), names))
         warn_user(notes[-1], NoiseFreeWarning)
     if fit.likelihood.singular is not None:
         notes.append(describe_singular_noise(fit.likelihood.singular, outputs))

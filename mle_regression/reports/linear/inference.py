@@ -6,7 +6,6 @@ Each is a function of an estimator that has a linear fit, and stands in the clas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mle_regression.diagnostics import curvature
 from mle_regression.diagnostics.covariance import cross_products
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
@@ -23,6 +23,7 @@ from mle_regression.reports.document import Document
 from mle_regression.reports.linear.coefficients import blocks, named_matrix, table_of_fit
 from mle_regression.reports.linear.diagnosis import LinearDiagnosis
 from mle_regression.reports.linear.hypotheses import HypothesisTest
+from mle_regression.reports.linear.joint_diagnosis import JointDiagnosis
 from mle_regression.reports.linear.restrictions import as_hypothesis_test, as_restriction
 from mle_regression.reports.linear.summary import linear_summary
 from mle_regression.rows.labels import unlike
@@ -32,21 +33,20 @@ from mle_regression.validation import checks
 class HasLinearFit(Protocol):
     """An estimator that has been fitted."""
 
-    _fit: LinearFit
+    _fit: LinearFit | JointFit
     coef_: Array
 
 
-def fit_of(self: HasLinearFit) -> LinearFit:
+def fit_of(self: HasLinearFit) -> LinearFit | JointFit:
     """Return the fit of an estimator."""
     check_is_fitted(self)
     return self._fit
 
 
-def named_fit(self: HasLinearFit, feature_names: Sequence[str] | None = None) -> LinearFit:
+def named_fit(self: HasLinearFit, feature_names: Sequence[str] | None = None) -> LinearFit | JointFit:
     """Return the fit of an estimator, of which all reports are made, with the names of its columns."""
     fit, names = fit_of(self), checks.check_feature_names(self, feature_names)
-    outputs = checks.output_labels(self)
-    return replace(fit, features=tuple(names), outputs=outputs)
+    return fit.named(names, checks.output_labels(self))
 
 
 def coefficients(
@@ -122,8 +122,9 @@ def fisher_information(self: HasLinearFit, *, feature_names: Sequence[str] | Non
             f"fisher_information is that of coefficients and a noise variance, for {least_squares_families()}. Under "
             f"{fit.likelihood.noise.title} the inverse of the coefficients' information is coefficient_covariance()."
         )
-    products = scale(cross_products(fit.information), 2 * fit.weight_exponent)  # beyond float64: infinite
-    penalty = float(scale(fit.information.alpha, 2 * fit.weight_exponent))
+    information = fit.informations[0]
+    products = scale(cross_products(information), 2 * fit.weight_exponent)  # beyond float64: infinite
+    penalty = float(scale(information.alpha, 2 * fit.weight_exponent))
     first = int(fit.centred)
     products[range(first, len(products)), range(first, len(products))] -= penalty
     tables = []
@@ -221,7 +222,7 @@ def summary(self: HasLinearFit, confidence: float = 0.95, *, feature_names: Sequ
 
 def diagnose(
     self: HasLinearFit, X: Any, y: Any, sample_weight: Any = None, *, feature_names: Sequence[str] | None = None
-) -> LinearDiagnosis:
+) -> LinearDiagnosis | JointDiagnosis:
     """Look at the fit through rows: those it was fitted on, or new ones to see whether they follow it.
 
     Parameters
@@ -237,22 +238,35 @@ def diagnose(
     -------
     LinearDiagnosis
         Robust standard errors, influence of rows, collinearity, tests of the assumptions, curvature; each worked out
-        when asked for.
+        when asked for. A `JointDiagnosis`, which has the same methods, where outputs have different penalties.
     """
     fit, index = named_fit(self, feature_names), getattr(X, "index", None)
     rows = checks.new_rows(self, X, y, sample_weight, fit.likelihood.n_outputs)
     labels = index if isinstance(index, pd.Index) else None
+    if isinstance(fit, JointFit):
+        return JointDiagnosis(fit, rows.x, rows.y, rows.weights, labels)
     return LinearDiagnosis(fit, rows.x, rows.y, rows.weights, labels)
 
 
 def hessian_eigenvalues_(self: HasLinearFit) -> Array:
-    """Eigenvalues of H = ∇²J over (intercept, coef) in the units of X, ascending."""
-    return curvature.hessian_eigenvalues(fit_of(self).information)
+    """Eigenvalues of H = ∇²J over (intercept, coef) in the units of X, ascending; a row an output under its own penalty."""
+    fit = fit_of(self)
+    if isinstance(fit, JointFit):
+        return fit.joined(lambda part: _repeated(curvature.hessian_eigenvalues(part.information), part)).T
+    return curvature.hessian_eigenvalues(fit.information)
 
 
-def condition_number_(self: HasLinearFit) -> float:
-    """λmax/λmin of H, the square of the condition of [1 X]; infinite where H is singular."""
-    return curvature.condition_number(fit_of(self).information)
+def condition_number_(self: HasLinearFit) -> float | Array:
+    """λmax/λmin of H, the square of the condition of [1 X]; infinite where H is singular. One an output, as `alpha`."""
+    fit = fit_of(self)
+    if isinstance(fit, JointFit):
+        return fit.joined(lambda part: curvature.condition_number(part.information))
+    return curvature.condition_number(fit.information)
+
+
+def _repeated(values: Array, fit: LinearFit) -> Array:
+    """Return what a fit has once, (k,), for each of its outputs (k, m)."""
+    return np.repeat(values[:, None], len(fit.intercept), axis=1)
 
 
 def standard_errors_(self: HasLinearFit) -> Array:
@@ -285,14 +299,14 @@ def residual_variance_(self: HasLinearFit) -> Any:
     return fit.of_output(fit.residual_variance)
 
 
-def residual_dof_(self: HasLinearFit) -> float:
-    """Residual degrees of freedom: observations less (effective) parameters."""
-    return float(fit_of(self).residual_dof)
+def residual_dof_(self: HasLinearFit) -> float | Array:
+    """Residual degrees of freedom: observations less (effective) parameters. One an output, where their penalties differ."""
+    return fit_of(self).residual_dof
 
 
 def _unpenalised(self: HasLinearFit, what: str, feature_names: Sequence[str] | None = None) -> LinearFit:
     fit = named_fit(self, feature_names)
-    if fit.penalised:
+    if isinstance(fit, JointFit) or fit.penalised:
         raise ValueError(
             f"{what} has no null distribution after a penalised fit (alpha > 0); fit with alpha=0, or read the "
             "posterior standard deviations of coefficients()."

@@ -10,22 +10,24 @@ from mle_regression.diagnostics.accuracy import expected_digits
 from mle_regression.diagnostics.collinearity import scaled_condition
 from mle_regression.diagnostics.curvature import descent, hessian_spectrum
 from mle_regression.diagnostics.near_dependencies import HARMFUL_INFLATION, near_dependencies
+from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
+from mle_regression.linalg.arrays import Array
 from mle_regression.reports.document import Document, Notes, Panel, Table, number
 from mle_regression.reports.linear.coefficients import table_of_fit
 from mle_regression.reports.linear.dependencies import describe_near_dependency
 
 _SHOWN_EIGENVALUES, _SHOWN_DEPENDENCIES = 4, 3
 _NOTHING_STANDS_OUT = "Nothing stands out. Whether the noise is as assumed, diagnose(X, y).tests() tells."
-_FEW_ROWS_PER_PARAMETER = 5.0
+_FEW_ROWS_PER_PARAMETER, _SHOWN_PENALTIES = 5.0, 6
 # Digits of what was worked out exactly, and the ratio of residuals to means that stands for infinity.
 _REFINED_DIGITS, _NO_FIT = 15.0, 1e16
 
 
-def linear_summary(fit: LinearFit, confidence: float) -> Document:
+def linear_summary(fit: LinearFit | JointFit, confidence: float) -> Document:
     """Report on a linear fit: model, goodness, coefficients, curvature, and what to be wary of."""
     told = notes(fit)
-    if fit.optimum.verdict == "unique minimum" and not fit.penalised:
+    if isinstance(fit, LinearFit) and fit.optimum.verdict == "unique minimum" and not fit.penalised:
         told += near_dependency_notes(fit)
     table = table_of_fit(fit, confidence)
     return Document(
@@ -39,33 +41,33 @@ def linear_summary(fit: LinearFit, confidence: float) -> Document:
     )
 
 
-def model_line(fit: LinearFit) -> str:
+def model_line(fit: LinearFit | JointFit) -> str:
     """Say in one line what was fitted."""
     p = len(fit.features)
     parts = [f"{p} column{'s' * (p != 1)}", "intercept" if fit.centred else "no intercept", fit.likelihood.noise.title]
     if fit.penalised:
-        alpha = float(fit.information.alpha * 4.0**fit.weight_exponent) * fit.likelihood.noise.information
-        parts.append(f"Gaussian prior (alpha={alpha:g})")
+        alpha = fit.alpha * 4.0**fit.weight_exponent * fit.likelihood.noise.information
+        parts.append(f"Gaussian prior (alpha={_shortened(np.atleast_1d(alpha))})")
     if not fit.single_output:
         parts.append(f"{fit.params.shape[1]} outputs")
     return ", ".join(parts)
 
 
-def goodness(fit: LinearFit) -> list[tuple[str, object]]:
+def goodness(fit: LinearFit | JointFit) -> list[tuple[str, object]]:
     """How many rows and parameters, how well they fit, how likely."""
     uncentred = "" if fit.centred else " (about zero)"
     items: list[tuple[str, object]] = [
         ("observations", round(fit.n) if fit.n == round(fit.n) else fit.n),
         (
             "effective parameters" if fit.penalised else "rank",
-            fit.effective_dof if fit.penalised else fit.information.rank,
+            _one_or_each(fit.effective_dof) if fit.penalised else fit.rank,
         ),
-        ("residual dof", fit.residual_dof),
+        ("residual dof", _one_or_each(fit.residual_dof)),
         (f"R²{uncentred}", _each(fit.r2)),
         (f"adjusted R²{uncentred}", _each(fit.adjusted_r2)),
         ("residual sd s", _each(np.sqrt(fit.residual_variance))),
     ]
-    if not fit.penalised and fit.information.rank > int(fit.centred):
+    if isinstance(fit, LinearFit) and not fit.penalised and fit.rank > int(fit.centred):
         test = fit.overall_f_test()
         items += [
             (f"F({test.df_num}, {test.df_denom:.6g})", _each(test.statistic)),
@@ -81,15 +83,23 @@ def goodness(fit: LinearFit) -> list[tuple[str, object]]:
     return items
 
 
-def solver_line(fit: LinearFit) -> str:
+def solver_line(fit: LinearFit | JointFit) -> str:
     """Say which solver ran, and how long it took."""
     if fit.refined:
         return f"{fit.optimum.solver}, refined"
     return f"{fit.optimum.solver}, {fit.optimum.n_iter} steps" if fit.optimum.n_iter > 1 else fit.optimum.solver
 
 
-def curvature_items(fit: LinearFit) -> list[tuple[str, object]]:
+def curvature_items(fit: LinearFit | JointFit) -> list[tuple[str, object]]:
     """Eigenvalues, conditions, verdict and the digits to expect."""
+    if isinstance(fit, JointFit):
+        conditions = fit.joined(lambda part: hessian_spectrum(part.information).condition)
+        scaled = fit.joined(lambda part: scaled_condition(part.information))
+        return [
+            ("verdict", fit.optimum.verdict),
+            ("condition numbers", _each(conditions)),
+            ("conditions of [1 X], columns of unit length", _each(scaled)),
+        ]
     spectrum, condition = hessian_spectrum(fit.information), scaled_condition(fit.information)
     values = spectrum.eigenvalues
     if len(values) <= 2 * _SHOWN_EIGENVALUES:
@@ -112,7 +122,7 @@ def curvature_items(fit: LinearFit) -> list[tuple[str, object]]:
     ]
 
 
-def notes(fit: LinearFit) -> list[str]:
+def notes(fit: LinearFit | JointFit) -> list[str]:
     """Say in plain words what to be wary of, and what to do."""
     points, noise = list(fit.notes), fit.likelihood.noise
     if not noise.sums_suffice:
@@ -130,14 +140,15 @@ def notes(fit: LinearFit) -> list[str]:
             "After a penalised fit the deviations are those of the posterior under the Gaussian prior, and there are no "
             "p-values; choose alpha by held-out log-likelihood."
         )
-    if fit.residual_dof <= 0:
+    dof, least = float(np.max(fit.effective_dof)), float(np.min(fit.residual_dof))
+    if least <= 0:
         points.append(
             "No residual degrees of freedom: nothing is left to estimate the noise from. Take fewer columns, more rows, "
             "or a penalty alpha > 0."
         )
-    elif fit.n < _FEW_ROWS_PER_PARAMETER * fit.effective_dof:
+    elif fit.n < _FEW_ROWS_PER_PARAMETER * dof:
         points.append(
-            f"Only {number(fit.n / fit.effective_dof, 2)} observations for each parameter: R² flatters; compare "
+            f"Only {number(fit.n / dof, 2)} observations for each parameter: R² flatters; compare "
             "cross-validated scores (compare_models), or set alpha > 0."
         )
     if fit.eps > np.finfo(np.float64).eps:
@@ -169,6 +180,18 @@ def _residual_ratio(fit: LinearFit) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sqrt(fit.residual_squares / (fit.explained + mean))
     return float(np.nan_to_num(ratio, nan=0.0, posinf=_NO_FIT).max())
+
+
+def _one_or_each(values: float | Array) -> object:
+    """Return a number as it is, or one per output in words."""
+    return _each(values) if isinstance(values, np.ndarray) else values
+
+
+def _shortened(values: Array) -> str:
+    """Write numbers, many of them as their range."""
+    if len(values) > _SHOWN_PENALTIES:
+        return f"{values.min():g} to {values.max():g}"
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _each(values: Any) -> str:
