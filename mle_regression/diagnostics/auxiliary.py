@@ -18,7 +18,7 @@ from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle, exceeds_condition, triangle_of_factor, triangle_of_moments
 from mle_regression.rows.base import Block, Rows
 
-# Beyond this condition, Cholesky of the cross-products loses more digits than tests may be off by.
+# Beyond this condition number, Cholesky of the cross-products is not accurate enough for tests.
 _TEST_CONDITION = 1e2
 
 
@@ -96,7 +96,7 @@ def _factor_of(frame: Frame, centred: bool, remake: Callable[[Block], Block] | N
 def information_at(
     rows: Rows, frame: Frame, total: float, *, centred: bool, tolerance: float, alpha: float = 0.0
 ) -> InformationFactor:
-    """Geometry that a fit to these rows with penalty ``alpha`` has, at the rank of its equilibrated columns."""
+    """Information factor of a fit to these rows with penalty ``alpha``, at the rank of its equilibrated columns."""
     p = rows.shape[1]
     triangle = triangle_of(rows, frame, p, total, centred=centred, alpha=alpha)
     if surely_full_rank(triangle, tolerance):

@@ -16,7 +16,7 @@ import numpy as np
 from mle_regression.diagnostics.robust import ALONE
 from mle_regression.linalg.arrays import Array, IntArray
 
-# Numbers in the matrices of groups that are held at a time.
+# Size of the matrices of groups that are held at a time, in numbers.
 _HELD = 1 << 22
 
 
@@ -47,7 +47,7 @@ def intersections(codes: IntArray) -> list[tuple[IntArray, int, int]]:
         for pick in combinations(range(codes.shape[1]), size):
             groups, n_groups = codes[:, pick[0]], int(codes[:, pick[0]].max(initial=-1)) + 1
             for j in pick[1:]:
-                # Numbered anew after each, so that no number outgrows the rows times the groups of one.
+                # Groups are renumbered after each factor, so that no number exceeds rows times groups of one factor.
                 width = int(codes[:, j].max(initial=-1)) + 1
                 present, groups = np.unique(groups * width + codes[:, j], return_inverse=True)
                 n_groups = len(present)

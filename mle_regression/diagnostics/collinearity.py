@@ -51,7 +51,7 @@ def decompose_variances(information: InformationFactor) -> Decomposition:
     values[information.rank :] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(values[:, None] > 0, right_t**2 / values[:, None] ** 2, 0.0)
-        # Where the data determine nothing, all variance is there.
+        # Undetermined directions hold all of the variance.
         null = np.where(values[:, None] > 0, 0.0, np.where(np.abs(right_t) > np.sqrt(EPS), right_t**2, 0.0))
         undetermined = null.sum(axis=0) > 0
         share[:, undetermined] = null[:, undetermined]

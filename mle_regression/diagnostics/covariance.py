@@ -19,13 +19,13 @@ from mle_regression.linalg.spectral_information import SpectralInformation, leve
 from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition
 from mle_regression.rows.base import Block, Rows
 
-# Part of a row outside the row space, relative to its length, from which a prediction is not determined.
+# A prediction is not determined if more than this share of its row's length lies outside the row space.
 _OUTSIDE = 1e-7
-# Columns divided by powers of two within these exponents can be shifted and multiplied as they are.
+# Columns whose scales lie within these exponents can be shifted and multiplied without scaling.
 _PLAIN_EXPONENT = 250
-# Means up to so many spreads cost a shift after the product less than a digit.
+# For means up to this many spreads, a shift after the product loses less than one digit.
 _NEAR_MEAN = 4.0
-# Cross-products of whitened rows this far from the identity are those of other rows.
+# If the cross-products of whitened rows are this far from the identity, these are not the fitted rows.
 _NEAR_IDENTITY, _SAME_ROWS, _ROOT_EPS = 0.1, 1e-9, 64.0
 
 
@@ -161,7 +161,7 @@ def accurate_whitener(rows: Rows, information: InformationFactor) -> Whitener:
     """Return the whitener of rows (with their weights) that this information, unpenalised, is of; uncorrected for others."""
     plain = Whitener(information, accurate=True)
     gram = rows.reduce(partial(_whitened_products, plain), np.add, dense=True)
-    # Rounding the root moves its cross-products from the identity by the condition of [1 X], and no more.
+    # Rounding of the root moves the cross-products from the identity by at most eps times the condition number of [1 X].
     off = min(_NEAR_IDENTITY, _SAME_ROWS + _ROOT_EPS * EPS * condition_with_means(information))
     if information.alpha or not np.linalg.norm(gram - np.eye(len(gram))) < off:
         return plain

@@ -178,7 +178,7 @@ def _graded(a: Array, exponent: IntArray) -> tuple[Array, IntArray]:
     values before it by less than a part in 2**120; theirs are those of the corresponding block of a triangular factor.
     """
     if a.shape[0] < a.shape[1]:
-        # Of a deficient rank: rows of about one size, of the units of the largest column.
+        # Where the rank is deficient: scale rows to about one size, in the units of the largest column.
         top = int(exponent.max(initial=0))
         return _graded(scale(a, exponent - top).T, np.full(len(a), top))
     size = exponent + exponents(np.abs(a).max(axis=0, initial=0.0))

@@ -12,9 +12,9 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.scaling import column_norms, exponents, scale
 
-# A row of a hypothesis has this much of its length, relative, outside of what others or the data determine: none.
+# A row of a hypothesis is determined if no more than this share of its length lies outside the row space.
 _OUTSIDE_HYPOTHESES = 1e-7
-# Singular values of unit rows, by the largest: below this, a direction is rounding.
+# Smallest singular value of unit rows, relative to the largest, that is not rounding.
 _DEPENDENT = 1e-13
 
 
@@ -176,7 +176,7 @@ def outside_row_space(information: InformationFactor, restriction: Array) -> Arr
     if information.rank == information.size:
         return np.zeros(len(restriction), dtype=bool)
     first = int(information.centred)
-    # The mean of y is always determined; what remains of R speaks of the slopes about the means of the columns.
+    # The mean of y is always determined; the rest of R is about the slopes of centred columns.
     slopes = scale(restriction[:, first:], -information.exponent) - (
         restriction[:, :1] * information.mean if first else 0.0
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import Array
 
-# A row whose leverage is this near to one has a parameter of its own: the rest of the data say nothing of it.
+# A row whose leverage is this near to one determines a parameter alone.
 _ALONE = 1e-11
 
 

@@ -9,11 +9,11 @@ from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.rank import Relation
 from mle_regression.models.network import Network
 
-# Eigenvalues of the inputs' cross-products, by the largest, that are none; shares and constants of relations that are none.
+# Zero to rounding: eigenvalues of the inputs' cross-products, in units of the largest; terms and constants of relations.
 _NULL_EIGENVALUE, _NO_SHARE = 64.0 * EPS, 1e-7
-# By what part a column is preferred to the one before it.
+# Relative preference of a column to the one before it, as the dependent one.
 _LATER = 1e-6
-# A direction with more than this left of it, once those of the inputs are taken out, is one of its own.
+# A flat direction counts as one of hidden units if more than this share of it is not due to the inputs.
 _OWN = 0.5
 
 
@@ -35,7 +35,7 @@ def input_relations(null: Array, center: Array, spread: Array) -> tuple[Relation
     k, d = weights.shape
     if not k:
         return ()
-    # Of columns that are alike the last is written by the others, as derived ones stand last.
+    # Among interchangeable columns the last counts as dependent, since derived columns usually come last.
     _, _, order = qr(weights * (1.0 + _LATER * np.arange(d)), mode="economic", pivoting=True)
     dependent = order[:k]
     shares = -np.linalg.solve(weights[:, dependent], np.column_stack([weights, bias]))

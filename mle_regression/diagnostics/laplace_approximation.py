@@ -22,21 +22,21 @@ from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.triangle import solve_triangle
 from mle_regression.objective.base import SumOfSquares
 
-# Rounding of sums over rows, in units of eps.
+# Rounding error of sums over rows, in eps.
 _ROUNDING_EPS = 16.0
-# Part of a row's derivatives that is more than the rounding of the directions it lies along.
+# A prediction is not determined if more than this share of its gradient lies along undetermined directions.
 _SEEN = 1e-6
-# How many times fewer residuals than parameters make the k × k form the cheaper one.
+# The k × k form is cheaper if parameters are this many times the residuals.
 _DUAL_FROM = 2
-# Numbers of a Jacobian that may be held; condition of A beyond which its square root is taken, of so many parameters at most.
+# Largest Jacobian that is formed, in numbers; condition number of A beyond which it is used, for up to this many parameters.
 _JACOBIAN_SIZE, _ILL_CONDITIONED, _LARGEST_REDONE = 1 << 25, 1e8, 1000
-# Derivatives by a parameter without a penalty, relative to the largest such, that are what training has left of none.
+# Derivatives by an unpenalised parameter, relative to the largest, that count as zero.
 _IDLE = 1e-7
-# Noise that rounding alone makes, in standard units.
+# Smallest noise variance in standard units: rounding.
 _LEAST_NOISE = (64.0 * EPS) ** 2
-# Part of the residuals that the degrees of freedom left are no less than.
+# Smallest residual degrees of freedom, as a share of the number of residuals.
 LEAST_DOF = 0.01
-# Variance of the prior of a parameter in standard units, at least and at most.
+# Range of the prior variance of a parameter, in standard units.
 PRIOR_VARIANCE = 1e-10, 1e2
 # Noise variance, in units of that of y, below which the rounding of residuals shows in gradients; and units of it.
 _TOLD_FROM_ROUNDING, _ROUNDINGS = 1e-12, 4.0
@@ -71,7 +71,7 @@ class Inverse:
         squares = np.einsum("ij,ij->i", image, image)
         if self.basis.shape[1]:
             rest = rows * self.prior
-            # A difference of vectors, not of squares: no cancellation where the data tell nearly all.
+            # A difference of vectors, not of squares: no cancellation where the data determine nearly everything.
             rest -= (rest @ self.basis) @ self.basis.T
             squares += np.einsum("ij,ij->i", rest, rest)
         return np.asarray(squares)
@@ -185,7 +185,7 @@ def inverted_from_jacobian(jacobian: Array, penalty: Array) -> Curvature:
         root, log_determinant = np.hstack([root, columns]), log_determinant + of_free
         free = ~held & (seen.shape[1] < (~held).sum())
         seen = seen if free.any() else seen[:, :0]
-    if basis.shape[1] == held.sum():  # the data tell of all directions, and the prior alone of none
+    if basis.shape[1] == held.sum():  # the data determine all directions
         prior, basis = np.zeros(size), np.empty((size, 0))
     found = Inverse(root, prior, basis, free, seen)
     return Curvature(found, found.diagonal, log_determinant)

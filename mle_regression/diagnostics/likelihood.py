@@ -11,11 +11,11 @@ from mle_regression.noise.base import NoiseFamily
 from mle_regression.noise.scale import likeliest_scales, log_density_at_scales
 from mle_regression.rows.observations import n_observations, sum_log_weights
 
-# Residuals of this many units of rounding are none, to a fit without noise.
+# Residuals up to this many eps, in units of the spread of y, are rounding: the fit is exact.
 EXACT_RESIDUAL_EPS = 64.0
-# A combination of residuals that is this small beside them is none, where cross-products have shown that it has no noise.
+# A combination of residuals that has no noise, and is smaller than this beside them, is zero.
 _OUTSIDE_RANGE = 1e-6
-# Condition of a triangle up to which a covariance alone tells that it is nonsingular.
+# Condition number of a Cholesky factor up to which a covariance is surely nonsingular.
 COVARIANCE_CONDITION = 1e7
 
 
@@ -88,7 +88,7 @@ def new_log_density(
 def _singular_density(y: Array, mean: Array, covariance: Array, noise_free: bool | BoolArray, terms: Array) -> Array:
     """Log density (n,) of noise that lies in a subspace: infinite there, minus infinite outside."""
     residuals = y - mean
-    # Of terms that are not known the largest outputs give an idea.
+    # If the terms of the mean are not known, the largest outputs stand for them.
     rounding = EXACT_RESIDUAL_EPS * EPS * (terms + np.abs(y).max(axis=0, initial=0.0))
     spread = np.sqrt(np.diagonal(covariance))
     silent = np.broadcast_to(noise_free, len(spread)) | (spread <= 0)

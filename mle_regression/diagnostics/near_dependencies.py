@@ -19,15 +19,15 @@ from mle_regression.linalg.triangle import Triangle, inverse_triangle
 
 # Variance inflation from which on a column is told to depend on others: R² of 0.967, standard errors 5.5 times as large.
 HARMFUL_INFLATION = 30.0
-# What the columns named leave of a column's variation: this many times what all others leave, and no more than this part.
+# The columns named may leave this many times the variation that all others leave, but no more than this share.
 _TWICE, _LEFT = 2.0, 0.05
-# Columns so nearly as inflated as the worst are as good to be written by the others: the last is, as derived ones stand last.
+# Among columns inflated nearly as much as the worst, the last counts as dependent: derived columns usually come last.
 _AS_BAD = 0.9
-# Units of rounding of its terms below which a difference is nothing.
+# A difference below this many eps of its terms is zero.
 _REST_EPS = 64.0
-# Up to so many terms, those that a later one has made needless are taken out again.
+# Backward elimination is tried for up to this many terms.
 _PRUNED = 50
-# Means in standard deviations from which on a column is far from zero.
+# A column is far from zero if its mean is this many standard deviations.
 _FAR = 10.0
 
 

@@ -24,24 +24,24 @@ from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import inverse_triangle, reciprocal_condition, solve_triangle
 from mle_regression.rows.base import Block, Rows
 
-# A Cholesky factor of cross-products has lost about four digits at this condition of the triangle, times √m.
+# At this condition number, times √m, a Cholesky factor of cross-products has lost about four digits.
 _CHOLESKY_CONDITION = 100.0
-# Noise of this many units of the rounding of the outputs is none.
+# Noise up to this many times the rounding of the outputs is zero.
 _NO_NOISE_EPS = 4.0
-# Units of rounding, times the number of outputs, of the largest eigenvalue below which one is nothing.
+# Eigenvalues up to this many eps, times m times the largest, are zero.
 _EIGENVALUE_EPS = 64.0
-# Relative rounding of a diagonal element above which a second decomposition pays.
+# Relative error of a diagonal element above which a second decomposition is worth its cost.
 _NEGLIGIBLE = 1e-13
-# Multiplications up to which products in twice the precision are taken: about a second.
+# Products are taken in twice the precision up to this many multiplications, about one second.
 _ACCURATE_WORK = 5e7
-# What rounded coefficients leave in the span of the columns, in units of rounding.
+# Part of residuals in the span of the columns that rounding of the coefficients may leave, in eps.
 LEFT_IN_SPAN = 256.0
-# Projections that this takes at most, and what one may take from the residuals, relative, to be the last.
+# Most projections, and relative change of the residuals at which they have converged.
 _MAX_PROJECTIONS, _SETTLED_ROTATION = 4, 1e-13
 # Terms of a relation below this part of the output are rounding.
 _NO_TERM = 1e-9
 _SHOWN_RELATIONS = 5
-# Random vectors with which the range of a covariance is first looked for.
+# Number of random vectors that the range of a covariance is first looked for with.
 _SKETCH = 128
 
 

@@ -17,11 +17,11 @@ from mle_regression.linalg.arrays import Array, BoolArray
 from mle_regression.linalg.scaling import column_norms
 from mle_regression.rows.base import Block, Rows
 
-# A row whose leverage is this near to one has a coefficient of its own.
+# A row whose leverage is this near to one determines a coefficient alone.
 ALONE = 1e-11
-# A coefficient has this much of its root, relative, along what is not determined: it is not either.
+# A coefficient is undetermined if more than this share of its row of the root is.
 _SEEN = 1e-6
-# Eigenvalues of a meat below this part of the largest, times their number, are rounding.
+# Eigenvalues of the meat below this share of the largest, times their number, are rounding.
 _MEAT_ROUNDING = 1e-15
 HETEROSKEDASTIC = ("HC0", "HC1", "HC2", "HC3")
 

@@ -16,21 +16,21 @@ from mle_regression.linalg.lanczos import MAX_STEPS, TOL, extreme_eigenpairs
 MINIMUM = "minimum"
 SADDLE = "saddle point"
 
-# A gradient of this size, beside the steepest that a loss of the whole variance of y could have, is none.
+# A point is stationary up to this steepness: the gradient relative to the largest that a loss of var(y) could have.
 STATIONARY = 1e-6
-# Eigenvalues known to be below this part of the largest, and no better known, are called flat: of a matrix, and of products
-# with vectors alone, which find small eigenvalues less exactly.
+# Eigenvalues below this share of the largest are flat: from the whole matrix, and from products with vectors, which find
+# small eigenvalues less accurately.
 _FLAT, _FLAT_BY_PRODUCTS = 1e-10, 1e-7
-# Curvature, relative to the largest, from which on Newton's steps to the stationary point nearby follow a direction; how many
-# there are at most, and how far they may lead, beside the length of θ.
+# Newton's steps to the nearest stationary point: least relative curvature of the directions they follow, most steps, and
+# largest distance relative to ‖θ‖.
 _STEEP_ENOUGH, _NEWTON_STEPS, _NEARBY_STEP = 1e-7, 20, 0.1
-# Looking for a lower loss along flat directions: half the edge of the box that is searched, starts, steps from each.
+# Search for a lower loss along flat directions: half the width of the box, starts, and steps from each.
 _BOX, _STARTS, _SEARCH = 0.02, 6, 40
-# A loss that is lower by no more than this part of itself, or a loss of no more than its square, is rounding.
+# A relative decrease of the loss up to this, or a loss below its square, is rounding.
 _NO_GAIN = 64.0 * EPS
-# Lengths between which a way down is looked for along a direction, and how much longer each is than the one before.
+# Line search along negative curvature: shortest and longest step, and factor between steps.
 _ESCAPE_LENGTHS, _LONGER = (1e-3, 1e3), 2.0**0.5
-# Rounding of the sums over rows that the Hessian is made of, in units of eps times the largest eigenvalue.
+# Rounding error of the Hessian, in eps times its largest eigenvalue.
 _HESSIAN_EPS = 16.0
 
 
@@ -119,7 +119,7 @@ def extreme_spectrum(
     _, gradient = objective.value_and_gradient(theta)
     step = _newton_step(found.values, found.vectors, found.bounds, gradient)
     rest = gradient - found.vectors @ (found.vectors.T @ gradient)
-    # Between the ends curvatures are at least those of the smallest found, but for their sign, or flat.
+    # Curvatures between the two ends are taken to be no smaller in size than the smallest found, or flat.
     inner = np.abs(found.values[np.abs(found.values) > found.bounds])
     step = step - rest / (float(np.median(inner)) if inner.size else 1.0)
     at_moved = objective.hessian_products(theta + step)

@@ -9,11 +9,11 @@ import numpy as np
 from mle_regression.linalg.arrays import TINY, Array, BoolArray
 from mle_regression.models.network import Network
 
-# An output whose variance is this small beside its mean square is constant; one minus the squared correlation of copies.
+# A unit is constant if its variance is this small beside its mean square; copies have 1 − ρ² below this.
 _CONSTANT_VARIANCE, _COPY = 1e-20, 1e-10
-# Share of a direction that must lie in the flat ones for it to be called flat.
+# A direction is flat if at least this share of it lies in the flat space.
 _WITHIN = 0.99
-# Flat dimensions that tell of a unit: one that shares them with another, and one that has its own.
+# Least flat dimensions of a unit that shares them with another, and of one that does not.
 _SHARED, _WHOLE = 0.4, 0.9
 _HOMOGENEOUS = ("relu", "leaky_relu", "identity")
 

@@ -1,4 +1,4 @@
-"""The array types that the numerical rooms speak."""
+"""Array types and constants of the numerical rooms."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 AnyArray = NDArray[Any]
-# Multiplies a square matrix, known or not, with a vector.
+# A function of a vector: its product with a square matrix that need not be formed.
 Product = Callable[[Array], Array]
 
 EPS = float(np.finfo(np.float64).eps)
-# Stands for zero where something is divided by it.
+# Takes the place of a zero divisor.
 TINY = 1e-300

@@ -48,7 +48,7 @@ class Bidiagonalisation:
         self.s_bar = self.zeta = 0.0
         self.h, self.h_bar = self.v.copy(), np.zeros_like(self.v)
         self.residual_norm, self.gradient_norm = beta, self.alpha * beta
-        # Of the recurrence for the norm of the residual.
+        # State of the recurrence for the residual norm.
         self._beta_dd, self._beta_d, self._rho_d = beta, 0.0, 1.0
         self._tau, self._theta = 0.0, 0.0
         self.steps: list[float] = []

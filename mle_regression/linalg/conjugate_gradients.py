@@ -1,4 +1,4 @@
-"""Conjugate gradients for several right-hand sides at once, and the condition that they come to know."""
+"""Conjugate gradients for several right-hand sides at once, with an estimate of the condition number."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Found:
     highest: float
 
 
-# Squared residuals swing on their way down, but not by so much.
+# A squared residual norm may rise on its way down, but not by this factor above the least so far.
 _GROWTH = 1e6
 # Part of the right-hand side to leave, and products to spend, where nobody asks for others.
 _SOLVED, _MAX_ITER = 1e-13, 300
@@ -58,7 +58,7 @@ def conjugate_gradients(
         image = product(p)
         curvature = np.einsum("ij,ij->j", p, image)
         least = np.minimum(least, squares)
-        # Of a singular matrix, what rounding has left in the null space would grow without end.
+        # If the matrix is singular, rounding errors in its null space would grow without bound.
         going = (squares > target) & (curvature > 0) & (squares <= _GROWTH * least)
         if not going.any():
             break

@@ -109,7 +109,7 @@ class Elimination:
         return values
 
 
-# Numbers of a block of rows that is made dense.
+# Size of a block of rows that is made dense, in numbers.
 _BLOCK_SIZE = 1 << 20
 
 
@@ -132,7 +132,7 @@ def orthogonal_run(x: Any) -> IntArray:
     array([1, 2, 3])
     """
     p = x.shape[1]
-    # before[j]: the last column before j that is nonzero where j is; a run from s on ends where it is s or beyond.
+    # before[j]: the last column before j that is nonzero in a row where j is; a run from s on ends where before[j] >= s.
     before = np.full(p, -1)
     if x.nnz:
         if not x.has_sorted_indices:

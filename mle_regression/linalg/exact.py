@@ -158,7 +158,7 @@ class Fixed:
             parts = [self.rows(slice(i, i + step)).times(other.rows(slice(i, i + step))) for i in range(0, n, step)]
             return reduce(Fixed.__add__, parts).carried()
         left = self.digits.transpose(1, 0, 2).reshape(n, la * q)
-        # The same array on both sides lets BLAS compute one triangle only.
+        # Given the same array twice, BLAS computes one triangle only.
         right = left if other is self else other.digits.transpose(1, 0, 2).reshape(n, lb * k)
         table = (left.T @ right).reshape(la, q, lb, k)
         digits = np.zeros((la + lb - 1, q, k))

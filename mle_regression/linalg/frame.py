@@ -66,7 +66,7 @@ def choose_frame(sample: Array, shifted: bool) -> Frame:
             mean = scaled.sum(axis=0) / len(scaled)
             variance = np.einsum("ij,ij->j", scaled, scaled) / len(scaled) - mean**2
             far = (mean**2 > _SHIFT_BEYOND**2 * variance) & np.isfinite(mean)
-            # Of a column that does not vary, its value to the last bit.
+            # A constant column is shifted by its exact value.
             if far.any():
                 shift[far] = np.where((scaled[:, far] == scaled[0, far]).all(axis=0), scaled[0, far], mean[far])
     return Frame(exponent, shift)

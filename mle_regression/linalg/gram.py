@@ -72,7 +72,7 @@ def _moments_in_place(x: Any, y: Array, weights: Array | None) -> Moments:
     sums, gram = np.empty(p + m), np.empty((p + m, p + m))
     sums[:p], sums[p:] = _column_sums(weighted_x), weighted_y.sum(axis=0)
     gram[:p, :p] = _dense(weighted_x.T @ x) if sp.issparse(x) else fold_gram(x)
-    # One row times a matrix is a product that BLAS runs at the speed of memory; m rows are one more reason for it.
+    # A vector times a matrix runs at memory bandwidth.
     gram[p:, :p] = (x.T @ weighted_y[:, 0])[None, :] if m == 1 else _dense(weighted_y.T @ x)
     gram[:p, p:] = gram[p:, :p].T
     gram[p:, p:] = weighted_y.T @ y

@@ -10,13 +10,14 @@ from scipy.linalg import eigh_tridiagonal
 
 from mle_regression.linalg.arrays import EPS, Array, Product
 
-# Steps between looks at the Ritz values, and as a share of those taken: a look costs as much as their squares.
+# Ritz values are computed every few steps, at the cost of the square of the number of steps: at least so many steps apart,
+# and this share of the steps taken.
 _LOOK, _LOOK_SHARE = 4, 0.1
-# Steps beyond the number of eigenpairs asked for, before the ends found are taken for the ends there are.
+# Steps beyond the number of eigenpairs asked for, before convergence is believed.
 _LEAST_STEPS = 10
-# Units of rounding, times the root of the number of steps, that an eigenvalue may be off by.
+# Rounding error of an eigenvalue, in eps times the largest times the square root of the number of steps.
 _VALUE_EPS = 8.0
-# Products and accuracy where nobody asks for others: of eigenvalues, of a spectral density, of a trace.
+# Defaults: relative tolerance and steps for eigenvalues, probes and steps for a spectral density, products for a trace.
 TOL, MAX_STEPS, DENSITY_PROBES, DENSITY_STEPS, TRACE_PRODUCTS = 1e-8, 1000, 10, 80, 90
 
 
@@ -43,7 +44,7 @@ class Eigenpairs:
 
 
 class Krylov:
-    """Orthonormal basis of what repeated products make of a vector, and the tridiagonal matrix in it (Lanczos, 1950).
+    """Orthonormal basis of a Krylov space, and the tridiagonal matrix in it (Lanczos, 1950).
 
     Each new vector is made orthogonal to all before it, twice, so that no eigenvalue appears twice for rounding's sake
     (Parlett, 1998, section 6.11). Where the products lead nowhere new, a random vector begins the next invariant subspace.
@@ -195,7 +196,7 @@ def spectral_density(
     for k in range(probes):
         krylov = Krylov(product, rng.choice([-1.0, 1.0], size), steps, rng)
         krylov.grow(steps)
-        # A probe inside of an invariant subspace of fewer dimensions tells of that alone: the rest has weight zero.
+        # If a probe spans an invariant subspace of fewer dimensions, the remaining nodes have weight zero.
         nodes[k], vectors, _ = krylov.ritz()
         weights[k] = vectors[0] ** 2
     return Density(nodes, weights, size)

@@ -1,4 +1,4 @@
-"""Null spaces: of a positive semidefinite matrix, and a basis that names what depends on what."""
+"""Null space of a positive semidefinite matrix, and its echelon form, which names the dependent columns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.linalg.lapack import dpotrf, dpstrf
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.triangle import solve_triangle
 
-# Part of the largest entry that a pivot is at least.
+# Smallest pivot, relative to the largest entry.
 _SMALLEST_PIVOT = 1e-6
 
 

@@ -10,9 +10,9 @@ from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 from mle_regression.linalg.arrays import EPS, Array
 
-# Eigenvalues, in units of the shift that keeps the sketch positive definite, that are no more than its rounding.
+# Eigenvalues below this many times the shift, which keeps the sketch positive definite, are rounding.
 _SHIFT_UNITS = 16.0
-# By what a shift grows that was too small.
+# Factor by which a shift grows that was too small.
 _LARGER_SHIFT = 100.0
 
 

@@ -12,7 +12,7 @@ from mle_regression.linalg.triangle import inverse_triangle
 
 _MAX_ROUNDS = 6
 _MAX_SHIFTS = 16
-# By what a shift grows that was too small.
+# Factor by which a shift grows that was too small.
 _LARGER_SHIFT = 16.0
 
 
@@ -49,4 +49,4 @@ def _shifted_cholesky(a: Array) -> tuple[Array, bool]:
         if info == 0:
             return np.asarray(factor), True
         shift *= _LARGER_SHIFT
-    return np.eye(len(a)), True  # nothing but zeros, or nothing finite
+    return np.eye(len(a)), True  # zero, or not finite

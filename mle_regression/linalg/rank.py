@@ -12,21 +12,21 @@ from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import Triangle, reciprocal_condition, solve_triangle
 
-# Entries of null vectors, of coefficients in a dependency: below this, in columns of unit length, they are noise.
+# Smaller entries of null vectors (coefficients of a dependency, for columns of unit length) are rounding.
 _NULL_ENTRY = 1e-9
-# Units of rounding, times the root of the number of columns: of the rank's tolerance, and of an entry of a null vector.
+# Rank tolerance, and error of an entry of a null vector, in eps times the square root of the number of columns.
 _TOLERANCE_EPS, _NULL_EPS = 8.0, 16.0
-# Halvings that find a root to the last digit.
+# Bisection steps to full precision.
 _BISECTIONS = 60
-# A condition estimate that is this much above the tolerance leaves no doubt of full rank.
+# The rank is full for sure if the reciprocal condition is this many times the tolerance.
 _SURELY = 100.0
-# Powers of two between the units of columns up to which all are measured in those of X.
+# Up to this ratio of column scales, as a power of two, coefficients are measured in the units of X.
 _NEAR_UNITS = 20
-# Ratio of units beyond which a coefficient counts nothing in the norm beside another; more would cost digits of the fit.
+# Beyond this ratio of units a coefficient does not count in the norm beside another; more would cost digits of the fit.
 _FARTHEST_UNITS = float(np.sqrt(EPS))
-# A column this many tolerances from the span of those before it is surely one of its own.
+# A column is surely independent if its distance from the span of the columns before it is this many tolerances.
 _UNSURE = 1e4
-# Columns that are freed of the span of those before them together.
+# Columns that are orthogonalised against the previous ones as one block.
 _BLOCK = 48
 
 
@@ -184,7 +184,7 @@ def _smallest(triangle: Triangle, s: RowSpace, particular: Array) -> Array:
     p = triangle.n_features
     if s.rank == 0:
         return particular
-    if s.core.ndim == 2:  # of columns in the units of X, in which the norm is the smallest already
+    if s.core.ndim == 2:  # already of smallest norm in the units of X
         return np.asarray(particular / s.unit[:, None])
     exponent = triangle.exponent[:p]
     weight = scale(1.0 / s.unit, exponent.min() - exponent)[:, None]
@@ -240,7 +240,7 @@ def independent_columns(triangle: Triangle, s: RowSpace, tolerance: float) -> In
     columns = triangle.r / np.where(triangle.norm[:p] > 0, triangle.norm[:p], 1.0)
     kept, least = _from_left(columns, s.rank, tolerance)
     if least < _UNSURE * tolerance and len(kept) == s.rank:
-        # Rounding may have made a dependent column look like one of its own, in the place of a later one that is.
+        # Rounding may have made a dependent column look independent, and a later independent one dependent.
         surer, _ = _from_left(columns, s.rank, _UNSURE * tolerance)
         kept = surer if len(surer) == s.rank else kept
     if len(kept) < s.rank:
@@ -261,7 +261,7 @@ def _from_left(columns: Array, rank: int, tolerance: float) -> tuple[list[int], 
     for start in range(lead, columns.shape[1], _BLOCK):
         if len(kept) == rank:
             break
-        # What is left of a block after the columns before it, then one column after another.
+        # Orthogonalise a block against the previous columns, then column by column within the block.
         rest = _outside(inner[:, start : start + _BLOCK], basis[:, lead : len(kept)])
         first = len(kept)
         for j, column in enumerate(rest.T):
@@ -297,7 +297,7 @@ def relations(triangle: Triangle, kept: IntArray, limit: int = 5) -> tuple[Relat
     p = triangle.n_features
     dependent = np.setdiff1d(np.arange(p), kept)[:limit]
     r, mean = triangle.r, triangle.mean[:p]
-    # Shares are judged by what they contribute to the spread of the column, so that far means do not hide them.
+    # A term counts by what it contributes to the column's spread, not to its mean.
     spread = np.linalg.norm(r, axis=0)
     spread = np.where(spread > _NULL_ENTRY * triangle.norm[:p], spread, np.inf)
     upper = np.hstack([r[:, kept], r[:, dependent]])

@@ -23,15 +23,15 @@ from mle_regression.linalg.exact import MAX_LIMBS, Fixed, fixed, two_sum
 from mle_regression.linalg.scaling import exponents, scale
 
 _MAX_STEPS = 10
-# V only preconditions: cut to four limbs, 80 bits below the largest entry of a column, it is as good.
+# V is only a preconditioner: four limbs, 80 bits below the largest entry of a column, are enough.
 _PRECONDITIONER_LIMBS = 4
-# Up to so many outputs the cross-products of all residuals come out of the exact equation itself.
+# Up to this many outputs the exact equation itself gives the cross-products of all residuals.
 FEW_OUTPUTS = 32
-# Numbers in a table of products of digits, beyond which outputs are taken one part after another.
+# Outputs are split into parts so that a table of products of digits has at most this many numbers.
 _TABLE_SIZE = 1 << 22
-# Part of a sum of squares that can be subtracted without the loss of a bit.
+# Share of a sum of squares that can be subtracted without cancellation.
 _SMALL_SHARE = 0.25
-# Part of the last bit that an error may be, and of the largest parameter below which one is nothing beside it.
+# Largest error, in units of the last bit; and size below which a parameter is negligible, relative to the largest.
 _LAST_BIT, _NOTHING = 0.125, 2.0**-100
 
 
@@ -80,7 +80,7 @@ def refine(gram: Fixed, inverse: Array, params: Array, penalty: Array | None) ->
     basis, inverse, unit = _preconditioner(inverse, m)
     low = np.zeros_like(params)
     direction = _residual_direction(params, low)
-    # All first products at once: of the columns of V, and of the residual's direction.
+    # One product for the columns of V and the residual's direction together.
     both = basis.beside(direction)
     image = penalised.times(both)
     forms = both.times(image).to_float()
@@ -102,7 +102,7 @@ def refine(gram: Fixed, inverse: Array, params: Array, penalty: Array | None) ->
     rss = rss - gain
     if penalty is not None:
         taken = params.T @ (penalty[:, None] * params)
-        # What the penalty takes of the sum of squares is a difference, which cancels where it takes most of it.
+        # Subtracting the penalty's part cancels where it is most of the sum of squares.
         harmless = (np.diagonal(taken) < _SMALL_SHARE * np.diagonal(rss)).all()
         rss = rss - taken if harmless else cross_products(gram, params, low)
     return Refined(params, 0.5 * (rss + rss.T), inverse @ triangle.T, step)

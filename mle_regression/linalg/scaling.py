@@ -6,7 +6,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 
-# Weights between which nothing that is made of them overflows; others are scaled.
+# Sums of weights between these neither overflow nor underflow; other weights are scaled.
 LEAST_WEIGHT, LARGEST_WEIGHT = 1e-60, 1e60
 
 

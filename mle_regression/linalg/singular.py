@@ -11,7 +11,7 @@ from scipy.linalg.lapack import dgejsv
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import column_norms
 
-# Fewer columns cost little either way. Cross-products square the condition: up to this one three digits are lost.
+# Fewer columns are cheap either way. Cross-products square the condition: up to this condition three digits are lost.
 _MANY_COLUMNS, _EASY_CONDITION = 400, 30.0
 # Ratio of lengths up to which LAPACK's decomposition blurs a small singular value by no more than its columns' rounding; and
 # columns up to which rotations, some five times as dear, are worth it.

@@ -17,9 +17,9 @@ from mle_regression.linalg.memory import NUMBER_BYTES, require_memory
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.triangle import inverse_triangle, with_intercept
 
-# Part of a row along the null space, relative to its length, from which a prediction is not determined.
+# A prediction is not determined if more than this share of its row's length lies along the null space.
 _ALONG_NULL_SPACE = 1e-7
-# Matrices of the size of the factor that standard errors and curvature take.
+# Number of matrices of the size of the factor that standard errors and curvature need.
 _COPIES = 5
 
 

@@ -14,7 +14,7 @@ from mle_regression.linalg.memory import NUMBER_BYTES, require_memory
 from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import scale
 
-# Matrices of the size of the factor that standard errors and curvature take.
+# Number of p × p matrices that standard errors and curvature need.
 _COPIES = 5
 
 

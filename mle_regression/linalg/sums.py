@@ -17,7 +17,7 @@ from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.gram import Moments
 from mle_regression.linalg.scaling import exponents, scale
 
-# The unit of a column of zeros: below all others.
+# Unit of a zero column, smaller than any other.
 EMPTY = -(10**6)
 
 
@@ -63,7 +63,7 @@ class ExactSums:
         squares = np.maximum(np.diagonal(self.gram.to_float()), 0.0)
         lengths = np.hypot(np.sqrt(squares), scale(np.sqrt(penalty), -self.exponent))
         exponent = self.exponent + exponents(lengths)
-        # Whole limbs are moved; the rest of less than one is multiplied.
+        # Shift by whole limbs, then multiply by the remaining power of two.
         limbs = -(-exponent // BITS)
         rest = fixed(np.diag(scale(np.ones(len(limbs)), BITS * limbs - exponent)))
         return rest.times(self._in(limbs).times(rest)), exponent
@@ -178,7 +178,7 @@ def sums_of_moments(moments: Moments, frame: Frame, total: float) -> ExactSums:
     units = limbs.copy()
     exponent = frame.exponent
     if exponent.any():
-        # Powers of two that are no multiples of a limb go into the numbers, exactly.
+        # The remaining power of two, less than a limb, multiplies the numbers exactly.
         whole = -(-exponent // BITS)
         rest = np.diag(scale(np.ones(q + 1), np.r_[0, exponent - BITS * whole]))
         change = fixed(rest)

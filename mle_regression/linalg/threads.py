@@ -38,7 +38,7 @@ def blas_threads() -> int:
     return max([1, *(int(library.num_threads) for library in _libraries())])
 
 
-# Seconds that a fork waits at most for another thread that sets a limit, which takes microseconds.
+# Longest wait of a fork, in seconds, for another thread that is setting a limit (which takes microseconds).
 _FORK_WAITS = 1.0
 
 
@@ -65,7 +65,7 @@ class _Limit:
         return self.depths.get(get_ident(), 0)
 
     def hold(self, depth: int) -> None:
-        """Let this thread have asked so often; the first of all sets the limit, the last lifts it."""
+        """Note how many times this thread asks for the limit; the first thread sets it, the last lifts it."""
         with self.lock:
             if depth:
                 self.depths[get_ident()] = depth
@@ -153,7 +153,7 @@ def each_in_threads(task: Callable[[P], T], parts: Sequence[P], pool: Executor |
         return [task(parts[0]), *(other.result() for other in others)]
 
 
-# Multiplications in the factorisation of a matrix from which on BLAS may use its own threads: those of 2000 x 2000. Up
+# From this many multiplications in a factorisation (2000 x 2000), BLAS may use its own threads. Up
 # to 1000 x 1000 a second thread gains little on two idle cores; if another process keeps one of them busy, BLAS waits at
 # each of its many hand-offs for a thread that does not run: measured are 2 to 40 times the time of one thread.
 _LARGE_WORK = 8e9

@@ -1,4 +1,4 @@
-"""A least-squares problem reduced to a triangle, whichever way it was reduced."""
+"""A least-squares problem reduced to a triangular factor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mle_regression.linalg.gram import Moments
 from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import column_norms, exponents, scale
 
-# Steps of power iteration for a condition in the 2-norm, and vectors that are iterated together.
+# Power iteration for the condition number in the 2-norm: steps, and number of vectors.
 _POWER_STEPS, _VECTORS = 8, 4
 
 

@@ -42,7 +42,7 @@ class Objective(Protocol):
         ...
 
     def without_constant(self) -> tuple[Objective, float]:
-        """Return the objective less a constant, and that, as far as known: small differences of J are not lost in it."""
+        """Return the objective less a known constant, which differences of J would lose digits to, and the constant."""
         ...
 
 
@@ -60,7 +60,7 @@ class BatchObjective(Objective, Protocol):
         ...
 
     def batches(self, rng: np.random.Generator, size: int) -> Iterator[Any]:
-        """Return batches of about ``size`` rows, drawn at random, that together are all rows; each good until the next."""
+        """Return batches of about ``size`` rows in random order, each row once; a batch is overwritten by the next."""
         ...
 
     def thinned(self, size: int) -> Objective:
@@ -68,11 +68,11 @@ class BatchObjective(Objective, Protocol):
         ...
 
     def batch_gradient(self, theta: AnyArray, batch: Any) -> tuple[float, AnyArray]:
-        """Return estimates of J and of its gradient (P,), unbiased the latter; the array is good until the next call."""
+        """Return estimates of J and of its gradient (P,), which is unbiased; the array is overwritten by the next call."""
         ...
 
     def batch_curvature(self, size: int) -> float:
-        """Return by how much the drawing of batches of a size adds to the largest curvature, in the mean; 0 if not known."""
+        """Return what batches of a size add to the largest curvature that a step must be stable for; 0 if not known."""
         ...
 
     def after_pass(self, theta: AnyArray) -> tuple[float, Array] | None:

@@ -1,4 +1,4 @@
-"""Networks that no row gets through: the prediction is constant, and training does not change that."""
+"""Dead networks: the prediction is the same for all rows, and its gradient is zero."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mle_regression.models.network import Workspace
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import StandardBlock
 
-# Rows of a block, and about the numbers that it may have.
+# Largest block: rows, and numbers.
 _ROWS, _BLOCK_SIZE = 1024, 1 << 21
-# Outputs, in units of the spread of y, that differ by no more than this are one and the same.
+# Outputs that differ by no more than this, in units of the spread of y, are equal.
 _SAME_OUTPUT = 1e-7
 
 

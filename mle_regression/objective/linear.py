@@ -24,8 +24,8 @@ from mle_regression.rows.dense import DenseRows
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.shifted import ShiftedRows
 
-# Of columns and outputs whose mean is so many times their spread a copy is shifted: products with them as they are would
-# lose more than four digits.
+# Columns and outputs whose mean exceeds this many times their spread are copied and shifted: otherwise products with them
+# would lose more than four digits.
 _SHIFT_BEYOND = 1e4
 
 

@@ -33,16 +33,16 @@ from mle_regression.rows.standard import StandardBlock, StandardRows
 
 T = TypeVar("T")
 
-# Outputs of the units of a block stay in cache between the products taken of them.
+# Size of a block, in outputs of units and in rows, that stays in cache.
 _BLOCK_UNITS = 1 << 16
 _BLOCK_ROWS = (64, 4096)
-# Of very many columns a block is this many numbers, and fewer rows.
+# Largest block of X, in numbers: with very many columns it has fewer rows.
 _BLOCK_SIZE = 1 << 21
-# Second derivatives of a block: about this many numbers.
+# Second derivatives that are held of a block, in numbers.
 _SECOND_ORDER_SIZE = 1 << 18
 # Multiplications (rows × parameters) below which handing rows to a second thread costs more than it saves.
 _THREADED_FROM = 4_000_000
-# What products with one Hessian have in common is kept up to this many numbers.
+# Numbers that are kept between products with the same Hessian.
 _KEPT_LINEARISED = 1 << 24
 
 
@@ -225,7 +225,7 @@ class NetworkObjective:
         """Return nothing: looking at J costs a third of a pass."""
 
     def _gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> AnyArray:
-        """Write the gradient on the first desk, return the residuals' cross-products (m, m); in threads if it pays."""
+        """Write the gradient to the first workspace, return the residuals' cross-products (m, m); in threads if it pays."""
         n = batch.y.shape[1]
         workers = row_workers() if n * self.network.n_parameters >= _THREADED_FROM else 1
         if workers == 1 or n < workers:
@@ -235,13 +235,13 @@ class NetworkObjective:
         parts = [batch.rows(slice(n * k // workers, n * (k + 1) // workers)) for k in range(workers)]
         with one_blas_thread():
             others = [
-                (desk, hand_out(self.rows.pool, desk.gradient_of, layers, part, factor))
-                for desk, part in zip(self._workspaces[1:], parts[1:], strict=False)
+                (space, hand_out(self.rows.pool, space.gradient_of, layers, part, factor))
+                for space, part in zip(self._workspaces[1:], parts[1:], strict=False)
             ]
             cross = self._workspaces[0].gradient_of(layers, parts[0], factor)
-            for desk, other in others:
+            for space, other in others:
                 cross += other.result()
-                self._workspaces[0].gradient += desk.gradient
+                self._workspaces[0].gradient += space.gradient
         return cross
 
     # How sums over rows are taken.

@@ -1,4 +1,4 @@
-"""Standardised columns by their products alone: centring and scaling are folded into the vectors, X is never copied."""
+"""Products with standardised columns: centring and scaling are applied to the vectors, and X is never copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An objective in other units of its parameters."""
+"""An objective of rescaled parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products of a network's Jacobian with blocks of vectors, rows by rows: what is too large for a matrix."""
+"""Products of a network's Jacobian with blocks of vectors, some rows at a time, where the whole matrix is too large."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from mle_regression.linalg.arrays import Array
 from mle_regression.objective.network import NetworkObjective
 
-# Numbers of a Jacobian that are held at a time.
+# Size of the part of the Jacobian that is held at a time, in numbers.
 _BLOCK_SIZE = 1 << 21
 
 

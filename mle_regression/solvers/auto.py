@@ -66,9 +66,9 @@ class Automatic(Options):
         return replace(solution, reason="dependent columns" if solution.relations else "columns near to dependent")
 
 
-# Bytes from which sparse columns are not worth a dense triangle.
+# Largest dense triangle for sparse columns, in bytes.
 _SPARSE_TRIANGLE = 1 << 30
-# Sparse columns from which a triangle takes the better part of a second: fewer are worth their standard errors.
+# With fewer sparse columns a triangle, which gives standard errors, takes less than about a second.
 _MANY_COLUMNS = 2500
 # Steps of LSMR in which columns in good condition are solved for, the vectors solved for at once, and what a
 # floating-point operation of a sparse product costs beside one of a factorisation.

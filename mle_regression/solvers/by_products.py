@@ -21,22 +21,22 @@ from mle_regression.solvers.direct import noise_free
 from mle_regression.solvers.passes import magnitudes
 from mle_regression.solvers.path import Control, remaining
 
-# Random vectors that are solved for. Null vectors are all found where they are fewer.
+# Number of random vectors solved for; up to one less null vectors are found.
 _PROBES = 4
 # What is left of each probe where there is no null vector: four shares of a null vector as small are one in 10**12.
 _LEFT = 1e-3
-# Condition of the columns, of unit length, up to which products give coefficients of ten digits.
+# Condition number of unit columns up to which products give ten digits of the coefficients.
 _EASY_CONDITION = 1e3
-# Length along a null vector, by the largest that there is, that is rounding; and parts of it that are none.
+# Zero to rounding: length of X along a null vector, relative to the largest; entries of a null vector.
 _NULL_LENGTH, _NULL_ENTRY = 1e-9, 1e-7
-# Of what random vectors lose in the null space, the part of the largest below which it is rounding.
+# Singular values of the probes' parts in the null space below this share of the largest are rounding.
 _LOST = 1e-6
-# Iterations between looks at the Ritz values, and at most.
+# Ritz values are computed every so many iterations; most iterations.
 _LOOK, _MOST = 5, 500
 # A column whose centred square is this part of the square itself is a constant; one whose is the other part is shifted
 # first, which keeps the digits that its mean would take.
 _CONSTANT_SQUARE, _FAR = 64.0 * EPS, 1e-8
-# A column no further from its mean, by its largest value, does not vary but for rounding.
+# A column is constant if no value is further than this from its mean, relative to the largest.
 _CONSTANT_REACH = 4.0 * EPS
 
 
@@ -399,5 +399,5 @@ class InverseByProducts:
         return np.concatenate([[constant / np.sqrt(self.problem.totals.sum_weights)], image])
 
 
-# Part of a combination of coefficients that may be left when its variance is solved for.
+# Relative residual at which a combination of coefficients has been solved for.
 _SOLVED = 1e-9

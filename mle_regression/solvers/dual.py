@@ -18,15 +18,15 @@ from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.direct import noise_free
 from mle_regression.solvers.passes import find_frame
 
-# Columns for each row from which the space of the rows is the cheaper one.
+# The space of the rows is cheaper from this many columns per row.
 _COLUMNS_PER_ROW = 2
-# Arrays of the size of X that it takes.
+# Number of arrays of the size of X that are needed.
 _COPIES = 4
-# Up to this condition the cross-products of the rows have their singular vectors to all digits but three.
+# Up to this condition number the cross-products of the rows lose three digits of the singular vectors.
 _SQUARED_CONDITION = 30.0
-# Columns of lengths further apart need equilibration, which changes the penalty from column to column.
+# If column lengths differ by more, columns need equilibration, and penalties differ from column to column.
 _APART = 1e4
-# Penalties whose inverse, and square, stay well inside the range of float64; and how far they are above what counts as none.
+# Range of penalties whose inverse and square do not overflow; and least ratio to what counts as no penalty.
 _SMALLEST, _LARGEST_NUMBER, _ABOVE_NONE = 1e-100, 1e100, 10.0
 
 

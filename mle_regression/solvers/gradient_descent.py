@@ -13,9 +13,9 @@ from mle_regression.solvers.base import Need, Options, Serves
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_monitored
 
 ACCELERATIONS = ("none", "nesterov", "polyak")
-# Part of a loss that two evaluations of it may differ by.
+# Relative rounding error of a loss.
 _LOSS_ROUNDING = 16.0 * EPS
-# Momentum where the curvature is not known, and products of the power iteration that finds the largest at the start.
+# Momentum where the curvature is not constant, and steps of the power iteration that estimates the largest curvature.
 _MOMENTUM, _POWER_STEPS = 0.9, 20
 
 
@@ -70,7 +70,7 @@ class GradientDescent(Options):
             nonlocal velocity
             theta = monitor.path.theta.copy()
             if nesterov:
-                theta -= momentum * velocity  # the path is where the gradients are taken, ahead of this
+                theta -= momentum * velocity  # the path notes where gradients are taken, a step of momentum ahead
             loss, gradient = objective.value_and_gradient(monitor.path.theta)
             ended = monitor.note(monitor.path.theta, loss, float(np.linalg.norm(gradient)))
             while not ended and monitor.path.n_iter < control.max_iter:
@@ -110,9 +110,9 @@ class GradientDescent(Options):
                 velocity = share * velocity - step * gradient
                 move = share * velocity - step * gradient if self.acceleration == "nesterov" else velocity
                 new_loss, new_gradient = objective.value_and_gradient(theta + move)
-                # Near a minimum the loss goes up and down by its rounding, whatever the step.
+                # Near a minimum the loss varies by rounding, whatever the step.
                 if automatic and not new_loss <= loss + _LOSS_ROUNDING * abs(loss):
-                    # Momentum that leads up is dropped; a plain step that does is too long.
+                    # If momentum leads uphill it is dropped; if a plain step does, it is too long.
                     step = step if velocity.any() and share and np.vdot(move, gradient) >= 0 else 0.5 * step
                     velocity = np.zeros_like(theta)
                     ended = monitor.note(theta, loss, float(np.linalg.norm(gradient)))

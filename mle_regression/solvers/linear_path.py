@@ -37,11 +37,11 @@ from mle_regression.solvers.path import Control, Path, ends_of, remaining
 from mle_regression.solvers.qr import reduce_by_qr
 from mle_regression.solvers.summed import reduce_sums
 
-# Up to so many columns a triangle is summed even where products alone would do: standard errors and verdict come of it.
+# Up to this many columns a triangle is summed even where products would do, as it gives standard errors and verdict.
 TRIANGLE_COLUMNS = 500
 
-# How much further than the tolerance from the minimum, and no nearer than what part of its parameters' length, a path that
-# has come to the end of its digits has not converged.
+# A path that can go no further has not converged if its distance from the minimum, relative to the length of the
+# parameters, exceeds both this many tolerances and this.
 _FURTHER, _WORTH_TELLING = 100.0, 1e-5
 
 

@@ -14,17 +14,17 @@ from mle_regression.solvers.base import Need, Options, Serves, Status
 from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, run_monitored
 from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, LOSS_EPS, next_radius
 
-# Looking for a way down from a stationary point: residual to reach, products to spend, and what is rounding.
+# Search for negative curvature: residual of the eigenpair, number of products, and relative curvature that is rounding.
 _LOOKED_TO, _PRODUCTS, _NO_CURVATURE = 1e-5, 300, 1e-12
-# Part by which a step that does not lower the loss is shortened.
+# Factor by which a step is shortened that does not lower the loss.
 _SHORTER = 0.25
-# Part of the radius that the length of a step to the edge is, all but rounding.
+# A step of at least this share of the radius ends at the edge of the region.
 _AT_EDGE = 0.99
-# Part of the residual that conjugate gradients leave: this, or its root where that is less (Nocedal and Wright, 2006, (7.3)).
+# Forcing term of conjugate gradients, min(0.25, √‖g‖) (Nocedal and Wright, 2006, (7.3)).
 _FORCING = 0.25
-# Length, beside the radius, of a direction at random where there is no gradient.
+# Length of a random direction, relative to the radius, where the gradient is zero.
 _RANDOM_LENGTH = 1e-3
-# Products of conjugate gradients beyond twice the number of parameters, which rounding may ask for.
+# Conjugate gradients take at most twice as many products as parameters, and these.
 _MORE_PRODUCTS = 10
 
 

@@ -33,7 +33,7 @@ from mle_regression.solvers.svd import SingularValues
 # Cholesky of the Gram matrix leaves standard errors with a relative error of about eps times the square of the condition;
 # up to this one that is below 1e-9.
 WELL_CONDITIONED = 1e3
-# A residual pass is worth its cost once conditioning has eaten about two digits.
+# Condition number from which a residual pass is worth its cost: about two digits are lost.
 _POLISH_CONDITION = 30.0
 
 

@@ -20,17 +20,17 @@ from mle_regression.rows.base import Block, Rows, rows_of
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError
 
 SAMPLE_ROWS = 256
-# Numbers in a table of products of digits, beyond which rows are taken a few at a time.
+# Largest table of products of digits, in numbers; longer blocks are taken some rows at a time.
 _TABLE_SIZE = 1 << 18
 # The last limb of residuals of outputs of about unit length: 2**-120.
 _LOWEST = -6
-# Squares of columns whose sum falls below this have lost digits to underflow.
+# A sum of squares below this has lost digits to underflow.
 UNDERFLOW = 1e-200
-# A mean of a hundred standard deviations costs the rank-one correction four of sixteen digits.
+# Squared mean over variance from which columns are shifted: the rank-one correction loses four digits.
 FAR_MEAN = 1e4
-# Powers of two by which a column may be smaller than the root of its penalty, and still be brought to about unit size.
+# Columns are scaled to unit size unless they are smaller than the root of their penalty by more than 2 to this power.
 _BESIDE_PENALTY = 400
-# Units of rounding of a shift below which another would not better it.
+# A shift is not improved by less than this many eps.
 _SHIFT_EPS = 16.0
 
 
@@ -98,7 +98,7 @@ def require_triangle(problem: LeastSquares, name: str) -> None:
         )
 
 
-# Arrays of the size of the triangle that are alive together: sums, their copies, the factor, a block of as many rows.
+# Number of arrays of the size of the triangle that exist together: sums, copies, the factor, a block of rows.
 _TRIANGLE_COPIES = 5
 
 

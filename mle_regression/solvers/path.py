@@ -10,15 +10,15 @@ import numpy as np
 from mle_regression.linalg.arrays import EPS, AnyArray, Array
 from mle_regression.solvers.base import Status
 
-# Steps in a row that raise the loss, to above that of the start, before a path is given up as divergent: momentum overshoots.
+# A path is divergent after this many steps in a row that raise the loss, to above its start (momentum may overshoot).
 _RISES = 5
-# Part of the first loss by which it has not grown: near an optimum rounding goes up and down.
+# Relative increase over the first loss that may still be rounding.
 _GROWN = 1e-4
-# Units of rounding, of each parameter, that a gradient near the optimum of a quadratic may be made of.
+# Rounding error of a gradient near the optimum of a quadratic, in eps for each parameter.
 _GRADIENT_EPS = 4.0
-# Steps in a row that do not lower the loss by more than rounding, after which a gradient so small is nothing but rounding.
+# After this many steps in a row that do not lower the loss, so small a gradient is rounding error.
 _STILL_STEPS = 3
-# Iterations that are all printed where progress is, and how many times more it is after these.
+# Progress is printed at each of the first iterations, and this many times later.
 _ALL_PRINTED, _PRINTED = 10, 20
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -193,7 +193,7 @@ class ConvergenceMonitor:
         """Whether the optimum is within the tolerance, or as near as rounding lets it be known."""
         if norm <= near_norm(self.control.tol, theta, loss, self.lowest, self.highest):
             return True
-        # No gradient is known to better than the rounding of its terms; but while the loss falls, this one is.
+        # A gradient is known to the rounding of its terms; while the loss still falls, it is known better than that.
         rounding, squares = _GRADIENT_EPS * len(theta) * EPS, self.highest * float(theta @ theta)
         self.still = self.still + 1 if loss >= self.least * (1.0 - _GRADIENT_EPS * EPS) else 0
         self.least = min(self.least, loss)
@@ -228,7 +228,7 @@ def near_norm(tol: float, theta: Array, loss: float, lowest: float, highest: flo
 def run_monitored(step: Callable[[ConvergenceMonitor], None], monitor: ConvergenceMonitor) -> Path:
     """Run a solver's loop; Ctrl-C ends it where it is, once it has been anywhere.
 
-    What overflows on the way is no number, and the follower says so.
+    Overflow gives NaN or infinity, which the monitor reports as divergence.
     """
     try:
         with np.errstate(over="ignore", invalid="ignore"):

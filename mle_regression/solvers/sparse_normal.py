@@ -23,25 +23,25 @@ from mle_regression.solvers.base import LeastSquares, Solution, Status
 from mle_regression.solvers.direct import noise_free
 from mle_regression.solvers.passes import magnitudes, sum_residuals
 
-# Below this many columns a dense triangle costs less than its bookkeeping.
+# Fewer columns are cheaper as a dense triangle.
 _FROM_COLUMNS = 150
 # Complements of up to so many columns are factorised; those of more are solved by conjugate gradients.
 FACTORISED = 500
 # Condition of unit columns up to which standard errors have nine digits, and the solution fifteen after one residual pass.
 _RESIDUAL_PASS_CONDITION = 1e3
-# Tolerances of the rank between which this way decides it as a triangle would.
+# Range of rank tolerances for which the rank is that of a triangle.
 _LEAST_TOLERANCE, _SAFE_TOLERANCE = 16.0 * EPS, 0.1 / _RESIDUAL_PASS_CONDITION
-# Part of the right-hand side that iterations leave, and what of a random vector is lost in the null space.
+# Relative residual of the iterations; and least part of a random vector in the null space that is not rounding.
 _SOLVED, _LOST = 1e-13, 1e-6
-# Probes for the null space of a complement that is not factorised: it is found if its dimension is less.
+# Number of random vectors for the null space of a complement that is not factorised; it must have a smaller dimension.
 _PROBES = 6
-# A floating-point operation of a sparse product takes about so many times what one of a dense factorisation takes.
+# Time of a floating-point operation of a sparse product, relative to one of a dense factorisation.
 SPARSE_PRICE = 6.0
-# Iterations on a Gram matrix of this many times the nonzeros of X cost more than iterations on X.
+# Iterations use X if the Gram matrix has more than this many times its nonzeros.
 _GRAM_TO_ROWS = 6.0
 # Iterations that a complement in good condition is expected to take.
 _ITERATIONS = 25
-# Parts of unit null vectors, and of unit columns along them, that are rounding.
+# Zero to rounding: entries of unit null vectors, and length of unit columns along them.
 _NULL_ENTRY, _NULL_LENGTH = 1e-9, 1e-10
 
 
@@ -244,9 +244,9 @@ class _Equation:
         return largest * smallest <= _RESIDUAL_PASS_CONDITION**2
 
 
-# Products that a condition is estimated by.
+# Steps of power iteration for a condition number.
 _POWER_STEPS = 6
-# What is solved for to correct a solution is rounding itself, and known to few digits.
+# Relative tolerance for a correction, which is of the size of rounding and needs few digits.
 _CORRECTION = 1e-3
 
 

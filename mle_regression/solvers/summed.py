@@ -25,11 +25,11 @@ from mle_regression.solvers.svd import SingularValues
 # Added to the squares of columns of unit length where they are dependent: the singular values that are zero become 2**-50,
 # the least that a preconditioner in float64 can turn into one, and stay below the tolerance.
 _FLOOR, _ABOVE_FLOOR = 2.0**-100, 2.0**-49
-# Units of rounding, for each column, by which sums in float64 move the eigenvalues of columns of unit length.
+# Error of the eigenvalues of unit columns from sums in float64, in eps for each column.
 _EIGENVALUE_EPS = 8.0
-# Digits below which what rounding has left is told.
+# A warning tells of rounded sums with fewer correct digits than this.
 _FEW_DIGITS = 8.0
-# Those of a number in float64.
+# Digits of a number in float64.
 _ALL_DIGITS = 16.0
 
 
@@ -103,7 +103,7 @@ def reduce_sums(problem: LeastSquares) -> SummedTriangle:
         rounded = _rounded_triangle(problem, frame)
         if rounded is not None:
             return SummedTriangle(rounded, frame, False, problem.tolerance)
-    # Sums of which some were rounded, no one knows how well, hide more than exact ones.
+    # Rounded sums hide more than exact ones.
     hidden = sums.moments is not None and not sums.well_conditioned
     floor = _hidden_squares(q) if hidden else _FLOOR
     tolerance = max(problem.tolerance, 2.0 * np.sqrt(floor) if hidden else _ABOVE_FLOOR)

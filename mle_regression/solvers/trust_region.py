@@ -1,21 +1,21 @@
-"""When a trust region accepts a step, and grows or shrinks: what Newton's method and Levenberg-Marquardt share.
+"""When a trust region accepts a step, grows and shrinks (Nocedal and Wright, 2006, algorithm 4.1).
 
-Of the gain that the quadratic model foretells, the share that has come true (Nocedal and Wright, 2006, algorithm 4.1).
+The share is the ratio of the actual to the predicted reduction.
 """
 
-# Shares from which a step is taken, below which the region shrinks, and above which it grows.
+# Shares above which a step is accepted, below which the region shrinks, and above which it grows.
 ACCEPTABLE_SHARE, POOR_SHARE, GOOD_SHARE = 1e-4, 0.25, 0.75
 
-# What the radius becomes: a part of a step that was poor, a multiple where a good one went to the edge.
+# Factors of the radius after a poor step (of its length), and after a good one that ended at the edge.
 _SHRINK, _GROW = 0.25, 2.0
-# Units of rounding, beside its size, that a difference of two losses may be made of.
+# Rounding error of a difference of two losses, in eps times the loss.
 LOSS_EPS = 16.0
 
 
 def next_radius(radius: float, share: float, length: float, at_edge: float) -> float:
-    """Return the radius after a step, of whose foretold gain a share has come true (NaN where it led out of range).
+    """Return the radius after a step of some length and share of the predicted reduction (NaN where the loss overflowed).
 
-    A ``length`` above ``at_edge`` of the radius is at the edge.
+    A step longer than ``at_edge`` times the radius ended at the edge.
     """
     if not share > POOR_SHARE:
         return _SHRINK * length

@@ -19,9 +19,9 @@ from mle_regression.linalg.scaling import scale
 from mle_regression.rows.base import Block
 from mle_regression.rows.registry import as_rows
 
-# More repeated rows than these are not written out one by one.
+# Rows with counts are written out one by one up to this many.
 _MOST_REPEATED = 10_000_000
-# Squares whose mean square deviation, the largest being one, is less are equal but for rounding.
+# Squares, the largest being one, are equal if their variance is below this.
 _EQUAL = 1e-24
 
 

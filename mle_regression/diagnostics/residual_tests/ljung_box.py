@@ -7,7 +7,7 @@ from scipy.stats import chi2
 
 from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, TestResult, undefined
 
-# Lags at most, and rows that each asks for (Hyndman and Athanasopoulos, 2021, section 5.4).
+# Most lags, and least rows for each (Hyndman and Athanasopoulos, 2021, section 5.4).
 _MOST_LAGS, _ROWS_PER_LAG = 10, 5
 
 

@@ -13,7 +13,7 @@ from mle_regression.diagnostics.residual_tests.base import Diagnostic, FitView, 
 from mle_regression.linalg.arrays import TINY
 from mle_regression.rows.registry import as_rows
 
-# Digits after the point by which leverages, beside the largest, are told apart.
+# Leverages, relative to the largest, are rounded to this many decimals, so that rounding makes no order.
 _DIGITS = 10
 
 
@@ -27,7 +27,7 @@ def rainbow(fit: FitView) -> TestResult:
     information = fit.linear_information
     rows = as_rows(fit.x, np.zeros((len(fit.residual), 0)))
     leverages = rows.map(partial(leverage_of_block, information), dense=True)
-    # What differs by rounding is a tie.
+    # Differences of rounding are ties.
     order = np.argsort(np.round(leverages / leverages.max(initial=TINY), _DIGITS), kind="stable")
     counts = np.ones(len(order)) if fit.counts is None else fit.counts
     # As many as half of the observations; a row that stands for several may be halved itself.

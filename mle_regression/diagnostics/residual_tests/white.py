@@ -18,7 +18,7 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.information import InformationFactor
 from mle_regression.rows.base import Block
 
-# Products of pairs of columns beyond these would take minutes and gigabytes.
+# Most products of pairs of columns; more would take minutes and gigabytes.
 _MOST_PRODUCTS = 4000
 
 
