@@ -35,13 +35,13 @@ class Frame:
         """Whether rows can be used where they lie, without a copy."""
         return not (self.exponent.any() or self.shift.any())
 
-    def apply(self, x: AnyArray, y: Array, sqrt_weights: Array | None) -> Array:
+    def apply(self, x: AnyArray, y: Array, sqrt_weights: Array | None, *, out: Array | None = None) -> Array:
         """Return the block [X | y] of shape (b, q) in these coordinates, each row times its ``sqrt_weights``."""
         p = x.shape[1]
-        z = np.empty((x.shape[0], self.exponent.size))
+        z = np.empty((x.shape[0], self.exponent.size)) if out is None else out
         z[:, :p], z[:, p:] = x, y
         if self.exponent.any():
-            z = scale(z, -self.exponent)
+            z[...] = scale(z, -self.exponent)
         if self.shift.any():
             z -= self.shift
         if sqrt_weights is not None:

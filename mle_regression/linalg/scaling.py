@@ -8,6 +8,8 @@ from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 
 # Sums of weights between these neither overflow nor underflow; other weights are scaled.
 LEAST_WEIGHT, LARGEST_WEIGHT = 1e-60, 1e60
+# Numbers in a row of a narrow matrix that is read as a wider one.
+_FOLDED_WIDTH = 512
 
 
 def exponents(magnitude: Array) -> IntArray:
@@ -28,6 +30,27 @@ def scale(values: AnyArray | float, exponent: IntArray | int) -> Array:
     """Return ``values * 2**exponent`` (broadcast): exact unless the result leaves the range of float64."""
     with np.errstate(over="ignore", under="ignore"):
         return np.asarray(np.ldexp(values, exponent))
+
+
+def column_magnitudes(a: Array) -> Array:
+    """Largest magnitude of each column (p,) of a (n, p), n > 0; NaN where there is one.
+
+    A narrow C-ordered matrix is read as a wider one, k rows side by side, so that the inner loops of NumPy are long.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> column_magnitudes(np.array([[1.0, -2.0], [-3.0, 0.5]]))
+    array([3., 2.])
+    """
+    n, p = a.shape
+    k = min(_FOLDED_WIDTH // p, n) if p and a.flags.c_contiguous else 1
+    if k < 2:
+        return np.asarray(np.maximum(a.max(axis=0), -a.min(axis=0)))  # without a copy
+    head = n - n % k
+    wide = a[:head].reshape(head // k, k * p)
+    folded = np.maximum(wide.max(axis=0), -wide.min(axis=0)).reshape(k, p)
+    return np.asarray(np.maximum(folded.max(axis=0), np.abs(a[head:]).max(axis=0, initial=0.0)))
 
 
 def column_norms(a: Array) -> Array:

@@ -14,7 +14,7 @@ from mle_regression.linalg.frame import Frame, choose_frame, safe_exponents
 from mle_regression.linalg.gram import Moments, block_moments
 from mle_regression.linalg.memory import NUMBER_BYTES, require_memory
 from mle_regression.linalg.qr import block_factor, stack_factors
-from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.linalg.scaling import column_magnitudes, exponents, scale
 from mle_regression.linalg.triangle import Triangle
 from mle_regression.rows.base import Block, Rows, rows_of
 from mle_regression.solvers.base import LeastSquares, NonFiniteRowsError
@@ -265,8 +265,8 @@ def _magnitudes_of_block(block: Block) -> Array:
     if sp.issparse(block.x):
         x = abs(block.x).max(axis=0).toarray().ravel()
     else:
-        x = np.maximum(block.x.max(axis=0), -block.x.min(axis=0))  # without a copy
-    return np.concatenate([x, np.abs(block.y).max(axis=0)])
+        x = column_magnitudes(block.x)
+    return np.concatenate([x, column_magnitudes(block.y)])
 
 
 def in_frame(triangle: Triangle, frame: Frame, coef: Array, intercept: Array) -> tuple[Array, Array]:
