@@ -14,8 +14,8 @@ from mle_regression.linalg.exact import MAX_TERMS, Fixed, exact_gram, fixed, two
 from mle_regression.linalg.frame import Frame, choose_frame
 from mle_regression.linalg.gram import block_moments, fold_gram
 from mle_regression.linalg.precondition import triangular_preconditioner
-from mle_regression.linalg.qr import stack_factors
-from mle_regression.linalg.scaling import column_norms, exponents
+from mle_regression.linalg.qr import block_factor, stack_factors, triangular_factor
+from mle_regression.linalg.scaling import column_magnitudes, column_norms, exponents
 from mle_regression.linalg.triangle import exceeds_condition, reciprocal_condition
 
 floats = st.floats(-1e100, 1e100, allow_nan=False).filter(lambda v: v == 0 or abs(v) > 1e-100)
@@ -90,11 +90,47 @@ def test_preconditioner_makes_any_gram_matrix_the_identity(kappa):
     np.testing.assert_allclose(product, np.eye(5), atol=0.5)
 
 
-@pytest.mark.parametrize(("n", "p"), [(1, 1), (7, 3), (1000, 1), (1001, 5), (333, 20), (50, 60)])
+SHAPES = [(1, 1), (7, 3), (1000, 1), (1001, 5), (333, 20), (50, 60)]
+
+
+@pytest.mark.parametrize(("n", "p"), SHAPES)
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_folded_gram(n, p, order, rng):
     x = np.asarray(rng.standard_normal((n, p)), order=order)
     np.testing.assert_allclose(fold_gram(x), x.T @ x, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "p"), [*SHAPES, (5, 0)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_column_magnitudes(n, p, order, rng):
+    x = np.asarray(rng.standard_normal((n, p)), order=order)
+    np.testing.assert_array_equal(column_magnitudes(x), np.abs(x).max(axis=0))
+    if p:
+        x[n // 2, p // 2], x[-1, 0] = -np.inf, np.nan
+        np.testing.assert_array_equal(column_magnitudes(x), np.abs(x).max(axis=0))
+
+
+@pytest.mark.parametrize(("n", "p"), [*SHAPES, (0, 4), (4, 0), (300, 200), (200, 300)])
+def test_triangular_factor(n, p, rng):
+    x = rng.standard_normal((n, p)) * np.logspace(-100, 100, p)
+    before = x.copy()
+    upper = triangular_factor(x)
+    np.testing.assert_array_equal(x, before)
+    assert upper.shape == (min(n, p), p)
+    np.testing.assert_array_equal(upper, np.triu(upper))
+    size = np.logspace(-100, 100, p)
+    np.testing.assert_allclose((upper / size).T @ (upper / size), (x / size).T @ (x / size), atol=1e-11)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_factor_of_a_block_is_that_of_its_columns_in_the_frame(centred, weighted, rng):
+    x, y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
+    weights = rng.random(40) if weighted else None
+    frame = Frame(np.array([3, 0, -2, 1, 0]), np.arange(5.0))
+    z = np.hstack([np.ones((40, int(centred))), np.ldexp(np.hstack([x, y]), -frame.exponent) - frame.shift])
+    upper = block_factor(x, y, weights, frame, centred)
+    np.testing.assert_allclose(upper.T @ upper, (z.T * (1.0 if weights is None else weights)) @ z, rtol=1e-12)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -8,7 +8,9 @@ import statsmodels.api as sm
 from scipy.stats import t as student_t
 
 from mle_regression import InferenceWarning, MLELinearRegressor
-from mle_regression.diagnostics.robust import Sandwich, meat_roots, row_factors
+from mle_regression.diagnostics.covariance import Whitener
+from mle_regression.diagnostics.robust import Sandwich, meat_roots, row_factors, score_products
+from mle_regression.rows.registry import as_rows
 
 
 def same(ours, theirs, rtol=1e-10, **kwargs):
@@ -17,6 +19,21 @@ def same(ours, theirs, rtol=1e-10, **kwargs):
 
 def diagnosis(X, y, weights=None, **options):
     return MLELinearRegressor(**options).fit(X, y, weights).diagnose(X, y, weights)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("far", [0.0, 20.0])
+@pytest.mark.parametrize("unit", [1.0, 1e100])
+@pytest.mark.parametrize("close", [1.0, 1e-6])
+def test_products_of_scores_are_those_of_whitened_rows(close, unit, far, intercept, rng):
+    """Whether sums are whitened or rows: columns in any units, far from zero, or nearly dependent."""
+    X = (rng.standard_normal((40, 3)) + far) * [unit, 1.0, 1.0]
+    X[:, 2] = X[:, 1] + close * X[:, 2]
+    factors = rng.standard_normal((40, 2))
+    whitener = Whitener(MLELinearRegressor(fit_intercept=intercept).fit(X, factors)._fit.information)
+    for meat, column in zip(score_products(as_rows(X, factors, None), whitener), factors.T, strict=True):
+        z = whitener(X) * column[:, None]
+        same(meat, z.T @ z, rtol=1e-9, atol=1e-12)
 
 
 # -- rows of leverage one ----------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import pytest
 
 from mle_regression import MLELinearRegressor
 from mle_regression.diagnostics.covariance import (
+    LeverageAndMean,
+    Whitener,
     accurate_whitener,
     cross_products,
     effective_parameters,
@@ -55,6 +57,26 @@ def _units(information):
     """Twice the factors by which parameters are multiplied in scaled columns."""
     by = 2.0 ** np.r_[[0] * information.centred, information.exponent]
     return by, by
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("dependent", [True, False])
+def test_leverages_and_means_by_one_product(dependent, outputs, intercept, rng):
+    X, Y = rng.standard_normal((30, 4)), rng.standard_normal((30, outputs))
+    if dependent:
+        X[:, 3] = X[:, 0] - X[:, 1]
+    fit = MLELinearRegressor(fit_intercept=intercept, on_rank_deficiency="min_norm").fit(X, Y)._fit
+    new = np.vstack([X, rng.standard_normal((5, 4))])
+    found, mean = LeverageAndMean.of(Whitener(fit.information), fit.coef, fit.intercept)(new)
+    np.testing.assert_allclose(found, leverage(fit.information, new), rtol=1e-12)
+    assert np.isnan(found[30:]).all() == dependent
+    np.testing.assert_allclose(mean, new @ fit.coef + fit.intercept, rtol=1e-12, atol=1e-13)
+
+
+def test_columns_with_far_means_are_not_used_as_they_lie(rng):
+    information = fit_of(rng, 0.0, True, False, far=100.0)[0]
+    assert LeverageAndMean.of(Whitener(information), np.zeros((3, 1)), np.zeros(1)) is None
 
 
 def test_rows_of_another_fit_are_not_set_right(rng):

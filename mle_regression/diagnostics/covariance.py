@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mle_regression.linalg.arrays import EPS, Array, IntArray
+from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.information import InformationFactor, inverse_root, parameter_exponents, scaled_factor
 from mle_regression.linalg.product_information import ProductInformation
@@ -225,8 +225,55 @@ def leverage_of(information: InformationFactor, x: Array, q: Array) -> Array:
     """Return the `leverage` of rows x (b, p) that are whitened already, q (b, r)."""
     leverage: Array = np.einsum("ij,ij->i", q, q)
     if information.rank < information.size:
-        centred = scale(x, -information.exponent) - information.mean
-        basis = np.linalg.qr(information.factor.T)[0]
-        outside = np.linalg.norm(centred - (centred @ basis) @ basis.T, axis=1)
-        leverage[outside > _OUTSIDE * np.linalg.norm(centred, axis=1)] = np.nan
+        leverage[_outside_row_space(information, x)] = np.nan
     return leverage
+
+
+def _outside_row_space(information: InformationFactor, x: Array) -> BoolArray:
+    """Tell of rows x (b, p) whether the data say nothing about the mean there."""
+    centred = scale(x, -information.exponent) - information.mean
+    basis = np.linalg.qr(information.factor.T)[0]
+    outside = np.linalg.norm(centred - (centred @ basis) @ basis.T, axis=1)
+    return np.asarray(outside > _OUTSIDE * np.linalg.norm(centred, axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class LeverageAndMean:
+    """Leverages of rows and their means, by one product with the columns as they lie.
+
+    Attributes
+    ----------
+    information : InformationFactor
+    map : Array of shape (p, r + m)
+        That of the `whitening`, without columns of zeros, and the coefficients.
+    constant : Array of shape (r + m,)
+    of_all : float
+        What the columns of zeros add to every leverage.
+    n_outputs : int
+    """
+
+    information: InformationFactor
+    map: Array
+    constant: Array
+    of_all: float
+    n_outputs: int
+
+    @classmethod
+    def of(cls, whitener: Whitener, coef: Array, intercept: Array) -> LeverageAndMean | None:
+        """Return it for coefficients (p, m); None where the columns cannot be used as they lie."""
+        exponent, shift, root, constant = whitener.plan
+        if whitener.accurate or exponent.any() or shift.any():
+            return None
+        varies = root.any(axis=0)
+        both = np.hstack([root[:, varies], coef])
+        of_all = float(np.sum(constant[~varies] ** 2))
+        return cls(whitener.information, both, np.concatenate([constant[varies], intercept]), of_all, coef.shape[1])
+
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        """Return the leverages (b,) of rows x (b, p) and ``x @ coef + intercept`` (b, m)."""
+        product = x @ self.map
+        product += self.constant
+        r = len(self.constant) - self.n_outputs
+        leverage = leverage_of(self.information, x, product[:, :r])
+        leverage += self.of_all
+        return leverage, product[:, r:]

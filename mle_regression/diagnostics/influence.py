@@ -91,16 +91,23 @@ def influence(
         if noise.penalised:
             without_row: Array = np.full((1, residual.shape[1]), np.nan)
         elif fitted_on:
-            without_row = np.maximum(squares - change, 0.0)
+            without_row = squares - change
+            np.maximum(without_row, 0.0, out=without_row)
             without_row /= noise.dof - 1.0 if noise.dof > 1 else np.nan
+            np.sqrt(without_row, out=without_row)
         else:
-            without_row = noise.variance[None, :]
+            without_row = np.sqrt(noise.variance)[None, :]
         with_row = noise.variance if fitted_on else (squares + change) / (noise.dof + 1.0)
         standardized = inside / np.sqrt(with_row)
         spread = np.sqrt(kept)
         internal = standardized / spread
-        external = inside / (np.sqrt(without_row) * spread)
-        odds = g[:, None] / kept if fitted_on else g[:, None]
+        external = inside / (without_row * spread)
+        # In place: a new array of n numbers costs as much as an operation on them.
+        odds = np.divide(g[:, None], kept, out=kept) if fitted_on else g[:, None].copy()
+        cooks_distance = internal**2
+        cooks_distance *= odds
+        cooks_distance /= noise.n_params
+        np.sqrt(odds, out=odds)
         found = Influence(
             fitted=fitted,
             residual=residual,
@@ -108,8 +115,8 @@ def influence(
             standardized=standardized,
             studentized_internal=internal,
             studentized_external=external,
-            cooks_distance=internal**2 * (odds / noise.n_params),
-            dffits=external * np.sqrt(odds),
+            cooks_distance=cooks_distance,
+            dffits=external * odds,
             loo_residual=outside,
         )
     if precision is not None and not precision.all():

@@ -12,9 +12,10 @@ from functools import partial
 
 import numpy as np
 
-from mle_regression.diagnostics.covariance import Whitener
-from mle_regression.linalg.arrays import Array, BoolArray
-from mle_regression.linalg.scaling import column_norms
+from mle_regression.diagnostics.covariance import Whitener, condition_with_means
+from mle_regression.linalg.arrays import Array, BoolArray, IntArray
+from mle_regression.linalg.gram import fold_gram
+from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.rows.base import Block, Rows
 
 # A row whose leverage is this near to one determines a coefficient alone.
@@ -23,6 +24,8 @@ ALONE = 1e-11
 _SEEN = 1e-6
 # Eigenvalues of the meat below this share of the largest, times their number, are rounding.
 _MEAT_ROUNDING = 1e-15
+# A condition of [1 X] up to which sums over the columns as they are, whitened afterwards, have about 12 digits.
+_NEAR_CONDITION = 100.0
 HETEROSKEDASTIC = ("HC0", "HC1", "HC2", "HC3")
 
 
@@ -136,9 +139,33 @@ def row_factors(kind: str, leverage: Array) -> Array:
 
 
 def score_products(rows: Rows, whiten: Whitener) -> list[Array]:
-    """Return Σ z zᵀ over rows, z = q · y: the meat (r, r) of each output, whose factors the y (n, m) of ``rows`` are."""
-    total: Array = rows.reduce(partial(_score_products, whiten), np.add, dense=True)
-    return list(total)
+    """Return Σ z zᵀ over rows, z = q · y: the meat (r, r) of each output, whose factors the y (n, m) of ``rows`` are.
+
+    Whitening is linear: where it loses next to nothing the columns are summed as they are, and the sums whitened.
+    """
+    if whiten.accurate or condition_with_means(whiten.information) > _NEAR_CONDITION:
+        total: Array = rows.reduce(partial(_score_products, whiten), np.add, dense=True)
+        return list(total)
+    exponent, shift, root, constant = whiten.plan
+    total = rows.reduce(partial(_plain_products, exponent, shift), np.add, dense=True)
+    linear = np.vstack([root, constant])
+    return [linear.T @ meat @ linear for meat in total]
+
+
+def _plain_products(exponent: IntArray, shift: Array, block: Block) -> Array:
+    """Return Σ z zᵀ (m, p + 1, p + 1), z = [x 2**-exponent − shift | 1] · y, of each output."""
+    x = scale(block.x, -exponent) if exponent.any() else block.x
+    if shift.any():
+        x = x - shift
+    p = x.shape[1]
+    meats = np.empty((block.y.shape[1], p + 1, p + 1))
+    z = np.empty_like(x, order="C")
+    for meat, column in zip(meats, block.y.T, strict=True):
+        np.multiply(x, column[:, None], out=z)
+        meat[:p, :p] = fold_gram(z)
+        meat[p, :p] = meat[:p, p] = column @ z
+        meat[p, p] = column @ column
+    return meats
 
 
 def _score_products(whiten: Whitener, block: Block) -> Array:

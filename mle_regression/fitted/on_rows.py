@@ -10,6 +10,7 @@ import numpy as np
 
 from mle_regression.diagnostics.auxiliary import information_at
 from mle_regression.diagnostics.covariance import (
+    LeverageAndMean,
     Whitener,
     accurate_whitener,
     condition_with_means,
@@ -169,7 +170,12 @@ class FitOnRows:
         return bool(terms.any()) or condition_with_means(fit.information) > _NEAR_CONDITION
 
     def _values_by(self, whitener: Whitener) -> _RowValues:
-        table = self._rows.map(partial(_values_of_block, self._fit, whitener), dense=True)
+        fit = self._fit
+        both = LeverageAndMean.of(whitener, fit.coef, fit.intercept)
+        values = partial(_values_of_block, fit, whitener)
+        if both is not None:
+            values = partial(_values_by_one_product, both, fit.output_exponent)
+        table = self._rows.map(values, dense=True)
         return _RowValues(whitener, table[:, :-1], table[:, -1])
 
     def _without_projection(self, found: _RowValues) -> Array:
@@ -441,12 +447,21 @@ class FitOnRows:
 def _values_of_block(fit: LinearFit, whitener: Whitener, block: Block) -> Array:
     """Return the residuals (b, m) of a block, and last the leverages (b,)."""
     q = whitener(block.x)
-    leverage = leverage_of(fit.information, block.x, q)
     if whitener.accurate:
         residual = accurate_residuals(block.x, block.y, fit)
     else:
-        residual = scale(block.y - linear_map(block.x, fit.coef, fit.intercept), -fit.output_exponent)
-    return np.column_stack([residual, leverage])
+        residual = _in_units_of_fit(block.y - linear_map(block.x, fit.coef, fit.intercept), fit.output_exponent)
+    return np.column_stack([residual, leverage_of(fit.information, block.x, q)])
+
+
+def _values_by_one_product(both: LeverageAndMean, output_exponent: IntArray, block: Block) -> Array:
+    """Return the same, of columns that are used as they lie."""
+    leverage, mean = both(block.x)
+    return np.column_stack([_in_units_of_fit(block.y - mean, output_exponent), leverage])
+
+
+def _in_units_of_fit(residual: Array, output_exponent: IntArray) -> Array:
+    return scale(residual, -output_exponent) if output_exponent.any() else residual
 
 
 def _sums_of_block(exponent: IntArray, shift: Array, block: Block) -> Array:

@@ -12,13 +12,14 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from mle_regression.linalg.arrays import Array, IntArray, Product
 from mle_regression.linalg.bidiagonal import Bidiagonalisation
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
-from mle_regression.objective.products import Products, factors_of, less_shift, weighted_squares
+from mle_regression.objective.products import Products, factors_of, less_shift
 from mle_regression.rows.base import Block, Rows, is_local
 from mle_regression.rows.dense import DenseRows
 from mle_regression.rows.registry import as_rows
@@ -128,6 +129,11 @@ class LinearObjective(QuadraticObjective):
         return self.rows.shape[0]
 
     @cached_property
+    def penalised(self) -> bool:
+        """Whether there is a penalty."""
+        return bool(self.penalty.any())
+
+    @cached_property
     def _unit(self) -> tuple[Array, Array, Array, Array]:
         """Factors and shifts that standardise columns and outputs."""
         p = self.factor.shape[1]
@@ -170,16 +176,21 @@ class LinearObjective(QuadraticObjective):
         by_column, column_mean, by_output, output_mean = self._unit
         table = theta.reshape(-1, self.target.shape[1])
         x = batch.x
-        constant = output_mean - column_mean @ table
-        residual = batch.y * by_output - np.asarray(x @ (by_column[:, None] * table)) - constant
+        residual = np.asarray(x @ (by_column[:, None] * table))
+        residual += output_mean - column_mean @ table
+        np.subtract(batch.y * by_output, residual, out=residual)
         weight = float(len(residual))
         if batch.weights is not None:
-            residual, weight = residual * batch.weights[:, None], float(batch.weights.sum())
+            residual *= batch.weights[:, None]
+            weight = float(batch.weights.sum())
         if not weight:
             return np.nan, np.zeros_like(theta)
-        share = self.total / weight
-        gradient = by_column[:, None] * np.asarray(x.T @ residual) - np.outer(column_mean, residual.sum(axis=0))
-        return np.nan, np.asarray(-2.0 * share * gradient + 2.0 * self.penalty[:, None] * table).ravel()
+        gradient = by_column[:, None] * np.asarray(x.T @ residual)
+        gradient -= column_mean[:, None] * np.add.reduce(residual)
+        gradient *= -2.0 * self.total / weight
+        if self.penalised:
+            gradient += 2.0 * self.penalty[:, None] * table
+        return np.nan, gradient.ravel()
 
     def batch_curvature(self, size: int) -> float:
         """Return R²/size, R² the largest over the columns j of ``2n Σᵢ wᵢ² ‖x̂ᵢ‖² x̂ᵢⱼ²``, of rows x̂ᵢ in these coordinates.
@@ -199,10 +210,15 @@ class LinearObjective(QuadraticObjective):
 
 def _fourth_moments(by_column: Array, mean: Array, block: Block) -> Array:
     """Return Σ v x², Σ v x and Σ v (3, p) of ``v = w² ‖x̂‖²``, for rows x̂ in standardised columns."""
-    x, weights = block.x, np.ones(len(block.y)) if block.weights is None else block.weights
-    lengths = weighted_squares(x, by_column**2) - 2.0 * np.asarray(x @ (by_column * mean)) + mean @ mean
-    v = weights**2 * np.maximum(lengths, 0.0)
-    return np.stack([weighted_squares(x.T, v), np.asarray(x.T @ v), np.full(len(mean), v.sum())])
+    x = block.x
+    squares = x.multiply(x) if sp.issparse(x) else x * x
+    v = np.asarray(squares @ by_column**2)
+    v -= np.asarray(x @ (2.0 * by_column * mean))
+    v += mean @ mean
+    np.maximum(v, 0.0, out=v)
+    if block.weights is not None:
+        v *= block.weights**2
+    return np.stack([np.asarray(squares.T @ v), np.asarray(x.T @ v), np.full(len(mean), v.sum())])
 
 
 def _less_shift(rows: Rows, shift: Array) -> Rows:

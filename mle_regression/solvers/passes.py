@@ -262,10 +262,7 @@ def magnitudes(rows: Rows) -> Array:
 def _magnitudes_of_block(block: Block) -> Array:
     if not len(block.y):
         return np.zeros(block.x.shape[1] + block.y.shape[1])
-    if sp.issparse(block.x):
-        x = abs(block.x).max(axis=0).toarray().ravel()
-    else:
-        x = column_magnitudes(block.x)
+    x = abs(block.x).max(axis=0).toarray().ravel() if sp.issparse(block.x) else column_magnitudes(block.x)
     return np.concatenate([x, column_magnitudes(block.y)])
 
 
