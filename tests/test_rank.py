@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,14 @@ import scipy.sparse as sp
 from designs import conditioned, random
 
 from mle_regression import MLELinearRegressor, NoiseFreeWarning, RankDeficiencyWarning
+from mle_regression.diagnostics.covariance import leverage
 from mle_regression.linalg.frame import Frame
 from mle_regression.linalg.rank import _largest_with_row, independent_columns, relations, row_space
 from mle_regression.linalg.triangle import triangle_of_factor
+from mle_regression.rows.base import row_totals
+from mle_regression.rows.registry import as_rows
+from mle_regression.solvers.base import LeastSquares
+from mle_regression.solvers.registry import SOLVERS
 
 
 def dependent(rng, n=50):
@@ -359,3 +365,53 @@ def test_what_few_rows_determine_has_a_standard_error(solver, rng):
     assert model.coef_[0] == pytest.approx(alone.coef_[0], rel=1e-12)
     assert model.standard_errors_[0] == pytest.approx(alone.standard_errors_[0], rel=1e-12)
     assert np.isnan(model.standard_errors_[1:]).all()
+
+
+@pytest.mark.parametrize("name", ["normal", "qr", "svd"])
+@pytest.mark.parametrize("refine", [True, False])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("units", [[1.0] * 6, [1e-9, 1e6, 3.0, 1e-120, 7.0, 1e100]])
+def test_relations_hold_in_the_units_of_the_columns(units, fit_intercept, refine, name, rng):
+    X = rng.integers(-9, 10, (30, 6)).astype(float)
+    X[:, 2] = 3.0 * X[:, 0] - 2.0 * X[:, 1] + 5.0 * fit_intercept
+    X[:, 4] = 7.0 * fit_intercept
+    X[:, 5] = 1e3 * X[:, 3] - X[:, 0]
+    y = rng.standard_normal((30, 1))
+    problem = LeastSquares(as_rows(X * units, y, None), row_totals(y, None), fit_intercept, 0.0, 1e-12, "drop", refine)
+    found = {relation.dependent: relation for relation in SOLVERS[name]().solve(problem).relations}
+    assert sorted(found) == [2, 4, 5]
+    assert found[4].terms == ()
+    expected = {2: {0: 3.0, 1: -2.0}, 5: {0: -1.0, 3: 1e3}}
+    for j, terms in expected.items():
+        assert [i for i, _ in found[j].terms] == list(terms)
+        np.testing.assert_allclose(
+            [c for _, c in found[j].terms], [units[j] / units[i] * c for i, c in terms.items()], rtol=1e-9
+        )
+    for j, constant in ((2, 5.0), (4, 7.0), (5, 0.0)):
+        assert found[j].constant == pytest.approx(units[j] * constant * fit_intercept, rel=1e-9, abs=0.0)
+
+
+def test_leverage_of_dependent_columns_is_that_of_independent_ones(rng):
+    X = rng.standard_normal((20, 3)) + [2.0, -1.0, 0.0]
+    X[:, 2] = 2.0 * X[:, 0] - X[:, 1] + 4.0
+    model = MLELinearRegressor(on_rank_deficiency="min_norm").fit(X, rng.standard_normal(20))
+    expected = np.diag(np.c_[np.ones(20), X[:, :2]] @ np.linalg.pinv(np.c_[np.ones(20), X[:, :2]]))
+    np.testing.assert_allclose(leverage(model._fit.information, X), expected, rtol=1e-10)
+    assert np.isnan(leverage(model._fit.information, X + [0.0, 0.0, 1e-3])).all()
+
+
+def test_a_fit_through_the_origin_is_refined_too():
+    """Of (1, 1), (1 + δ, 1), … no more than a few digits would be left without refinement."""
+    n = 12
+    X = np.column_stack([np.ones(n), 1.0 + np.arange(n) * 2.0**-24])
+    y = np.round(1e3 * np.sin(np.arange(n)))
+    model = MLELinearRegressor(fit_intercept=False, refine=True).fit(X, y)
+    gram = [[sum(Fraction(a) * Fraction(b) for a, b in zip(u, v, strict=True)) for v in X.T] for u in X.T]
+    right = [sum(Fraction(a) * Fraction(b) for a, b in zip(u, y, strict=True)) for u in X.T]
+    det = gram[0][0] * gram[1][1] - gram[0][1] ** 2
+    exact = [
+        (gram[1][1] * right[0] - gram[0][1] * right[1]) / det,
+        (gram[0][0] * right[1] - gram[0][1] * right[0]) / det,
+    ]
+    assert model.refined_
+    np.testing.assert_allclose(model.coef_, [float(value) for value in exact], rtol=2e-16)
