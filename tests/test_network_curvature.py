@@ -443,8 +443,8 @@ def _evidence_near(model, X, y, factor):
     objective = NetworkObjective(objective.network, objective.rows, factor * np.asarray(objective.alpha), fitted.theta)
     control = Control("auto", None, 2000, 1e-9, np.random.default_rng(0))
     theta = LevenbergMarquardt(second_order=True).minimise(objective, control).theta
-    loss, _ = objective.value_and_gradient(theta)
-    squares, n = float(np.trace(objective.cross)), len(y)
+    here = objective.evaluate(theta)
+    loss, squares, n = here.value, float(np.trace(here.cross)), len(y)
     curvature = laplace.inverted(objective.gauss_newton(theta), objective.penalty)
     noise = n * loss / (n - 1)  # that makes the evidence largest; the bias of the output has no penalty
     density = laplace.log_marginal_likelihood(curvature, objective.penalty, theta, squares, noise, n, 1, 0.0)
@@ -480,9 +480,9 @@ def test_outputs_have_each_its_own_uncertainty(rng):
     jacobian = objective.output_jacobian(fitted.theta, slice(0, 60))
     penalty = 60 * objective.penalty
     inverse = np.linalg.inv(np.einsum("nmp,nmq->pq", jacobian, jacobian) + np.diag(penalty))
-    objective.value_and_gradient(fitted.theta)
+    cross = objective.evaluate(fitted.theta).cross
     gamma = (1.0 - penalty * np.diag(inverse)).sum()
-    covariance = 60 * objective.cross / (60 - gamma / 2)
+    covariance = 60 * cross / (60 - gamma / 2)
     middle = np.einsum("nmp,mk,nkq->pq", jacobian, covariance, jacobian) + np.trace(covariance) / 2 * np.diag(penalty)
     variance = np.einsum("nmp,pq,nmq->nm", jacobian, inverse @ middle @ inverse, jacobian) * fitted.of_y.spread**2
     np.testing.assert_allclose(fitted.variance(X), variance, rtol=1e-7)

@@ -143,8 +143,8 @@ def test_fit_with_curvature_knows_all_layers_beyond_3000_parameters(rng):
     solved = np.linalg.solve(curvature, rows.T)
     gamma = np.trace(jacobian @ solved[:, 5:])
     assert model._fit.posterior.effective == pytest.approx(gamma, rel=1e-6)
-    objective.value_and_gradient(fitted.theta)
-    noise = float(np.trace(objective.cross)) * 120 / max(120 - gamma, 1.2)
+    cross = objective.evaluate(fitted.theta).cross
+    noise = float(np.trace(cross)) * 120 / max(120 - gamma, 1.2)
     variance = noise / 120 * np.diagonal(rows[:5] @ solved[:, :5]) * y.var()
     np.testing.assert_allclose(fitted.variance(X[:5])[:, 0], variance, rtol=1e-5)
 

@@ -77,8 +77,8 @@ def test_parameters_are_counted_where_rows_are_many(rng):
     X, Y = rng.standard_normal((200, 3)), rng.standard_normal((200, 1))
     objective = linear_objective(X, Y, None, alpha=0.0)
     theta = ridge(X, Y, np.ones(200), 0.0).ravel()
-    objective.value_and_gradient(theta)
-    found = of_training(objective, theta, 200.0, 200.0, frequency=False, budget=0.0)
+    cross = objective.evaluate(theta).cross
+    found = of_training(objective, theta, cross, 200.0, 200.0, frequency=False, budget=0.0)
     residual = Y[:, 0] - np.column_stack([X, np.ones(200)]) @ theta
     assert found.variance == pytest.approx(residual @ residual / 196, rel=1e-12)
     assert (found.dof, found.source) == (196, COUNTED)
@@ -88,10 +88,10 @@ def test_leaving_rows_out_is_not_paid_beyond_the_budget(rng):
     X, Y = rng.standard_normal((20, 12)), rng.standard_normal((20, 1))
     objective = linear_objective(X, Y, None, alpha=0.1)
     theta = ridge(X, Y, np.ones(20), 0.1).ravel()
-    objective.value_and_gradient(theta)
-    found = of_training(objective, theta, 20.0, 20.0, frequency=False, budget=0.0)
+    cross = objective.evaluate(theta).cross
+    found = of_training(objective, theta, cross, 20.0, 20.0, frequency=False, budget=0.0)
     assert (found.dof, found.source) == (7, COUNTED)
-    assert of_training(objective, theta, 20.0, 20.0, frequency=False, budget=1e9).source == LEFT_OUT
+    assert of_training(objective, theta, cross, 20.0, 20.0, frequency=False, budget=1e9).source == LEFT_OUT
 
 
 PROBLEMS = {

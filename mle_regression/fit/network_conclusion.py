@@ -22,6 +22,7 @@ from mle_regression.linalg.scaling import column_norms
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.models.network import Network
 from mle_regression.noise.scale import likeliest_scales
+from mle_regression.objective.base import Evaluation
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Status
@@ -33,10 +34,8 @@ _KEPT_EIGENVALUES = 5
 
 def conclude(trained: Trained, data: TrainingData, options: NetworkOptions) -> NetworkFit:
     """Return what a network trained on some rows knows, but for its curvature."""
-    path, objective, theta = trained.path, trained.objective, trained.theta
-    rows, network = objective.rows, objective.network
-    loss, gradient = objective.value_and_gradient(theta)
-    norm = float(column_norms(gradient[:, None])[0])  # its squares may overflow where units are the user's
+    objective, theta = trained.objective, trained.theta
+    rows, network, here = objective.rows, objective.network, objective.evaluate(theta)
     total, largest = _weights(data)
 
     def residuals() -> Array:
@@ -45,7 +44,7 @@ def conclude(trained: Trained, data: TrainingData, options: NetworkOptions) -> N
     eps, spread = float(np.finfo(objective.dtype).eps), rows.of_y.spread
     likelihood = likelihood_of(
         options.family,
-        objective.cross,
+        here.cross,
         residuals,
         spread,
         data.weights,
@@ -54,7 +53,7 @@ def conclude(trained: Trained, data: TrainingData, options: NetworkOptions) -> N
         options.frequency,
         network.n_parameters,
     )
-    predictive = noise_of_new_rows(trained, total, likelihood.n, options)
+    predictive = noise_of_new_rows(trained, here.cross, total, likelihood.n, options)
     return NetworkFit(
         theta=trained.parameters,
         sizes=network.sizes,
@@ -65,20 +64,27 @@ def conclude(trained: Trained, data: TrainingData, options: NetworkOptions) -> N
         single_output=data.single_output,
         likelihood=replace(likelihood, residual_dof=predictive.dof),
         predictive=predictive,
-        optimum=Optimum(
-            solver=trained.solver,
-            solver_reason=trained.reason,
-            verdict="",
-            converged=not trained.dead and (norm <= options.tol or path.status is Status.CONVERGED),
-            n_iter=max(1, path.n_iter),
-            loss_curve=tuple(float(value) for value in path.losses),
-            gradient_norm=norm,
-        ),
-        loss=loss,
+        optimum=_optimum(trained, here, options.tol),
+        loss=here.value,
         validation_curve=tuple(trained.validation_curve),
-        stability_limit=path.stability_limit,
-        memory=path.memory,
+        stability_limit=trained.path.stability_limit,
+        memory=trained.path.memory,
         penalty=None if trained.chosen is None else _as_given(trained.chosen, largest, likelihood.n, spread),
+    )
+
+
+def _optimum(trained: Trained, here: Evaluation, tol: float) -> Optimum:
+    """Return how training has ended, by the objective there."""
+    path = trained.path
+    norm = float(column_norms(here.gradient[:, None])[0])  # its squares may overflow where units are the user's
+    return Optimum(
+        solver=trained.solver,
+        solver_reason=trained.reason,
+        verdict="",
+        converged=not trained.dead and (norm <= tol or path.status is Status.CONVERGED),
+        n_iter=max(1, path.n_iter),
+        loss_curve=tuple(float(value) for value in path.losses),
+        gradient_norm=norm,
     )
 
 
@@ -128,11 +134,14 @@ def conclude_on_the_way(
     )
 
 
-def noise_of_new_rows(trained: Trained, total: float, n: float, options: NetworkOptions) -> PredictiveNoise:
-    """Return how far new rows lie from the mean, after a look at the objective where training ended.
+def noise_of_new_rows(
+    trained: Trained, cross: Array, total: float, n: float, options: NetworkOptions
+) -> PredictiveNoise:
+    """Return how far new rows lie from the mean.
 
-    ``total`` is the sum of the weights as given, n the number of observations. Few rows held out may by chance lie near; no
-    rows lie nearer in the mean than those of the training.
+    ``cross`` (m, m) are the mean cross-products of the training residuals, ``total`` is the sum of the weights as given, and
+    n the number of observations. Few rows held out may by chance lie near; no rows lie nearer in the mean than those of the
+    training.
     """
     if not options.family.sums_suffice:
         scales, held_out = _scales(trained, total, options), trained.held_out
@@ -140,9 +149,9 @@ def noise_of_new_rows(trained: Trained, total: float, n: float, options: Network
             return of_scales(scales, n, len(trained.parameters))
         return replace(held_out, variance=np.maximum(held_out.variance, scales**2))
     if trained.held_out is not None:
-        of_training_rows = np.diagonal(trained.objective.cross) * (total / n)
+        of_training_rows = np.diagonal(cross) * (total / n)
         return replace(trained.held_out, variance=np.maximum(trained.held_out.variance, of_training_rows))
-    return of_training(trained.objective, trained.theta, total, n, options.frequency, trained.budget)
+    return of_training(trained.objective, trained.theta, cross, total, n, options.frequency, trained.budget)
 
 
 def _scales(trained: Trained, total: float, options: NetworkOptions) -> Array:
@@ -217,14 +226,14 @@ def averaged(
 def _member(fit: NetworkFit, trained: Trained, data: TrainingData, options: NetworkOptions) -> NetworkFit:
     """Return one of several networks, as much of it as predictions ask for."""
     theta, objective, n = trained.theta, trained.objective, fit.likelihood.n
-    objective.value_and_gradient(theta)
+    cross = objective.evaluate(theta).cross
     total, largest = _weights(data)
     member = replace(
         fit,
         theta=trained.parameters,
         alpha=np.asarray(objective.alpha) * largest,
-        likelihood=replace(fit.likelihood, covariance=objective.cross * (total / n)),
-        predictive=noise_of_new_rows(trained, total, n, options),
+        likelihood=replace(fit.likelihood, covariance=cross * (total / n)),
+        predictive=noise_of_new_rows(trained, cross, total, n, options),
         memory={},
         posterior=None,
         curvature=None,

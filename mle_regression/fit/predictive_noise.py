@@ -60,7 +60,7 @@ def of_scales(scales: Array, n: float, n_parameters: int) -> PredictiveNoise:
 
 
 def of_training(
-    objective: NetworkObjective, theta: Array, total: float, n: float, frequency: bool, budget: float
+    objective: NetworkObjective, theta: Array, cross: Array, total: float, n: float, frequency: bool, budget: float
 ) -> PredictiveNoise:
     """Return what the training rows say of others.
 
@@ -75,8 +75,9 @@ def of_training(
     Parameters
     ----------
     objective : NetworkObjective
-        Looked at last at θ.
     theta : Array of shape (P,)
+    cross : Array of shape (m, m)
+        Mean cross-products of the residuals there.
     total : float
         Sum of the weights as they were given.
     n : float
@@ -86,8 +87,8 @@ def of_training(
     budget : float
         Multiplications that leaving rows out may take.
     """
-    size, residuals, m = len(theta), objective.n_residuals, len(objective.cross)
-    variance, left = np.diagonal(objective.cross) * (total / n), n - size / m
+    size, residuals, m = len(theta), objective.n_residuals, len(cross)
+    variance, left = np.diagonal(cross) * (total / n), n - size / m
     if n <= 1.0:
         return PredictiveNoise(np.full(m, np.nan), n, TRAINING)
     counted = (

@@ -60,17 +60,17 @@ def posterior_of(objective: NetworkObjective, theta: Array, n: float, by_evidenc
     curvature = _curvature(objective, theta)
     if curvature is None:
         return Posterior(None, np.nan, np.nan, np.nan)
-    value, gradient = objective.value_and_gradient(theta)
-    squares, m = float(np.trace(objective.cross)), objective.network.sizes[-1]
+    here, m = objective.evaluate(theta), objective.network.sizes[-1]
+    squares = float(np.trace(here.cross))
     effective = float(laplace.effective_parameters(curvature, objective.penalty).sum())
     left = max(n * m - effective, laplace.LEAST_DOF * n * m)
     noise = n * squares / left
     if by_evidence:
-        noise = max(noise, laplace.likeliest_noise(value, objective.penalty, n, m))
-    away = laplace.distance(curvature, laplace.beyond_rounding(objective, theta, gradient, noise), n, noise)
+        noise = max(noise, laplace.likeliest_noise(here.value, objective.penalty, n, m))
+    away = laplace.distance(curvature, laplace.beyond_rounding(objective, theta, here.gradient, noise), n, noise)
     inverse = curvature.inverse
     if m > 1:
-        root = _root_by_outputs(objective, theta, inverse, m * n / left * objective.cross, noise)
+        root = _root_by_outputs(objective, theta, inverse, m * n / left * here.cross, noise)
     else:
         root = inverse.root * noise**0.5
     covariance = replace(inverse, root=root / n**0.5, prior=inverse.prior * (noise / n) ** 0.5)

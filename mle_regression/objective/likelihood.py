@@ -77,8 +77,7 @@ class LikelihoodObjective(NetworkObjective):
         with np.errstate(over="ignore", invalid="ignore"):
             found = self._summed(LikelihoodAndGradient(*self._at(theta), self._of_rows(theta)), LikelihoodPass.__add__)
             value, gradient = self._with_prior(theta, found, self.observations)
-            cross = self.cross = found.cross / self.rows.total
-            return Evaluation(value, gradient, cross)
+            return Evaluation(value, gradient, found.cross / self.rows.total)
 
     def hessian_products(self, theta: AnyArray, gauss_newton: bool = False) -> Product:
         """Return what multiplies the Hessian at (θ, λ) with a direction (P + m,).

@@ -57,15 +57,12 @@ class NetworkObjective:
     alpha : float or Array of shape (P,)
         One number for all weights, biases left out, or one for each parameter.
     start : Array of shape (P,)
-    cross : Array of shape (m, m)
-        Mean cross-products of the residuals where J was last looked at.
     """
 
     network: Network
     rows: StandardRows
     alpha: float | Array
     start: Array
-    cross: Array = field(init=False)
     spectrum: None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -101,7 +98,7 @@ class NetworkObjective:
         """Return J, its gradient (P,) and the residuals' mean cross-products (m, m)."""
         with np.errstate(over="ignore", invalid="ignore"):
             found = self._summed(ValueAndGradient(*self._at(theta)), Pass.__add__)
-            cross = self.cross = found.cross / self.rows.total
+            cross = found.cross / self.rows.total
             theta = np.asarray(theta, dtype=np.float64)
             value = float(np.trace(cross) + self.penalty @ theta**2)
             return Evaluation(value, 2.0 / self.rows.total * found.gradient + 2.0 * self.penalty * theta, cross)

@@ -371,15 +371,15 @@ class _Climb:
 
     def _look(self, objective: NetworkObjective, levels: Array, theta: Array, status: Status) -> _Place:
         outputs, penalty = objective.network.sizes[-1], objective.penalty
-        value, gradient = objective.value_and_gradient(theta)
-        squares = float(np.trace(objective.cross))
+        here = objective.evaluate(theta)
+        squares = float(np.trace(here.cross))
         curvature = laplace.curvature_at(objective, theta)
-        noise = laplace.likeliest_noise(value, penalty, self.n, outputs)
+        noise = laplace.likeliest_noise(here.value, penalty, self.n, outputs)
         density = laplace.log_marginal_likelihood(
             curvature, penalty, theta, squares, noise, self.n, outputs, self.log_weights
         )
         effective = float(laplace.effective_parameters(curvature, penalty).sum())
-        gradient = laplace.beyond_rounding(objective, theta, gradient, noise)
+        gradient = laplace.beyond_rounding(objective, theta, here.gradient, noise)
         away = laplace.distance(curvature, gradient, self.n, noise)
         return _Place(theta, levels, curvature, density, noise, effective, away, status)
 
