@@ -155,6 +155,15 @@ def test_batches_of_a_pass_are_all_rows_and_their_gradients_add_up(weighted):
     np.testing.assert_array_equal(np.sort(np.hstack(seen).ravel()), np.sort(objective.rows.y.ravel()))
 
 
+def test_batches_of_many_sizes_leave_workspaces_of_two():
+    objective = objective_of((4,), 1, n=60)
+    for size in (5, 7, 11, 13, 17, 7, 5):
+        for batch in objective.batches(np.random.default_rng(0), size):
+            expected = objective_of((4,), 1, n=60).batch_gradient(objective.start, batch)[1]
+            np.testing.assert_array_equal(objective.batch_gradient(objective.start, batch)[1], expected)
+        assert 1 <= len(objective._workspaces[0].spaces) <= 2
+
+
 def test_a_batch_is_looked_at_where_it_is_asked_for():
     """Also at other parameters than those of the batch before, and where these have moved."""
     objective = objective_of((3,), 1)

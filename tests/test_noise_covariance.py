@@ -151,6 +151,16 @@ def test_noise_of_many_outputs_lies_in_the_span_of_its_residuals(outputs, rng):
     np.testing.assert_array_equal(density, np.repeat([np.inf, -np.inf], 100))
 
 
+@pytest.mark.parametrize("share", [1e-2, 1e-5, 1e-7])
+def test_small_terms_of_a_relation_are_told(share, rng):
+    residuals = rng.standard_normal((30, 2))
+    found = factor_of_array(np.column_stack([residuals, residuals @ [1.0, share]]), np.full(3, 1e-15))
+    (relation,) = found.relations
+    assert relation.dependent == 2
+    assert [i for i, _ in relation.terms] == [0, 1]
+    np.testing.assert_allclose([c for _, c in relation.terms], [1.0, share], rtol=1e-6)
+
+
 def test_a_relation_beyond_the_range_of_numbers_is_not_written(rng):
     X, y = rng.standard_normal((30, 1)), rng.standard_normal(30)
     with pytest.warns(NoiseFreeWarning, match="to rounding, some follow from others"):

@@ -21,7 +21,6 @@ from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
 from mle_regression.objective.products import Products, factors_of, less_shift
 from mle_regression.rows.base import Block, Rows, is_local
-from mle_regression.rows.dense import DenseRows
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.shifted import ShiftedRows
 
@@ -97,7 +96,7 @@ class QuadraticObjective:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearObjective(QuadraticObjective):
     """The same, with rows to draw batches from; their standardisation is folded into the parameters.
 
@@ -117,11 +116,11 @@ class LinearObjective(QuadraticObjective):
         α in these coordinates.
     """
 
-    rows: Rows = field(default_factory=lambda: DenseRows(np.zeros((0, 0)), np.zeros((0, 0))))
-    exponent: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    mean: Array = field(default_factory=lambda: np.zeros(0))
-    total: float = 0.0
-    penalty: Array = field(default_factory=lambda: np.zeros(0))
+    rows: Rows
+    exponent: IntArray
+    mean: Array
+    total: float
+    penalty: Array
 
     @property
     def n_rows(self) -> int:
