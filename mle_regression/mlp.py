@@ -242,7 +242,11 @@ class MLPGradientRegressor(LikelihoodRegressor):
                 held_out = checks.more_data(self, data, X_val, y_val, sample_weight_val)
             earlier = self._earlier(network) if options.warm_start else None
             with checks.named_columns(self, data):
-                units = units_of(data, options.standardize) if earlier is None else (earlier.of_x, earlier.of_y)
+                units = (
+                    units_of(data, options.standardize, options.family)
+                    if earlier is None
+                    else (earlier.of_x, earlier.of_y)
+                )
             watch = watch_of(task, data, options)
             training = Training(options, data, held_out, units, network, checks.feature_names(self), watch)
             if earlier is None:

@@ -363,6 +363,32 @@ def test_rows_far_away_do_not_keep_heavy_tails_from_their_optimum(rng, monkeypat
     assert model.loss_curve_[-1] == pytest.approx(-model.log_likelihood_ / 200, rel=1e-9)
 
 
+@pytest.mark.parametrize("weight_type", [None, "precision", "frequency"])
+@pytest.mark.parametrize("far", [1e3, 1e6])
+def test_rows_far_away_do_not_keep_a_network_from_the_curve(rng, monkeypatch, far, weight_type):
+    """What rows far away pull at the mean vanishes with their distance under Cauchy noise: the others decide."""
+    monkeypatch.setitem(NOISES, "heavy", location_scale("heavy", "heavy tails", stats.cauchy.logpdf))
+    X = rng.standard_normal((300, 2))
+    curve = np.tanh(X @ [1.0, 2.0])
+    y = curve + 0.05 * rng.standard_normal(300)
+    weights = None if weight_type is None else rng.integers(1, 4, 300).astype(float)
+    options = {"noise": "heavy", "alpha": 1e-3, "early_stopping": False, "random_state": 0}
+    options |= {"weight_type": weight_type or "precision"}
+    near = MLPGradientRegressor((4,), **options).fit(X, y, weights)
+    y[:5] += far
+    model = MLPGradientRegressor((4,), **options).fit(X, y, weights)
+    errors = [np.sqrt(np.mean((fitted.predict(X) - curve) ** 2)) for fitted in (near, model)]
+    assert errors[1] < max(1.5 * errors[0], 0.02)
+    if weight_type == "frequency":
+        repeated = np.repeat(np.arange(300), weights.astype(int))
+        again = MLPGradientRegressor((4,), **options).fit(X[repeated], y[repeated])
+        np.testing.assert_allclose(again._fit.of_y.spread, model._fit.of_y.spread, rtol=1e-14)
+        np.testing.assert_allclose(again._fit.of_y.center, model._fit.of_y.center, rtol=1e-14)
+    moved = MLPGradientRegressor((4,), **options).fit(X, 1e3 * y + 7.0, weights)
+    np.testing.assert_allclose(moved._fit.of_y.spread, 1e3 * model._fit.of_y.spread, rtol=1e-12)
+    np.testing.assert_allclose(moved.predict(X), 1e3 * model.predict(X) + 7.0, atol=5.0)  # of noise of 50
+
+
 @pytest.mark.parametrize("solver", ["lbfgs", "newton"])
 def test_iterations_in_other_units_are_told_and_counted_on(rng, monkeypatch, solver):
     monkeypatch.setitem(NOISES, "heavy", location_scale("heavy", "heavy tails", stats.cauchy.logpdf))

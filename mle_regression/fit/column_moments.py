@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from mle_regression.fitted.network import NetworkFit
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.linalg.scaling import exponents, scale
+from mle_regression.noise.base import NoiseFamily
 from mle_regression.rows.base import Block, Rows
 from mle_regression.rows.observations import n_observations
 from mle_regression.rows.registry import as_rows
@@ -24,6 +25,9 @@ from mle_regression.solvers.passes import magnitudes
 _CONSTANT_SPREAD = 1e-14
 # Rows from which on units are settled: a mean is known to a thirtieth of a spread, a spread to a fortieth of itself.
 _SETTLED_ROWS = 1000
+# Distance of the quartiles of a normal distribution, in standard deviations; and part of the standard deviation of y that
+# this deviation by quartiles is less than, where rows are far away.
+_NORMAL_QUARTILES, _FAR_ROWS = 1.349, 1.0 / 16.0
 _PREFIX = "columns_"
 
 
@@ -103,10 +107,30 @@ class ColumnMoments:
         return cls(float(rows), float(total), np.asarray(center), np.asarray(spread))
 
 
-def units_of(data: TrainingData, standardize: bool) -> tuple[Units, Units]:
-    """Return the units of X and y that a network measures them in; raises on NaN and infinity."""
+def units_of(data: TrainingData, standardize: bool, noise: NoiseFamily) -> tuple[Units, Units]:
+    """Return the units of X and y that a network measures them in; raises on NaN and infinity.
+
+    Where the noise may have heavy tails, as its log density is not concave, rows far away say nothing of the scale: y is then
+    measured by its quartiles if these are much closer than its deviation.
+    """
     measured, shape = ColumnMoments.of(data), (data.x.shape[1], data.y.shape[1])
-    return measured.units(shape[0]) if standardize else unmeasured(*shape)
+    if not standardize:
+        return unmeasured(*shape)
+    of_x, of_y = measured.units(shape[0])
+    return of_x, of_y if noise.log_concave else _by_quartiles(of_y, data)
+
+
+def _by_quartiles(of_y: Units, data: TrainingData) -> Units:
+    """Return units of the middle half of each output where a few rows far away are most of its deviation."""
+    center, spread = of_y.center.copy(), of_y.spread.copy()
+    for k, column in enumerate(data.y.T):
+        order = np.argsort(column)
+        below = np.cumsum(np.ones(len(column)) if data.weights is None else data.weights[order])
+        low, middle, high = column[order[np.searchsorted(below, np.array([0.25, 0.5, 0.75]) * below[-1])]]
+        deviation = (high - low) / _NORMAL_QUARTILES
+        if 0.0 < deviation < _FAR_ROWS * spread[k]:
+            center[k], spread[k] = middle, deviation
+    return Units(center, spread)
 
 
 def units_so_far(
