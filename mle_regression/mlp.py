@@ -61,7 +61,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
     weight_type : {"precision", "frequency"}, default="precision"
         What ``sample_weight`` means: Var(y) = σ²/w, or repeated rows.
     standardize : bool, default=True
-        Whether to measure X and y in units of their weighted means and spreads inside.
+        Whether to measure X and y in units of their weighted means and spreads inside; y by its quartiles where the noise
+        has heavy tails and a few rows far away make the spread.
     learning_rate : float or "auto", default="auto"
         Step of gd, sgd and adam, in standard units. "auto": 0.002 for adam; from the curvature for gd and sgd.
     batch_size : int or "auto", default="auto"
@@ -242,11 +243,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
                 held_out = checks.more_data(self, data, X_val, y_val, sample_weight_val)
             earlier = self._earlier(network) if options.warm_start else None
             with checks.named_columns(self, data):
-                units = (
-                    units_of(data, options.standardize, options.family)
-                    if earlier is None
-                    else (earlier.of_x, earlier.of_y)
-                )
+                units = units_of(data, options.standardize, options.family, earlier)
             watch = watch_of(task, data, options)
             training = Training(options, data, held_out, units, network, checks.feature_names(self), watch)
             if earlier is None:

@@ -107,12 +107,18 @@ class ColumnMoments:
         return cls(float(rows), float(total), np.asarray(center), np.asarray(spread))
 
 
-def units_of(data: TrainingData, standardize: bool, noise: NoiseFamily) -> tuple[Units, Units]:
-    """Return the units of X and y that a network measures them in; raises on NaN and infinity.
+def units_of(
+    data: TrainingData, standardize: bool, noise: NoiseFamily, earlier: NetworkFit | None
+) -> tuple[Units, Units]:
+    """Return the units of X and y that a network measures them in, those of an earlier one if there is one.
+
+    Raises on NaN and infinity.
 
     Where the noise may have heavy tails, as its log density is not concave, rows far away say nothing of the scale: y is then
     measured by its quartiles if these are much closer than its deviation.
     """
+    if earlier is not None:
+        return earlier.of_x, earlier.of_y
     measured, shape = ColumnMoments.of(data), (data.x.shape[1], data.y.shape[1])
     if not standardize:
         return unmeasured(*shape)
