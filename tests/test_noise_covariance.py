@@ -47,16 +47,31 @@ def test_likelihood_of_near_twins_is_that_of_their_difference(name, refine, weig
         assert model.log_likelihood(X, np.column_stack(Y), weights) == pytest.approx(truth, rel=1e-8)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("offset", [0.0, 1e6, 1e9, 1e12])
-def test_near_twins_on_columns_far_from_zero(offset, rng):
+def test_near_twins_on_columns_far_from_zero(offset, weighted, rng):
     """Coefficients as float64 has them leave residuals of 1e-4 in the span of the last columns, thousands of times d."""
     X, (y, d) = rng.standard_normal((20, 2)) + offset, near_twins(rng)
-    Y = np.column_stack([y, y + d])
-    truth = exact_log_likelihood(X, np.column_stack([y, d]))
+    Y, w = np.column_stack([y, y + d]), np.exp(2.0 * rng.standard_normal(20)) if weighted else None
+    truth = exact_log_likelihood(X, np.column_stack([y, d]), w)
     for refine in (True, False):
-        assert MLELinearRegressor(refine=refine).fit(X, Y).log_likelihood_ == pytest.approx(truth, rel=1e-12)
-    parts = MLELinearRegressor().partial_fit(X[:7], Y[:7]).partial_fit(X[7:], Y[7:])
-    assert parts.log_likelihood_ == pytest.approx(truth, rel=1e-11)
+        assert MLELinearRegressor(refine=refine).fit(X, Y, w).log_likelihood_ == pytest.approx(truth, rel=1e-12)
+    early, late = (None, None) if w is None else (w[:7], w[7:])
+    parts = MLELinearRegressor().partial_fit(X[:7], Y[:7], early).partial_fit(X[7:], Y[7:], late)
+    # Weights from 0.01 to 100 cost two digits of sums that are all that is left of the rows.
+    assert parts.log_likelihood_ == pytest.approx(truth, rel=1e-9 if weighted else 1e-11)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_residuals_are_factorised_in_float64(weighted, rng, monkeypatch):
+    """Beyond so many multiplications, with the digits that are left: as many as d has beyond the rounding of y."""
+    monkeypatch.setattr("mle_regression.diagnostics.noise_factor._ACCURATE_WORK", 0.0)
+    X, (y, d) = rng.standard_normal((20, 2)) + 3.0, near_twins(rng)
+    w = rng.random(20) + 0.1 if weighted else None
+    truth = exact_log_likelihood(X, np.column_stack([y, d]), w)
+    for refine in (True, False):
+        model = MLELinearRegressor(refine=refine).fit(X, np.column_stack([y, y + d]), w)
+        assert model.log_likelihood_ == pytest.approx(truth, rel=1e-7)
 
 
 @pytest.mark.parametrize("alpha", [1e-8, 1.0, 1e6])

@@ -3,6 +3,7 @@
 import pickle
 import tracemalloc
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from mle_regression.rows.base import row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers import LSMR, auto, linear_path
 from mle_regression.solvers.base import LeastSquares
-from mle_regression.solvers.by_products import InverseByProducts, solve_by_products
+from mle_regression.solvers.by_products import InverseByProducts, solve_by_products, solve_if_easy
 from mle_regression.solvers.passes import triangle_bytes
 from mle_regression.solvers.path import Control
 from mle_regression.solvers.registry import SOLVERS
@@ -410,6 +411,26 @@ def test_a_difference_of_columns_far_from_zero_has_no_constant(far, rng):
     assert relation.dependent == 2
     assert relation.constant == 0.0
     np.testing.assert_allclose([share for _, share in relation.terms], [1.0, -1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("deficiency", ["warn", "min_norm", "drop"])
+@pytest.mark.parametrize("dependent", [0, 1, 4])
+def test_easy_columns_are_left_to_others_where_products_do_not_suffice(deficiency, dependent, rng):
+    """To be dropped a dependent column must be found, and four random vectors find up to three."""
+    X, Y = rng.standard_normal((60, 8)), rng.standard_normal((60, 1))
+    X[:, 8 - dependent :] = X[:, :dependent]
+    problem = LeastSquares(as_rows(X, Y, None), row_totals(Y, None), True, 0.0, 1e-12, deficiency, False)
+    control = Control("auto", None, 99, 1e-12, np.random.default_rng(0))
+    found = solve_if_easy(problem, LSMR(), control, 60)
+    if dependent == 4 or (dependent and deficiency == "drop"):
+        assert found is None
+    else:
+        centred = X - X.mean(axis=0)
+        np.testing.assert_allclose(found.coef, np.linalg.pinv(centred) @ (Y - Y.mean()), atol=1e-9)
+        assert len(found.relations) == dependent
+    X[:, 3] *= 1e4
+    X[:, 3] += X[:, 2] * 1e8  # of a large condition
+    assert solve_if_easy(replace(problem, rows=as_rows(X, Y, None)), LSMR(), control, 60) is None
 
 
 def test_covariances_of_combinations_by_products(rng):

@@ -153,6 +153,15 @@ def test_goldfeld_quandt_compares_the_halves(n, rng):
     assert np.isnan(table(X[:5], y[:5]).loc["goldfeld_quandt", "statistic"])
 
 
+@pytest.mark.parametrize("half", [slice(0, 20), slice(20, 40)])
+def test_goldfeld_quandt_of_a_half_without_residuals_is_undefined(half, rng):
+    X, y = rng.standard_normal((40, 1)), rng.standard_normal(40)
+    X[half], y[half] = 0.0, 0.0
+    row = MLELinearRegressor(fit_intercept=False).fit(X, y).diagnose(X, y).tests().loc["goldfeld_quandt"]
+    assert np.isnan(row["statistic"])
+    assert "half of the rows have no residuals" in " ".join(map(str, row))
+
+
 def test_white_is_that_of_statsmodels_in_any_units(rng):
     X, y = rng.standard_normal((40, 3)) + [5.0, 0.0, -1.0], rng.standard_normal(40)
     row = table(X * [1e100, 1e-100, 1.0], y).loc["white"]

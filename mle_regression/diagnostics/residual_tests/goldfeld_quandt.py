@@ -21,8 +21,10 @@ def goldfeld_quandt(fit: FitView) -> TestResult:
         half = fit.only(pick)
         found = half.regress_on_columns(half.residual[:, None], weighted=True, constant=fit.centred)
         dof = len(half.residual) - found.rank - int(fit.centred)
-        if dof <= 0 or not found.residual[0] > 0:
+        if dof <= 0:
             return undefined("half of the rows are no more than the coefficients")
+        if not found.residual[0] > 0:
+            return undefined("half of the rows have no residuals")
         variances.append(float(found.residual[0]) / dof)
         dofs.append(float(dof))
     with np.errstate(over="ignore"):
