@@ -93,7 +93,7 @@ def shown(timing: Timing) -> str:
     return timing.note or f"{1e3 * timing.seconds:,.1f} ms{timing.mebibytes:8,.0f} MiB"
 
 
-def run_monitored(name: str, limit: float, quick: bool) -> list[str]:
+def tabulated(name: str, limit: float, quick: bool) -> list[str]:
     """Measure one direction and print its table; return the lines of the closing table."""
     direction = DIRECTIONS[name]
     ours: dict[str, dict[int, float]] = {}
@@ -147,7 +147,7 @@ def main() -> None:
         return
     print(environment())
     closing = [
-        line for name in options.direction or DIRECTIONS for line in run_monitored(name, options.limit, options.quick)
+        line for name in options.direction or DIRECTIONS for line in tabulated(name, options.limit, options.quick)
     ]
     print(f"\nworst ratio of our time to the best peer's, where ours is {1e3 * NOTICED_SECONDS:.0f} ms or more")
     print("\n".join(closing))

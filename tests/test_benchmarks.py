@@ -7,6 +7,7 @@ pytest.importorskip("statsmodels")
 
 from cliff_directions import DIRECTIONS
 from cliffs import exponent, timings
+from mutants import PACKAGE, mutants
 
 CONTESTANTS = [(name, who) for name, direction in DIRECTIONS.items() for who in direction.contestants]
 
@@ -36,3 +37,15 @@ def test_cliffs_tells_of_a_task_over_its_limit():
 def test_cliffs_exponent():
     assert exponent({10: 1.0, 100: 8.0, 200: 64.0, 400: np.inf}) == pytest.approx(3.0)
     assert np.isnan(exponent({10: 1.0}))
+
+
+def test_mutants_are_other_programs():
+    """One of each kind that an author might have written; annotations and words of errors are left as they are."""
+    path = PACKAGE / "linalg" / "scaling.py"
+    found = mutants(path)
+    sources = {mutant.source() for mutant in found}
+    assert len(sources) > 0.9 * len(found) > 10
+    for mutant in found:
+        compile(mutant.source(), str(path), "exec")
+        assert mutant.source() != path.read_text()
+    assert {mutant.function for mutant in found} >= {"exponents", "column_norms"}
