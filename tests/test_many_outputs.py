@@ -7,6 +7,10 @@ import pytest
 from designs import conditioned, random
 
 from mle_regression import MLELinearRegressor
+from mle_regression.rows.base import row_totals
+from mle_regression.rows.registry import as_rows
+from mle_regression.solvers.base import LeastSquares
+from mle_regression.solvers.passes import sum_exact
 
 M = 40  # more than those whose residuals come out of the exact equation itself
 
@@ -87,3 +91,19 @@ def test_memory_grows_as_that_of_the_plain_fit(refine, rng):
 
     plain = peak_of(MLELinearRegressor(refine=False))
     assert peak_of(MLELinearRegressor(refine=refine)) < 4 * plain + 2e7
+
+
+@pytest.mark.parametrize("of_outputs", [True, False])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
+def test_exact_sums_are_those_of_the_columns_taken(centred, weighted, of_outputs, rng):
+    X, Y = rng.integers(-99, 100, (30, 4)).astype(float), rng.integers(-99, 100, (30, 3)).astype(float)
+    weights = rng.integers(1, 9, 30).astype(float) if weighted else None
+    problem = LeastSquares(as_rows(X, Y, weights), row_totals(Y, weights), centred, 0.0, 1e-12, "warn", False)
+    gram, exponent = sum_exact(problem, np.array([0, 3]), np.full(5, 7, dtype=np.int64), of_outputs=of_outputs)
+    table = np.column_stack([*([np.ones(30)] if centred else []), X[:, [0, 3]], Y])
+    expected = table.T @ (table if weights is None else weights[:, None] * table)  # of integers, without rounding
+    found = gram.to_float()
+    rows = table.shape[1] if of_outputs else 2 + centred
+    assert found.shape == (rows, table.shape[1])
+    np.testing.assert_array_equal(np.ldexp(found, exponent[:rows, None] + exponent), expected[:rows])
