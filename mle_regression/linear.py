@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -18,16 +19,18 @@ from mle_regression.estimator.merging import check_mergeable
 from mle_regression.estimator.watching import teller
 from mle_regression.fit import incremental
 from mle_regression.fit.incremental import RunningSums
-from mle_regression.fit.linear import LinearProblem, choose_penalty, iterative
+from mle_regression.fit.linear import LinearProblem, iterative
 from mle_regression.fit.linear_options import LinearOptions
+from mle_regression.fit.penalty.linear_choice import choose_penalty
 from mle_regression.fit.separate import SeparateProblem, SeparateSolution, conclude, pose, solve, whole_of
 from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
+from mle_regression.fitted.penalty import LinearPenalty
 from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.scaling import scale
 from mle_regression.models.linear import linear_mean, sizes_of_terms
 from mle_regression.reports.linear import inference
-from mle_regression.reports.linear.ending import evidence_warning, tell_of_fit
+from mle_regression.reports.linear.ending import tell_of_fit, warn_of_choice
 from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import Need, Solution
 from mle_regression.validation import checks
@@ -39,6 +42,8 @@ _SOLVED = (
     *("n_parameters_", "effective_dof_", "rank_", "verdict_", "converged_", "n_iter_", "loss_curve_", "gradient_norm_"),
     *("solver_", "solver_reason_", "refined_", "_fit"),
 )
+# Fitted attributes of a penalty that the data have chosen.
+_CHOSEN = ("alpha_", "alpha_path_", "loo_score_", "log_marginal_likelihood_")
 
 
 class MLELinearRegressor(LikelihoodRegressor):
@@ -60,10 +65,13 @@ class MLELinearRegressor(LikelihoodRegressor):
         ``GradientDescent(acceleration="polyak")``, has options of its own.
     fit_intercept : bool, default=True
         Whether to fit the constant b. It is never penalised.
-    alpha : float, array-like of shape (n_outputs,) or "evidence", default=0.0
+    alpha : float, array-like of shape (n_outputs,), "evidence" or "loo", default=0.0
         Ridge penalty, as in `sklearn.linear_model.Ridge`: a Gaussian prior of variance σ²/α on each coefficient; of several
         outputs one for each, if so given. "evidence": that which makes the data likeliest with the coefficients integrated
-        out (MacKay, 1992), in `alpha_`.
+        out (MacKay, 1992). "loo": that under which rows left out, one at a time, are foretold best (Allen, 1974): the minimum
+        itself, without refitting; it may be 0, and a large number stands for infinity, with a warning. Both in `alpha_`.
+    alpha_per : {"all", "output"}, default="all"
+        Whether "loo" chooses one penalty for all outputs, by the mean of their squares in their units, or one for each.
     noise : str, default="gaussian"
         Noise family, a name in `mle_regression.noise.registry.NOISES`. Gaussian noise is fitted by least squares; another
         family from there on by "newton" ("auto"), "lbfgs", "gd", "sgd", "adam" or "adamw", on the likelihood of the rows.
@@ -114,8 +122,16 @@ class MLELinearRegressor(LikelihoodRegressor):
     n_parameters_ : float
         Parameters that the criteria count: rank, or effective degrees of freedom under a penalty, for each output, and the
         variances and covariances of the noise.
-    alpha_, log_marginal_likelihood_ : float
-        With ``alpha="evidence"``: the penalty chosen, and the log density of y with the coefficients integrated out.
+    alpha_ : float or ndarray of shape (n_outputs,)
+        The penalty chosen by ``alpha="evidence"`` or ``"loo"``; an array with ``alpha_per="output"``.
+    log_marginal_likelihood_ : float
+        With ``alpha="evidence"``: the log density of y with the coefficients integrated out.
+    loo_score_ : float or ndarray of shape (n_outputs,)
+        With ``alpha="loo"``: Σ w e₍ᵢ₎² / Σ w of the residuals e₍ᵢ₎ = e/(1 − h) of rows left out. Of a row that stands for
+        several (frequency weights) one leaves. Rows that have a parameter of their own are not counted.
+    alpha_path_ : ndarray with fields "penalty", "score" and "effective_parameters"
+        With ``alpha="loo"``: penalties that were tried, from 0 to infinity, their scores (the mean over outputs, or of each
+        with ``alpha_per="output"``) and tr H.
     effective_dof_ : float or ndarray of shape (n_outputs,)
         tr(XᵀWX (XᵀWX + αI₀)⁻¹), intercept included; the rank without penalty. By products alone it is estimated. An array,
         as `residual_dof_` and `condition_number_` are then, and `hessian_eigenvalues_` a row an output, where outputs have
@@ -179,7 +195,8 @@ class MLELinearRegressor(LikelihoodRegressor):
         *,
         solver: Any = "auto",
         fit_intercept: bool = True,
-        alpha: float | Sequence[float] | Array | Literal["evidence"] = 0.0,
+        alpha: float | Sequence[float] | Array | Literal["evidence", "loo"] = 0.0,
+        alpha_per: Literal["all", "output"] = "all",
         noise: str = "gaussian",
         weight_type: Literal["precision", "frequency"] = "precision",
         rank_tol: float | None = None,
@@ -196,6 +213,7 @@ class MLELinearRegressor(LikelihoodRegressor):
         self.solver = solver
         self.fit_intercept = fit_intercept
         self.alpha = alpha
+        self.alpha_per = alpha_per
         self.noise = noise
         self.weight_type = weight_type
         self.rank_tol = rank_tol
@@ -238,18 +256,18 @@ class MLELinearRegressor(LikelihoodRegressor):
             data = checks.training_data(self, X, y, sample_weight)
             earlier = self._fit if options.warm_start and "_fit" in self.__dict__ else None
             with checks.named_columns(self, data):
-                chosen = choose_penalty(data, options) if options.alpha is None else None
+                chosen = choose_penalty(data, options)
                 penalty = options.alpha if chosen is None else chosen.alpha
                 problem = pose(data, options, penalties_of_outputs(penalty, data.y.shape[1]))
                 checks.warn_of_batches(options.batch_size, len(data.y))
                 tell = teller(task, options, whole_of(problem)) if options.verbose or task.watched else None
                 solution = solve(problem, options, self._rng, tell, earlier)
-            self._assign(problem, solution, options)
-            for name in ("_sums", "alpha_", "log_marginal_likelihood_"):
+            self._assign(problem, solution, options, chosen)
+            for name in ("_sums", *_CHOSEN):
                 self.__dict__.pop(name, None)
             if chosen is not None:
-                self.alpha_, self.log_marginal_likelihood_ = chosen.alpha, chosen.log_marginal_likelihood
-                evidence_warning(chosen)
+                self.__dict__.update(chosen.attributes(data.single_output))
+                warn_of_choice(chosen, data.single_output)
         task.end(lambda: {"coef_": self.coef_, "intercept_": self.intercept_})
         return self
 
@@ -338,9 +356,11 @@ class MLELinearRegressor(LikelihoodRegressor):
         problem: LinearProblem | SeparateProblem,
         solution: Solution | SeparateSolution,
         options: LinearOptions,
+        chosen: LinearPenalty | None = None,
     ) -> None:
         """Conclude, tell what is amiss, and take the fitted attributes."""
         fit = tell_of_fit(self, *conclude(problem, solution), options)
+        fit = fit if chosen is None else replace(fit, chosen=chosen)
         self._fit = fit
         self.coef_ = fit.coef[:, 0].copy() if fit.single_output else fit.coef.T.copy()
         self.intercept_ = 0.0 if not fit.centred else fit.intercept[0] if fit.single_output else fit.intercept.copy()
@@ -350,7 +370,7 @@ class MLELinearRegressor(LikelihoodRegressor):
 
     def _keep(self, sums: RunningSums) -> None:
         """Keep sums, to be solved when someone looks, and forget what was solved from fewer rows."""
-        for name in _SOLVED:
+        for name in (*_SOLVED, *_CHOSEN):
             self.__dict__.pop(name, None)
         self._sums = sums
 

@@ -155,6 +155,8 @@ CHECKS = [
     for estimator in [
         *(MLELinearRegressor(solver=name, alpha="evidence", weight_type="frequency") for name in SOLVERS),
         MLELinearRegressor(alpha="evidence"),
+        MLELinearRegressor(alpha="loo"),
+        MLELinearRegressor(alpha="loo", weight_type="frequency"),
         MLPGradientRegressor((2,), alpha="evidence", max_iter=50),
     ]
     for _, check in estimator_checks_generator(estimator)

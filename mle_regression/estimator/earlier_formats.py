@@ -21,7 +21,7 @@ from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.network import KeptCurvature, NetworkFit
 from mle_regression.fitted.optimum import Optimum
-from mle_regression.fitted.penalty import PenaltyChoice
+from mle_regression.fitted.penalty import LinearPenalty, PenaltyChoice
 from mle_regression.fitted.posterior import Posterior
 from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.exact import Fixed
@@ -52,9 +52,17 @@ def typed_fit(state: Mapping[str, Any], number: int) -> dict[str, Any]:
         new["_fit"] = _network_fit(old, state)
         new["solver_"], new["solver_reason_"] = new["_fit"].optimum.solver, new["_fit"].optimum.solver_reason
     else:
-        new["_fit"] = _linear_fit(old, state)
+        new["_fit"] = with_choice(_linear_fit(old, state), state)
         new["solver_reason_"] = ""
     return new
+
+
+def with_choice(fit: LinearFit, state: Mapping[str, Any]) -> LinearFit:
+    """Return a linear fit with the penalty that the evidence has chosen, which up to format 3 only the attributes tell."""
+    if "log_marginal_likelihood_" not in state:
+        return fit
+    value = np.array([state["log_marginal_likelihood_"]])
+    return replace(fit, chosen=LinearPenalty("evidence", state["alpha_"], value, ("",)))
 
 
 def _singular(text: str, m: int) -> SingularNoise | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mle_regression.fit.linear_options import LinearOptions
+from mle_regression.fit.penalty.linear_choice import EVIDENCE, LEAVE_ONE_OUT
 from mle_regression.noise.registry import find_noise, least_squares_families
 from mle_regression.solvers.base import Need
 from mle_regression.solvers.registry import find_solver
@@ -12,6 +13,7 @@ from mle_regression.validation import checks
 from mle_regression.validation.penalties import check_penalties
 
 WEIGHT_TYPES = ("precision", "frequency")
+ALPHA_PER, CHOICES = ("all", "output"), (EVIDENCE, LEAVE_ONE_OUT)
 ON_RANK_DEFICIENCY = ("warn", "raise", "drop", "min_norm")
 _MAX_ITER = 1000
 
@@ -25,10 +27,17 @@ def linear_options(estimator: Any) -> LinearOptions:
     checks.check_choice("on_rank_deficiency", estimator.on_rank_deficiency, ON_RANK_DEFICIENCY)
     checks.check_choice("refine", estimator.refine, ("auto", True, False))
     checks.check_choice("warm_start", estimator.warm_start, (True, False))
-    by_evidence = isinstance(estimator.alpha, str) and estimator.alpha == "evidence"
-    alpha = None if by_evidence else check_penalties(estimator.alpha)
+    checks.check_choice("alpha_per", estimator.alpha_per, ALPHA_PER)
+    choice = estimator.alpha if isinstance(estimator.alpha, str) and estimator.alpha in CHOICES else None
+    alpha = None if choice else check_penalties(estimator.alpha)
+    per_output = estimator.alpha_per == "output"
+    if per_output and choice != LEAVE_ONE_OUT:
+        raise ValueError(
+            "alpha_per='output' is for alpha='loo', which can choose a penalty for each output. Give the penalties as "
+            "alpha, of shape (n_outputs,), or leave alpha_per='all'."
+        )
     if not noise.sums_suffice:
-        _check_by_rows(estimator, by_evidence)
+        _check_by_rows(estimator, choice)
     rank_tol = None if estimator.rank_tol is None else checks.check_non_negative("rank_tol", estimator.rank_tol)
     if estimator.max_iter is not None:
         checks.check_positive_integer("max_iter", estimator.max_iter)
@@ -45,6 +54,8 @@ def linear_options(estimator: Any) -> LinearOptions:
         solver=solver,
         fit_intercept=bool(estimator.fit_intercept),
         alpha=alpha,
+        choice=choice,
+        per_output=per_output,
         noise=noise,
         frequency=estimator.weight_type == "frequency",
         rank_tol=rank_tol,
@@ -59,10 +70,10 @@ def linear_options(estimator: Any) -> LinearOptions:
     )
 
 
-def _check_by_rows(estimator: Any, by_evidence: bool) -> None:
+def _check_by_rows(estimator: Any, choice: str | None) -> None:
     """Raise where an option is defined for least squares alone, and the noise is of another kind."""
-    if by_evidence:
-        raise ValueError(f"alpha='evidence' is defined for {least_squares_families()} only; set a number as alpha.")
+    if choice:
+        raise ValueError(f"alpha={choice!r} is defined for {least_squares_families()} only; set a number as alpha.")
     if estimator.refine is True:
         raise ValueError(
             f"refine=True works out a least-squares solution, and noise={estimator.noise!r} has another; leave "

@@ -20,14 +20,14 @@ import scipy.sparse as sp
 from mle_regression._version import __version__
 from mle_regression.diagnostics.laplace_approximation import Inverse
 from mle_regression.diagnostics.noise_factor import SingularNoise
-from mle_regression.estimator.earlier_formats import typed_fit
+from mle_regression.estimator.earlier_formats import typed_fit, with_choice
 from mle_regression.fit.incremental import RunningSums
 from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.likelihood import Likelihood, OnTheWay
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.network import KeptCurvature, NetworkFit
 from mle_regression.fitted.optimum import Optimum
-from mle_regression.fitted.penalty import PenaltyChoice
+from mle_regression.fitted.penalty import LinearPenalty, PenaltyChoice
 from mle_regression.fitted.posterior import Posterior
 from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.exact import Fixed
@@ -51,7 +51,7 @@ _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         *(LinearFit, JointFit, NetworkFit, Likelihood, OnTheWay, Optimum, KeptCurvature, Posterior, PredictiveNoise),
-        *(PenaltyChoice, SingularNoise, Relation, Inverse, Units, Totals),
+        *(PenaltyChoice, LinearPenalty, SingularNoise, Relation, Inverse, Units, Totals),
         *(DenseInformation, SparseInformation, ProductInformation, SpectralInformation),
         *(RunningSums, ExactSums, Fixed, Moments, Frame),
     )
@@ -92,7 +92,10 @@ def from_stored(stored: Mapping[str, Any], kind: type) -> dict[str, Any]:
     try:
         if number <= _LAST_OF_DICTS:
             return typed_fit(state, number)
-        return {name: as_typed(value) if name in _TYPED else value for name, value in state.items()}
+        typed = {name: as_typed(value) if name in _TYPED else value for name, value in state.items()}
+        if number < FORMAT and isinstance(typed.get("_fit"), LinearFit):
+            typed["_fit"] = with_choice(typed["_fit"], state)
+        return typed
     except KeyError as error:
         raise ValueError(
             f"This {kind.__name__} was stored {written}, in a format that version {__version__} does not read: its fit "

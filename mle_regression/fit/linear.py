@@ -9,9 +9,8 @@ from typing import cast
 import numpy as np
 
 from mle_regression.fit.linear_options import LinearOptions
-from mle_regression.fit.penalty.ridge_evidence import RidgeEvidence, largest_evidence
 from mle_regression.fitted.linear import Start
-from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.exact import BITS
 from mle_regression.linalg.rank import default_tolerance
 from mle_regression.linalg.scaling import LARGEST_WEIGHT, LEAST_WEIGHT, exponents, scale
@@ -21,7 +20,6 @@ from mle_regression.noise.base import NoiseFamily
 from mle_regression.rows.base import Rows, Totals, row_totals
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.training_data import TrainingData
-from mle_regression.solvers.auto import Automatic
 from mle_regression.solvers.base import LeastSquares, Solution, Solver, Status
 from mle_regression.solvers.linear_path import Iterative, solve_by_path
 from mle_regression.solvers.path import Control
@@ -127,36 +125,6 @@ def scaled_problem(
         sums=sums,
     )
     return LinearProblem(squares, k, options.noise, options.frequency, eps, single_output)
-
-
-def choose_penalty(data: TrainingData, options: LinearOptions) -> RidgeEvidence:
-    """Return the penalty that the data choose, by the evidence; from the solution without one."""
-    bare = pose(data, options, 0.0)
-    squares = replace(bare.squares, refine=False, deficiency="min_norm")
-    with suitable_threads(*squares.rows.shape[:2]):
-        return evidence_of(replace(bare, squares=squares), Automatic().solve(squares))
-
-
-def evidence_of(problem: LinearProblem, solution: Solution) -> RidgeEvidence:
-    """Return the penalty that the data choose, from the solution without one."""
-    information, totals, k = solution.information, problem.squares.totals, problem.weight_exponent
-    factor = scale(information.factor, information.exponent)
-    left, values, _ = np.linalg.svd(factor, full_matrices=False)
-    keep = values > len(values) * EPS * values.max(initial=0.0)
-    # Each y divided by a power of two, so that no square overflows or vanishes; the density of y takes it back.
-    exponent = solution.output_exponent
-    projections = left.T[keep] @ (factor @ scale(solution.coef, -exponent))
-    n = problem.n
-    squares = np.diagonal(solution.residual_cross).copy()
-    # Weights divided by 4**k divide squares, and with them the penalty, by as much.
-    log_weights = 0.0 if problem.frequency else totals.sum_log_weights
-    found = largest_evidence(
-        values[keep], projections, squares, n, problem.squares.centred, totals.sum_weights, log_weights
-    )
-    units = (n - float(problem.squares.centred)) * float(exponent.sum()) * float(np.log(2.0))
-    return replace(
-        found, alpha=float(scale(found.alpha, 2 * k)), log_marginal_likelihood=found.log_marginal_likelihood - units
-    )
 
 
 def solve(

@@ -20,6 +20,10 @@ class LinearOptions:
     fit_intercept : bool
     alpha : float, Array or None
         The penalty, or one for each output (m,); None where the data are to choose it.
+    choice : {"evidence", "loo"} or None
+        How the data are to choose it.
+    per_output : bool
+        Whether they choose one for each output.
     noise : NoiseFamily
     frequency : bool
         Whether a weight says how often a row is there.
@@ -36,6 +40,8 @@ class LinearOptions:
     solver: Solver | Iterative
     fit_intercept: bool
     alpha: float | Array | None
+    choice: str | None
+    per_output: bool
     noise: NoiseFamily
     frequency: bool
     rank_tol: float | None

@@ -11,6 +11,7 @@ import numpy as np
 from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.fitted.linear import LinearFit, Start
 from mle_regression.fitted.optimum import Optimum
+from mle_regression.fitted.penalty import LinearPenalty
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
 from mle_regression.linalg.information import InformationFactor
 from mle_regression.rows.base import Totals
@@ -35,6 +36,8 @@ class JointFit:
     notes : tuple of str
     outputs : tuple of str
         Names of the columns of y; empty if they have none.
+    chosen : LinearPenalty or None
+        What the data have chosen as penalties; None where they were given.
     """
 
     parts: tuple[LinearFit, ...]
@@ -43,6 +46,7 @@ class JointFit:
     optimum: Optimum
     notes: tuple[str, ...]
     outputs: tuple[str, ...] = ()
+    chosen: LinearPenalty | None = None
 
     # -- what the parts have in common -----------------------------------------------------------------------------------
 

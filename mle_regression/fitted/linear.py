@@ -25,6 +25,7 @@ from mle_regression.diagnostics.noise_factor import mean_reach
 from mle_regression.diagnostics.robust import Sandwich
 from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.fitted.optimum import Optimum
+from mle_regression.fitted.penalty import LinearPenalty
 from mle_regression.linalg.arrays import AnyArray, Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
 from mle_regression.linalg.information import InformationFactor, inverse_root
@@ -87,6 +88,8 @@ class LinearFit:
     total_squares : Array of shape (m,) or (0,)
         Weighted sums of squares of outputs so divided, about the mean if there is an intercept; empty after least squares,
         of which they follow.
+    chosen : LinearPenalty or None
+        What the data have chosen as penalty; None where it was given.
     """
 
     features: tuple[str, ...]
@@ -110,6 +113,7 @@ class LinearFit:
     memory: dict[str, AnyArray]
     outputs: tuple[str, ...] = ()
     total_squares: Array = field(default_factory=lambda: np.zeros(0))
+    chosen: LinearPenalty | None = None
 
     @property
     def n(self) -> float:

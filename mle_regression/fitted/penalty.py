@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mle_regression.linalg.arrays import AnyArray, Array, IntArray
+
+# Where a choice of a linear model ends, if not at a minimum of its own: at no penalty, or one that leaves no column; and why
+# there was nothing to choose.
+ZERO, INFINITY, NO_COLUMN, NO_ROW = "zero", "infinity", "no column", "no row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +34,38 @@ class PenaltyChoice:
     effective: float
     log_marginal_likelihood: float
     bounded: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LinearPenalty:
+    """The penalty that the data have chosen for a linear model.
+
+    Attributes
+    ----------
+    method : {"evidence", "loo"}
+    alpha : float or Array of shape (m,)
+        One for all outputs, or one each, for weights and columns as given.
+    value : Array of shape (1,) or (m,)
+        Log marginal likelihood of all outputs, or the mean square left out of each, in the units of y².
+    limits : tuple of str
+        Of each penalty, the limit that it is or stands for; empty of an optimum.
+    path : structured array of shape (g,)
+        Penalties that were tried, their scores and effective parameters; empty of the evidence.
+    own : IntArray of shape (r,)
+        Which rows are left out of the score, as each has a parameter of its own.
+    """
+
+    method: str
+    alpha: float | Array
+    value: Array
+    limits: tuple[str, ...]
+    path: AnyArray = field(default_factory=lambda: np.zeros(0))
+    own: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def attributes(self, single_output: bool) -> dict[str, Any]:
+        """Return the fitted attributes of an estimator that tell of the choice."""
+        alpha = float(self.alpha[0]) if isinstance(self.alpha, np.ndarray) and single_output else self.alpha
+        if self.method == "evidence":
+            return {"alpha_": alpha, "log_marginal_likelihood_": float(self.value[0])}
+        score = float(self.value[0]) if single_output else self.value.copy()
+        return {"alpha_": alpha, "alpha_path_": self.path.copy(), "loo_score_": score}

@@ -8,6 +8,8 @@ from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 
 # Sums of weights between these neither overflow nor underflow; other weights are scaled.
 LEAST_WEIGHT, LARGEST_WEIGHT = 1e-60, 1e60
+# A norm whose square has all digits.
+_LEAST_NORM = 1e-140
 # Numbers in a row of a narrow matrix that is read as a wider one.
 _FOLDED_WIDTH = 512
 
@@ -51,6 +53,16 @@ def column_magnitudes(a: Array) -> Array:
     wide = a[:head].reshape(head // k, k * p)
     folded = np.maximum(wide.max(axis=0), -wide.min(axis=0)).reshape(k, p)
     return np.asarray(np.maximum(folded.max(axis=0), np.abs(a[head:]).max(axis=0, initial=0.0)))
+
+
+def fast_column_norms(a: Array) -> Array:
+    """Euclidean norm of each column, as `column_norms`, which is asked where squares would leave float64."""
+    with np.errstate(over="ignore"):
+        norms = np.sqrt(np.einsum("ij,ij->j", a, a))
+    unsure = (norms < _LEAST_NORM) | ~np.isfinite(norms)
+    if unsure.any():
+        norms[unsure] = column_norms(a[:, unsure])
+    return np.asarray(norms)
 
 
 def column_norms(a: Array) -> Array:

@@ -328,9 +328,9 @@ def check_non_negative(name: str, value: object) -> float:
 
 def check_penalty_of_batches(alpha: Any) -> None:
     """Raise AttributeError, for which a method is not there, unless the penalty is known before all rows are."""
-    if isinstance(alpha, str) and alpha == "evidence":
+    if isinstance(alpha, str) and alpha in ("evidence", "loo"):
         raise AttributeError(
-            "alpha='evidence' is chosen from all rows together, and there is no partial_fit: call fit, or give a number."
+            f"alpha={alpha!r} is chosen from all rows together, and there is no partial_fit: call fit, or give a number."
         )
 
 

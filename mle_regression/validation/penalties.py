@@ -12,7 +12,12 @@ from mle_regression.validation.checks import check_non_negative
 
 def check_penalties(alpha: Any) -> float | Array:
     """Return a penalty as a float, or penalties (m,) as an array; of one output's length, or of equal ones, a float too."""
-    if not hasattr(alpha, "__len__") or isinstance(alpha, (str, bytes)):
+    if isinstance(alpha, str):
+        raise ValueError(
+            f"alpha={alpha!r} must be a number, zero or more, one such for each output, or 'evidence' or 'loo', by which the "
+            "data choose it."
+        )
+    if not hasattr(alpha, "__len__") or isinstance(alpha, bytes):
         return check_non_negative("alpha", alpha)
     given = np.asarray(alpha)
     if given.ndim != 1 or not given.size or given.dtype.kind not in "iuf":

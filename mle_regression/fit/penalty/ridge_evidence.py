@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from mle_regression.fitted.penalty import INFINITY, NO_COLUMN, ZERO, LinearPenalty
 from mle_regression.linalg.arrays import TINY, Array
 
 # Penalties that are tried, relative to the smallest and to the largest squared singular value.
 _FROM, _TO, _GRID = 1e-10, 1e10, 400
-
-
-@dataclass(frozen=True, slots=True)
-class RidgeEvidence:
-    """Where the evidence of a Gaussian prior is largest.
-
-    Attributes
-    ----------
-    alpha : float
-        σ² over the prior's variance.
-    effective : float
-        γ = Σ s²/(s² + α): coefficients that the data determine.
-    log_marginal_likelihood : float
-        Of y, the intercept's flat prior of density one.
-    bounded : bool
-        Whether it grows to the end of the range that was looked at.
-    """
-
-    alpha: float
-    effective: float
-    log_marginal_likelihood: float
-    bounded: bool
+# Effective parameters from which the end of the range stands for no penalty, and not for an infinite one.
+_MOST_OF_NONE = 0.5
 
 
 def largest_evidence(
     values: Array, projections: Array, squares: Array, n: float, centred: bool, total: float, sum_log_weights: float
-) -> RidgeEvidence:
+) -> LinearPenalty:
     """Maximise the log evidence over α, the noise of each output at its own maximum Q/(n − c) (MacKay, 1992).
 
     With y = Xβ + noise and β ~ N(0, σ²/α), along the singular directions of the centred X ::
@@ -58,7 +37,7 @@ def largest_evidence(
     """
     dof, outputs = n - float(centred), projections.shape[1]
     if dof <= 0:
-        return RidgeEvidence(0.0, 0.0, np.nan, True)
+        return LinearPenalty("evidence", 0.0, np.array([np.nan]), (NO_COLUMN,))
     # In units of the largest of them, squares neither overflow nor vanish.
     largest = float(values.max(initial=0.0))
     values = values / largest if largest else values
@@ -89,4 +68,6 @@ def largest_evidence(
             f"The penalty that the evidence chooses, {alpha:.3g} times the square of {largest:.3g}, the largest singular "
             "value of X, is no float64. Measure the columns of X in other units."
         )
-    return RidgeEvidence(original, effective, log_evidence if (q > 0).all() else np.inf, bounded)
+    value = np.array([log_evidence if (q > 0).all() else np.inf])
+    limit = "" if not bounded else NO_COLUMN if not values.size else ZERO if effective > _MOST_OF_NONE else INFINITY
+    return LinearPenalty("evidence", original, value, (limit,))

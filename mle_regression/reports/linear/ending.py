@@ -9,9 +9,9 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression.fit.linear_options import LinearOptions
-from mle_regression.fit.penalty.ridge_evidence import RidgeEvidence
 from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
+from mle_regression.fitted.penalty import INFINITY, NO_COLUMN, NO_ROW, ZERO, LinearPenalty
 from mle_regression.reports.linear.dependencies import (
     describe_deficiency,
     describe_singular_noise,
@@ -21,6 +21,9 @@ from mle_regression.reports.linear.exact_fits import describe_exact_fit
 from mle_regression.solvers.base import UNFINISHED, Need, Solution, Status
 from mle_regression.validation import checks
 from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning, warn_user
+
+# Rows that a warning names.
+_SHOWN_ROWS = 6
 
 
 def tell_of_fit(
@@ -66,15 +69,38 @@ def tell_of_fit(
     return replace(fit, notes=tuple(notes)) if notes else fit
 
 
-def evidence_warning(chosen: RidgeEvidence) -> None:
-    """Warn where the evidence has taken the penalty to the end of its range."""
-    if chosen.bounded and chosen.alpha == 0.0:
+def warn_of_choice(chosen: LinearPenalty, single_output: bool) -> None:
+    """Warn where the data have chosen no penalty that is an optimum, or not all rows have had a say."""
+    limits = set(chosen.limits)
+    if NO_COLUMN in limits:
         warn_user("No column of X varies: there is no coefficient to penalise, and alpha_ is 0.", ConvergenceWarning)
-    elif chosen.bounded:
-        small = chosen.effective > 0.5
+    elif NO_ROW in limits:
+        warn_user(
+            "There is no row that could be left out, and so nothing to choose alpha by: alpha_ is 0.",
+            ConvergenceWarning,
+        )
+    elif chosen.method == "evidence" and chosen.limits != ("",):
+        small = chosen.limits == (ZERO,)
         warn_user(
             "The evidence grows to the end of its range: the data "
             + ("ask for no penalty" if small else "show no effect of any column")
             + f", and alpha_={chosen.alpha:.3g} stands for {'zero' if small else 'infinity'}.",
             ConvergenceWarning,
+        )
+    elif INFINITY in limits:
+        which = [k for k, limit in enumerate(chosen.limits) if limit == INFINITY]
+        said = "alpha_" if isinstance(chosen.alpha, float) or single_output else f"alpha_{which}"
+        largest = np.max(chosen.alpha)
+        warn_user(
+            f"Rows left out are foretold best without any column: {said}={largest:.3g} stands for infinity.",
+            ConvergenceWarning,
+        )
+    if chosen.own.size:
+        shown = ", ".join(map(str, chosen.own[:_SHOWN_ROWS].tolist())) + (
+            ", ..." if chosen.own.size > _SHOWN_ROWS else ""
+        )
+        warn_user(
+            "Rows that have a parameter of their own each (leverage one) are left out of the score that alpha is chosen by, "
+            f"as the others foretell nothing of them: {shown}. Remove the columns that they alone determine.",
+            InferenceWarning,
         )

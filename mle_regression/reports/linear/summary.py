@@ -12,12 +12,14 @@ from mle_regression.diagnostics.curvature import descent, hessian_spectrum
 from mle_regression.diagnostics.near_dependencies import HARMFUL_INFLATION, near_dependencies
 from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
+from mle_regression.fitted.penalty import INFINITY, ZERO, LinearPenalty
 from mle_regression.linalg.arrays import Array
 from mle_regression.reports.document import Document, Notes, Panel, Table, number
 from mle_regression.reports.linear.coefficients import table_of_fit
 from mle_regression.reports.linear.dependencies import describe_near_dependency
 
 _SHOWN_EIGENVALUES, _SHOWN_DEPENDENCIES = 4, 3
+_CRITERIA = {"loo": "mean square left out", "evidence": "log marginal likelihood"}
 _NOTHING_STANDS_OUT = "Nothing stands out. Whether the noise is as assumed, diagnose(X, y).tests() tells."
 _FEW_ROWS_PER_PARAMETER, _SHOWN_PENALTIES = 5.0, 6
 # Digits of what was worked out exactly, and the ratio of residuals to means that stands for infinity.
@@ -73,6 +75,8 @@ def goodness(fit: LinearFit | JointFit) -> list[tuple[str, object]]:
             (f"F({test.df_num}, {test.df_denom:.6g})", _each(test.statistic)),
             ("p-value of F", _each(test.p_value)),
         ]
+    if fit.chosen is not None:
+        items.append((_CRITERIA[fit.chosen.method], _each(fit.chosen.value)))
     criteria = fit.likelihood.criteria
     items += [
         ("log-likelihood", f"{fit.likelihood.log_likelihood:.8g}"),
@@ -138,8 +142,9 @@ def notes(fit: LinearFit | JointFit) -> list[str]:
     if fit.penalised:
         points.append(
             "After a penalised fit the deviations are those of the posterior under the Gaussian prior, and there are no "
-            "p-values; choose alpha by held-out log-likelihood."
+            "p-values" + ("; choose alpha by held-out log-likelihood." if fit.chosen is None else ".")
         )
+    points += _of_choice(fit.chosen)
     dof, least = float(np.max(fit.effective_dof)), float(np.min(fit.residual_dof))
     if least <= 0:
         points.append(
@@ -154,6 +159,29 @@ def notes(fit: LinearFit | JointFit) -> list[str]:
     if fit.eps > np.finfo(np.float64).eps:
         points.append("X is float32: its own rounding leaves about seven digits of what it measures.")
     return points
+
+
+def _of_choice(chosen: LinearPenalty | None) -> list[str]:
+    """Say how the data have chosen the penalty, and whether it is a limit."""
+    if chosen is None or chosen.method != "loo":
+        return []
+    limits = chosen.limits
+    points = [
+        "alpha was chosen to foretell rows left out one at a time; alpha_path_ has the penalties that were tried."
+    ]
+    if ZERO in limits:
+        points.append(f"Rows left out are foretold best without a penalty{_whose(limits, ZERO)}: alpha_ is 0.")
+    if INFINITY in limits:
+        points.append(f"Rows left out are foretold best without any column{_whose(limits, INFINITY)}: alpha_ is large.")
+    if chosen.own.size:
+        points.append(f"{chosen.own.size} rows that have a parameter of their own each are left out of that score.")
+    return points
+
+
+def _whose(limits: tuple[str, ...], limit: str) -> str:
+    """Name the outputs that have a limit, if there are others."""
+    which = [str(k) for k, one in enumerate(limits) if one == limit]
+    return "" if len(which) == len(limits) else f" of outputs {', '.join(which)}"
 
 
 def near_dependency_notes(fit: LinearFit) -> list[str]:
