@@ -75,14 +75,14 @@ def _solve_by_rows(
     solver, reason = iterative(options.solver), ""
     if solver is None:
         solver, reason = NewtonCG(), f"noise={noise.name!r} is not fitted by least squares"
-    walk = _walk(LikelihoodProblem.of(problem, start), solver, control, tell, coef, intercept)
-    memory = walk.path.memory if control.remember else {}
-    return replace(_concluded(start, walk), solver=solver.name, reason=reason, memory=memory)
+    found = _maximise(LikelihoodProblem.of(problem, start), solver, control, tell, coef, intercept)
+    memory = found.path.memory if control.remember else {}
+    return replace(_concluded(start, found), solver=solver.name, reason=reason, memory=memory)
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
-    """Where a solver has gone.
+class _Maximum:
+    """Where a solver has ended.
 
     Attributes
     ----------
@@ -102,14 +102,14 @@ class _Walk:
     gradient_norms: list[float]
 
 
-def _walk(
+def _maximise(
     posed: LikelihoodProblem,
     solver: Iterative,
     control: Control,
     tell: Teller | None,
     coef: Array,
     intercept: Array,
-) -> _Walk:
+) -> _Maximum:
     """Follow a solver, in other units wherever the noise has become much smaller than those it began with.
 
     Rows far away make the least-squares residuals large, and noise of long tails small: in units of the former the
@@ -130,7 +130,7 @@ def _walk(
             break
         coef, intercept = posed.coefficients(path.theta)
         posed = posed.in_units_of(path.theta)
-    return _Walk(posed, objective, path, losses, norms)
+    return _Maximum(posed, objective, path, losses, norms)
 
 
 def _followed(
@@ -167,10 +167,10 @@ def _has_shrunk(posed: LikelihoodProblem, phi: Array) -> bool:
     return bool((phi[-len(posed.of_y.spread) :] < np.log(_SMALLEST_SCALE)).any())
 
 
-def _concluded(start: Solution, walk: _Walk) -> Solution:
-    """Return what is known where a walk has ended that began at the least-squares solution."""
-    problem, path, phi = walk.posed.problem, walk.path, np.asarray(walk.path.theta)
-    coef, intercept = walk.posed.coefficients(path.theta)
+def _concluded(start: Solution, found: _Maximum) -> Solution:
+    """Return what is known where a solver has ended that began at the least-squares solution."""
+    problem, path, phi = found.posed.problem, found.path, np.asarray(found.path.theta)
+    coef, intercept = found.posed.coefficients(path.theta)
     if start.relations and problem.squares.deficiency != "drop":
         coef, intercept = _of_smallest_norm(start, coef, intercept)
     residuals, weights = residuals_of(problem, coef, intercept, start.output_exponent)
@@ -184,15 +184,15 @@ def _concluded(start: Solution, walk: _Walk) -> Solution:
         gradient_norm=path.gradient_norms[-1],
         status=Status.RANK_DEFICIENT if deficient and arrived else path.status,
         refined=False,
-        losses=tuple(walk.losses),
-        gradient_norms=tuple(walk.gradient_norms),
+        losses=tuple(found.losses),
+        gradient_norms=tuple(found.gradient_norms),
         rates=(float("nan"), path.observed_rate),
         remaining=0.0 if arrived else float("inf"),
         gradient=np.zeros((0, 0)),
         of_rows=MaximumOfRows(
             *_likeliest(problem, residuals, weights, start.output_exponent),
-            total_squares=walk.posed.total_squares(start),
-            verdict=_verdict(walk.objective, phi, deficient) if arrived else "",
+            total_squares=found.posed.total_squares(start),
+            verdict=_verdict(found.objective, phi, deficient) if arrived else "",
         ),
     )
 

@@ -41,7 +41,7 @@ class Activation:
     gain: float = 1.0
 
 
-def _no_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
+def _no_curvature(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
     out.fill(0.0)
 
 
@@ -62,7 +62,7 @@ def _tanh_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
     np.subtract(1.0, out, out=out)
 
 
-def _tanh_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
+def _tanh_curvature(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
     np.multiply(a, s, out=out)
     out *= -2.0
 
@@ -76,7 +76,7 @@ def _logistic_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
     out *= a
 
 
-def _logistic_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
+def _logistic_curvature(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
     np.multiply(a, -2.0, out=out)
     out += 1.0
     out *= s
@@ -109,7 +109,7 @@ def _softplus_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
     expit(z, out=out)
 
 
-def _softplus_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
+def _softplus_curvature(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
     np.subtract(1.0, s, out=out)
     out *= s
 
@@ -127,7 +127,7 @@ def _silu_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
     out += sigma
 
 
-def _silu_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
+def _silu_curvature(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
     # σ(1 − σ)(2 + z(1 − 2σ))
     sigma = expit(z)
     np.multiply(sigma, -2.0, out=out)
@@ -150,7 +150,7 @@ def _gelu_slope(z: AnyArray, a: AnyArray, out: AnyArray) -> None:
     out += ndtr(z)
 
 
-def _gelu_bend(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
+def _gelu_curvature(z: AnyArray, a: AnyArray, s: AnyArray, out: AnyArray) -> None:
     # φ(2 − z²)
     _normal_density(z, out)
     out *= 2.0 - z * z
@@ -164,21 +164,21 @@ def _normal_density(z: AnyArray, out: AnyArray) -> None:
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "identity": Activation("identity", _identity_value, _identity_slope, _no_bend),
-    "tanh": Activation("tanh", _tanh_value, _tanh_slope, _tanh_bend),
-    "logistic": Activation("logistic", _logistic_value, _logistic_slope, _logistic_bend, gain=4.0),
+    "identity": Activation("identity", _identity_value, _identity_slope, _no_curvature),
+    "tanh": Activation("tanh", _tanh_value, _tanh_slope, _tanh_curvature),
+    "logistic": Activation("logistic", _logistic_value, _logistic_slope, _logistic_curvature, gain=4.0),
     "relu": Activation(
         "relu",
         _relu_value,
         _relu_slope,
-        _no_bend,
+        _no_curvature,
         smooth=False,
         gain=2.0**0.5,
     ),
-    "leaky_relu": Activation("leaky_relu", _leaky_value, _leaky_slope, _no_bend, smooth=False, gain=2.0**0.5),
-    "softplus": Activation("softplus", _softplus_value, _softplus_slope, _softplus_bend),
-    "silu": Activation("silu", _silu_value, _silu_slope, _silu_bend, gain=2.0**0.5),
-    "gelu": Activation("gelu", _gelu_value, _gelu_slope, _gelu_bend, gain=2.0**0.5),
+    "leaky_relu": Activation("leaky_relu", _leaky_value, _leaky_slope, _no_curvature, smooth=False, gain=2.0**0.5),
+    "softplus": Activation("softplus", _softplus_value, _softplus_slope, _softplus_curvature),
+    "silu": Activation("silu", _silu_value, _silu_slope, _silu_curvature, gain=2.0**0.5),
+    "gelu": Activation("gelu", _gelu_value, _gelu_slope, _gelu_curvature, gain=2.0**0.5),
 }
 
 

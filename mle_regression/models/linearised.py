@@ -14,8 +14,8 @@ class Linearised:
     """Some rows at fixed parameters, ready for products of the Hessian of a loss with one direction after another.
 
     The R-operator (Pearlmutter, 1994) differentiates the forward and the backward pass along a direction. Of the passes
-    themselves it needs the units' outputs, slopes and bends and the derivatives of the loss, which no direction changes.
-    Where these are kept, a product evaluates no activation and costs about as much as a gradient.
+    themselves it needs the units' outputs, first and second derivatives, and the derivatives of the loss, which are the same
+    for every direction. Where these are kept, a product evaluates no activation and costs about as much as a gradient.
 
     Parameters
     ----------
@@ -45,17 +45,17 @@ class Linearised:
         self.a, self.slope = [x, *ws.a], ws.s
         for z, inner, s in zip(ws.z, ws.inner, ws.s, strict=True):
             activation.slope(z, inner, s)
-        # Derivatives of the loss by each layer's z, and what a bend of the activation adds to second ones; z is read no more.
+        # Derivatives of the loss by each layer's z, and by a, times the activation's second derivative; z is not read again.
         self.of_z: list[AnyArray] = [slope_of_loss(outputs)]
-        self.bent: list[AnyArray] = []
+        self.second_terms: list[AnyArray] = []
         if gauss_newton:
             return
-        self.bent = ws.z
+        self.second_terms = ws.z
         for k in range(len(layers) - 2, -1, -1):
             of_a = transposed_product(layers[k + 1], self.of_z[0], ws.d[k])
             second_derivative = np.empty_like(of_a)
             activation.second_derivative(ws.z[k], ws.inner[k], ws.s[k], second_derivative)
-            np.multiply(second_derivative, of_a, out=self.bent[k])
+            np.multiply(second_derivative, of_a, out=self.second_terms[k])
             of_a *= ws.s[k]
             self.of_z.insert(0, of_a)
 
@@ -79,7 +79,7 @@ class Linearised:
                 change += transposed_product(moves[k], self.of_z[k], spare)
             change *= self.slope[k - 1]
             if not self.gauss_newton:
-                change += np.multiply(self.bent[k - 1], change_z[k - 1], out=spare)
+                change += np.multiply(self.second_terms[k - 1], change_z[k - 1], out=spare)
         np.matmul(change, self.a[0].T, out=into[0])
 
     def _forward(self, moves: list[AnyArray]) -> tuple[list[AnyArray], list[AnyArray]]:

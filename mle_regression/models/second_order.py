@@ -47,13 +47,13 @@ class HessianSum:
         below = [x, *ws.a]
         for k in range(last):
             activation.slope(ws.z[k], ws.inner[k], ws.s[k])
-        of_output, bent = self._first_derivatives(layers, weighted, ws)
+        of_output, second_terms = self._first_derivatives(layers, weighted, ws)
         for low in range(last, -1, -1):
             moved = self._responses(layers, low, ws)
-            second = self._second_derivatives(layers, low, moved, weights, bent, ws)
+            second = self._second_derivatives(layers, low, moved, weights, second_terms, ws)
             for high in range(low, last + 1):
                 if high == low == last - 1:
-                    self._multiply_below_output(layers[last], below[low], weights, bent, ws)
+                    self._multiply_below_output(layers[last], below[low], weights, second_terms, ws)
                 else:
                     self._multiply(low, high, below, second[high], weights)
                 if high > low and not self.gauss_newton:
@@ -100,18 +100,18 @@ class HessianSum:
     def _first_derivatives(
         self, layers: list[AnyArray], weighted: AnyArray, ws: Workspace
     ) -> tuple[list[AnyArray], list[AnyArray]]:
-        """Return derivatives of the loss by each layer's z, and what a bend of the activation adds to second ones."""
+        """Return derivatives of the loss by each layer's z, and by a, times the activation's second derivative."""
         of_z: list[AnyArray] = [weighted]
-        bent: list[AnyArray] = []
+        second_terms: list[AnyArray] = []
         if self.gauss_newton:
             return [], []
         for k in range(len(layers) - 2, -1, -1):
             of_a = layers[k + 1][:, :-1].T @ of_z[0]
             second_derivative = np.empty_like(of_a)
             self.network.activation.second_derivative(ws.z[k], ws.inner[k], ws.s[k], second_derivative)
-            bent.insert(0, second_derivative * of_a)
+            second_terms.insert(0, second_derivative * of_a)
             of_z.insert(0, of_a * ws.s[k])
-        return of_z, bent
+        return of_z, second_terms
 
     def _responses(self, layers: list[AnyArray], low: int, ws: Workspace) -> dict[int, AnyArray]:
         """How each higher layer's z follows z of layer ``low``: (units above, units, rows)."""
@@ -131,7 +131,7 @@ class HessianSum:
         low: int,
         moved: dict[int, AnyArray],
         weights: AnyArray | None,
-        bent: list[AnyArray],
+        second_terms: list[AnyArray],
         ws: Workspace,
     ) -> dict[int, AnyArray | None]:
         """Second derivatives of the loss by z of layer ``low`` and z of each layer from there on; None for the identity."""
@@ -149,16 +149,16 @@ class HessianSum:
             if not self.gauss_newton:
                 if high == low:
                     index = np.arange(len(above))
-                    above[index, index] += bent[high]
+                    above[index, index] += second_terms[high]
                 else:
-                    above += bent[high][:, None, :] * moved[high]
+                    above += second_terms[high][:, None, :] * moved[high]
             second[high] = above
         return second
 
     def _multiply_below_output(
-        self, layer: AnyArray, below: AnyArray, weights: AnyArray | None, bent: list[AnyArray], ws: Workspace
+        self, layer: AnyArray, below: AnyArray, weights: AnyArray | None, second_terms: list[AnyArray], ws: Workspace
     ) -> None:
-        """Multiply for pairs of units of the last hidden layer, whose second derivatives are ``(WᵀW)ᵤᵥ sᵤ sᵥ``, and bends."""
+        """Multiply for pairs of units of the last hidden layer: ``(WᵀW)ᵤᵥ sᵤ sᵥ``, and the activation's second derivative."""
         low = len(self.network.shapes) - 2
         first, other = np.triu_indices(len(below))
         unit, fellow = np.triu_indices(len(ws.s[low]))
@@ -167,7 +167,7 @@ class HessianSum:
         product = (pairs if weights is None else pairs * weights) @ slopes.T
         product *= (layer[:, :-1].T @ layer[:, :-1])[unit, fellow]
         if not self.gauss_newton:
-            product[:, unit == fellow] += pairs @ bent[low].T
+            product[:, unit == fellow] += pairs @ second_terms[low].T
         self._put((low, low, "same"), product)
 
     def _multiply(

@@ -67,23 +67,23 @@ def location_scale(
     >>> round(sech.deviation, 10), round(float(sech.cdf(np.array(0.0))), 10)
     (1.0, 0.5)
     """
-    psi = score or partial(_minus_first_derivative, log_density)
-    bend = curvature or partial(_minus_second_derivative, log_density)
-    _require_numbers(name, log_density, psi, bend)
+    slope = score or partial(_minus_first_derivative, log_density)
+    second = curvature or partial(_minus_second_derivative, log_density)
+    _require_numbers(name, log_density, slope, second)
     table = _Quadrature.of(log_density, name)
     mean = table.moment(lambda e: e)
     return NoiseFamily(
         name=name,
         title=title,
         log_density=log_density,
-        score=psi,
-        curvature=bend,
+        score=slope,
+        curvature=second,
         cdf=cdf or table.cdf,
         quantile=quantile or table.quantile,
         mean=mean if np.isfinite(mean) else float(np.nan),
         deviation=table.moment(lambda e: (e - mean) ** 2) ** 0.5 if np.isfinite(mean) else float(np.inf),
-        information=table.moment(lambda e: psi(e) ** 2),
-        log_concave=bool((bend(table.likely) >= -_NO_FALL).all()),
+        information=table.moment(lambda e: slope(e) ** 2),
+        log_concave=bool((second(table.likely) >= -_NO_FALL).all()),
     )
 
 
