@@ -135,6 +135,38 @@ def test_a_tolerance_of_zero_ends_where_rounding_does(solver, rng):
     np.testing.assert_allclose(model.coef_, MLELinearRegressor().fit(X, y).coef_, rtol=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    ("shape", "hidden", "options"),
+    [
+        ((15, 10), (5,), {"alpha": 1.0}),
+        ((60, 3), (4,), {"alpha": 0.1}),
+        ((100, 2), (4,), {"alpha": 1.0, "activation": "logistic"}),
+        ((40, 5), (3,), {"alpha": 1.0, "standardize": False}),
+    ],
+)
+def test_lbfgs_of_a_network_reaches_its_tolerance(shape, hidden, options, seed):
+    """The gradient is known to more digits than differences of the loss, whose minimum is 1e-18 away."""
+    rng = np.random.default_rng(seed)
+    X, noise = rng.random(shape), rng.random(shape[0])
+    y = np.sin(3.0 * X[:, 0]) + noise
+    options = {
+        **options,
+        "solver": "lbfgs",
+        "tol": 1e-9,
+        "max_iter": 5000,
+        "early_stopping": False,
+        "random_state": seed,
+    }
+    model = MLPGradientRegressor(hidden, **options).fit(X, y)
+    assert model.converged_
+    assert model.gradient_norm_ <= 1e-9
+    single = MLPGradientRegressor(hidden, **options, dtype="float32").fit(X, y)
+    # A tolerance that float32 cannot reach: as far as its gradients tell, and no warning.
+    assert single.gradient_norm_ < 1e-3
+    assert single.loss_ == pytest.approx(model.loss_, rel=0.05)
+
+
 def test_lbfgs_ends_where_no_search_finds_a_lower_loss(rng):
     X = rng.standard_normal((60, 3))
     y = np.tanh(X @ [1.0, -1.0, 0.5]) + 0.1 * rng.standard_normal(60)

@@ -7,7 +7,8 @@ from mle_regression.diagnostics.curvature import descent
 from mle_regression.solvers import LBFGS, GradientDescent
 from mle_regression.solvers.base import Status
 from mle_regression.solvers.gradient_descent import largest_curvature
-from mle_regression.solvers.lbfgs import _Pairs, _wolfe_step
+from mle_regression.solvers.lbfgs import Pairs
+from mle_regression.solvers.line_search import Place, place_at, search_line
 from mle_regression.solvers.path import Control, DivergenceError
 
 HESSIAN = np.array([[4.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 1.0]])
@@ -183,31 +184,30 @@ def test_two_loops_are_the_product_with_the_inverse(count, rng):
     steps = rng.standard_normal((count, 3))
     changes = steps @ HESSIAN
     memory = {"lbfgs_steps": steps, "lbfgs_changes": changes}
-    pairs = _Pairs(control(1, memory=memory), 4, 3)
+    pairs = Pairs(control(1, memory=memory), 4, 3)
     gradient = rng.standard_normal(3)
     np.testing.assert_allclose(pairs.direction(gradient), -inverse_of_pairs(steps, changes) @ gradient, rtol=1e-10)
     np.testing.assert_array_equal(pairs.remembered()["lbfgs_steps"], steps)
 
 
 def test_only_the_last_pairs_are_kept_and_those_that_say_something(rng):
-    pairs = _Pairs(control(1, remember=True), 2, 2)
-    places = [(0.0, 0.0), (1.0, 0.0), (1.0, 2.0), (1.0, 5.0), (4.0, 5.0)]
-    gradients = [(0.0, 0.0), (2.0, 0.0), (2.0, -1.0), (2.0, 5.0), (8.0, 5.0)]  # the second slope falls along its step
-    for place, gradient in zip(places, gradients, strict=True):
-        pairs.note(np.array(place), np.array(gradient))
+    pairs = Pairs(control(1, remember=True), 2, 2)
+    assert not pairs.remembered()
+    places = np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 2.0), (1.0, 5.0), (4.0, 5.0)])
+    gradients = np.array([(0.0, 0.0), (2.0, 0.0), (2.0, -1.0), (2.0, 5.0), (8.0, 5.0)])  # the second slope falls
+    for step, change in zip(np.diff(places, axis=0), np.diff(gradients, axis=0), strict=True):
+        pairs.add(step, change)
     np.testing.assert_array_equal(pairs.remembered()["lbfgs_steps"], [(0.0, 3.0), (3.0, 0.0)])
     np.testing.assert_array_equal(pairs.remembered()["lbfgs_changes"], [(0.0, 6.0), (6.0, 0.0)])
-    unasked = _Pairs(control(1), 2, 2)
-    unasked.note(np.zeros(2), np.zeros(2))
-    unasked.note(np.ones(2), np.ones(2))
-    assert not unasked.remembered()
+    pairs.forget()
+    assert not pairs.remembered()
 
 
 def test_pairs_of_another_size_are_none(rng):
     steps, changes = rng.standard_normal((2, 3)), rng.standard_normal((3, 3))
-    assert not _Pairs(control(1, memory={"lbfgs_steps": steps, "lbfgs_changes": changes}), 4, 3).steps
-    assert not _Pairs(control(1, memory={"lbfgs_steps": steps}), 4, 3).steps
-    assert not _Pairs(control(1, memory={"lbfgs_steps": steps, "lbfgs_changes": steps}), 4, 2).steps
+    assert not Pairs(control(1, memory={"lbfgs_steps": steps, "lbfgs_changes": changes}), 4, 3)
+    assert not Pairs(control(1, memory={"lbfgs_steps": steps}), 4, 3)
+    assert not Pairs(control(1, memory={"lbfgs_steps": steps, "lbfgs_changes": steps}), 4, 2)
 
 
 @pytest.mark.parametrize("size", [1e-4, 0.1, 1.0, 30.0])
@@ -218,19 +218,42 @@ def test_a_step_meets_the_conditions_of_wolfe(size):
         x = float(theta[0])
         return x**4 / 4 - 2 * x, np.array([x**3 - 2.0])
 
-    loss, gradient = value(np.zeros(1))
-    place, found, slope = _wolfe_step(value, np.zeros(1), loss, gradient, np.array([size]))
-    assert (found, slope[0]) == (value(place)[0], value(place)[1][0])
-    assert found <= loss - 1e-4 * 2.0 * place[0]
-    assert slope[0] >= -0.9 * 2.0
-    assert _wolfe_step(value, np.zeros(1), loss, gradient, np.array([-size])) is None
+    start = place_at(value, np.zeros(1))
+    found = search_line(value, start, np.array([size]))
+    assert (found.loss, found.gradient[0]) == (value(found.theta)[0], value(found.theta)[1][0])
+    assert found.loss <= start.loss - 0.1 * 2.0 * found.theta[0]
+    assert found.gradient[0] >= -0.9 * 2.0
+    assert search_line(value, start, np.array([-size])) is None
 
 
 def test_a_full_step_is_taken_where_it_will_do():
-    bowl = Bowl(np.zeros(3), True)
-    loss, gradient = bowl.value_and_gradient(np.zeros(3))
-    place, *_ = _wolfe_step(bowl.value_and_gradient, np.zeros(3), loss, gradient, np.linalg.solve(HESSIAN, SHIFT))
-    np.testing.assert_allclose(place, np.linalg.solve(HESSIAN, SHIFT))
+    value = Bowl(np.zeros(3), True).value_and_gradient
+    found = search_line(value, place_at(value, np.zeros(3)), np.linalg.solve(HESSIAN, SHIFT))
+    np.testing.assert_allclose(found.theta, np.linalg.solve(HESSIAN, SHIFT))
+
+
+@pytest.mark.parametrize("first", [1e-3, 1.0, 1e3])
+def test_slopes_find_a_minimum_that_losses_do_not_tell(first):
+    """Next to 1 the loss has no digits left of x²/2 for |x| < 1e-8; its slope has all."""
+
+    def value(theta):
+        return 1.0 + 0.5 * float(theta @ theta), theta.copy()
+
+    start = place_at(value, np.array([1e-9]))
+    found = search_line(value, start, np.array([-1e-9]), first=first)
+    assert found.loss == start.loss
+    assert abs(found.theta[0]) <= 0.9 * 1e-9 * (1.0 + 1e-12)
+
+
+def test_a_search_turns_back_from_where_there_is_no_number():
+    def value(theta):
+        x = float(theta[0])
+        return (x - 1.0) ** 2 if x < 2.0 else np.nan, np.array([2.0 * (x - 1.0)])
+
+    found = search_line(value, place_at(value, np.zeros(1)), np.array([2.0]), first=1e3)
+    assert found.loss < 0.9
+    nowhere = Place(np.zeros(1), 1.0, np.array([np.nan]))
+    assert search_line(value, nowhere, np.array([1.0])) is None
 
 
 @pytest.mark.parametrize("told", [True, False])

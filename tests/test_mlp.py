@@ -60,6 +60,18 @@ def test_check_estimator(name, pair):
     check(estimator)
 
 
+TO_SEVEN_DIGITS = MLPGradientRegressor((5,), alpha=1.0, solver="lbfgs", tol=1e-9, max_iter=5000)
+OF_WEIGHTS = [
+    pair for pair in estimator_checks_generator(TO_SEVEN_DIGITS) if "weight_equivalence" in pair[1].func.__name__
+]
+
+
+@pytest.mark.parametrize("pair", OF_WEIGHTS, ids=[pair[1].func.__name__ for pair in OF_WEIGHTS])
+def test_weights_are_repetitions_to_the_digits_that_scikit_learn_asks_for(pair):
+    estimator, check = pair
+    check(estimator)
+
+
 def test_attributes_are_those_of_the_fit(network_solver, curve):
     X, y = curve
     model = MLPGradientRegressor((6,), solver=network_solver, max_iter=50, random_state=0).fit(X, y)

@@ -1,32 +1,26 @@
-"""Limited-memory BFGS: SciPy's; by own steps where it goes on from what an earlier path has remembered."""
+"""Limited-memory BFGS: quasi-Newton steps from the last gradients."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import minimize
 
 from mle_regression.linalg.arrays import EPS, AnyArray, Array
+from mle_regression.linalg.triangle import solve_triangle
 from mle_regression.objective.base import Objective
 from mle_regression.solvers.base import Need, Options, Serves, Status
-from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, ends_of, run_monitored
+from mle_regression.solvers.line_search import ROUNDING_RISE, Place, Value, place_at, search_line
+from mle_regression.solvers.path import FLATTER, Control, ConvergenceMonitor, Path, ends_of, run_monitored
 
-# Of the decrease that the slope promises, and of the slope, a step leaves no less and no more (Wolfe's conditions).
-_DECREASE, _SLOPE = 1e-4, 0.9
-_TRIALS = 40
-# How much flatter it must be where a new search ends that has found no lower loss.
-_FLATTER = 0.5
-
-Value = Callable[[Array], tuple[float, Array]]
+# Steps without a lower loss, or a flatter gradient, after which nothing but rounding is left.
+_STILL_STEPS = 100
 
 
 @dataclass
 class LBFGS(Options):
-    """Quasi-Newton steps from the last ``memory`` gradients (Liu and Nocedal, 1989), with a Wolfe line search.
+    """Quasi-Newton steps from the last ``memory`` gradients (Liu and Nocedal, 1989), with a line search by slopes.
 
     Parameters
     ----------
@@ -42,136 +36,115 @@ class LBFGS(Options):
     iterations: ClassVar[int] = 2000
 
     def minimise(self, objective: Objective, control: Control) -> Path:
-        """Follow quasi-Newton steps; restarted where the line search gives up above the tolerance."""
+        """Follow quasi-Newton steps to the tolerance, or as far as rounding lets them."""
         control.require_automatic_step("lbfgs finds its steps by line search")
         low, high = ends_of(objective.spectrum)
         stable = "It searches its own steps: look for numbers of extreme size."
-        monitor = ConvergenceMonitor(control, objective.start, low, stable, highest=high)
-        seen: dict[bytes, tuple[float, Array]] = {}
-        pairs = _Pairs(control, self.memory, len(objective.start))
-
+        monitor = ConvergenceMonitor(control, objective.start, low, stable, highest=high, by_gradient=True)
+        pairs = Pairs(control, self.memory, len(objective.start))
         bare, constant = objective.without_constant()
-
-        def value(theta: Array) -> tuple[float, Array]:
-            found = bare.value_and_gradient(theta)
-            seen.clear()
-            seen[theta.tobytes()] = found
-            return found
-
-        def told(theta: Array) -> None:
-            loss, gradient = seen.get(theta.tobytes()) or bare.value_and_gradient(theta)
-            pairs.note(theta, gradient)
-            if monitor.note(theta.copy(), loss + constant, float(np.linalg.norm(gradient))):
-                raise StopIteration
-
-        def search(monitor: ConvergenceMonitor) -> None:
-            loss, gradient = value(monitor.path.theta)
-            pairs.note(monitor.path.theta, gradient)
-            ended = monitor.note(monitor.path.theta, loss + constant, float(np.linalg.norm(gradient)))
-            if not ended and pairs.steps:
-                ended = _own_steps(value, told, pairs, monitor.path, control.max_iter)
-            while not ended and (left := control.max_iter - monitor.path.n_iter) > 0:
-                path = monitor.path
-                before, least, flattest = path.n_iter, path.losses[-1], path.gradient_norms[-1]
-                minimize(
-                    value,
-                    monitor.path.theta,
-                    jac=True,
-                    method="L-BFGS-B",
-                    callback=told,
-                    options={
-                        "maxiter": left,
-                        "maxcor": self.memory,
-                        "ftol": 0.0,
-                        "gtol": 0.0,
-                        "maxfun": 20 * left + 100,
-                    },
-                )
-                ended = path.status is not Status.MAX_ITER
-                # Within rounding of the least loss steps that leave it as it is are taken for ever.
-                lower = path.losses[-1] < least or path.gradient_norms[-1] < _FLATTER * flattest
-                if not ended and path.n_iter < control.max_iter and (path.n_iter == before or not lower):
-                    path.status, ended = Status.STALLED, True
-
-        path = run_monitored(search, monitor)
+        path = run_monitored(lambda monitor: _descend(bare.value_and_gradient, constant, pairs, monitor), monitor)
         if control.remember:
             path.memory = pairs.remembered()
         return path
 
 
-class _Pairs:
-    """The last steps and the changes of the gradient along them, from which the inverse of the Hessian is made.
+def _descend(value: Value, constant: float, pairs: Pairs, monitor: ConvergenceMonitor) -> None:
+    """Take steps until the monitor ends the path, or none is found."""
+    path = monitor.path
+    place, still = place_at(value, path.theta), 0
+    least, flattest = place.loss, float(np.linalg.norm(place.gradient))
+    ended = monitor.note(place.theta, place.loss + constant, flattest)
+    while not ended and path.n_iter < monitor.control.max_iter:
+        found = _step(value, place, pairs) if still < _STILL_STEPS else None
+        if found is None:
+            path.status = _why_none(place, pairs, monitor.control)
+            return
+        pairs.add(found.theta - place.theta, found.gradient - place.gradient)
+        place, norm = found, float(np.linalg.norm(found.gradient))
+        ended = monitor.note(place.theta, place.loss + constant, norm)
+        still = 0 if place.loss < least or norm < FLATTER * flattest else still + 1
+        least = min(least, place.loss)
+        flattest = norm if norm < FLATTER * flattest else flattest
 
-    Nothing is noted where nothing is to be remembered, and nothing is.
+
+def _step(value: Value, place: Place, pairs: Pairs) -> Place | None:
+    """Return where a quasi-Newton step leads, or else one of steepest descent, the path's first; None if there is neither."""
+    if len(pairs):
+        found = search_line(value, place, pairs.direction(place.gradient))
+        if found is not None:
+            return found
+    length = float(np.linalg.norm(place.gradient))
+    found = search_line(value, place, -place.gradient, first=1.0 / length) if length > 0 else None
+    if found is not None:
+        pairs.forget()
+    return found
+
+
+def _why_none(place: Place, pairs: Pairs, control: Control) -> Status:
+    """Return how a path ends that finds no step: on a plateau where all that a step would gain is lost in rounding.
+
+    A path that is to be followed without end has no plateaus.
     """
+    if control.patience is None or control.patience > control.max_iter or not len(pairs):
+        return Status.STALLED
+    gain = -0.5 * float(place.gradient @ pairs.direction(place.gradient))
+    return Status.PLATEAU if gain <= ROUNDING_RISE * abs(place.loss) else Status.STALLED
+
+
+class Pairs:
+    """The last steps and the changes of the gradient along them, from which the inverse of the Hessian is made."""
 
     def __init__(self, control: Control, size: int, n_parameters: int) -> None:
         steps = control.remembered("lbfgs_steps", (-1, n_parameters))
         changes = control.remembered("lbfgs_changes", (-1, n_parameters))
-        known = steps is not None and changes is not None and len(steps) == len(changes)
-        self.steps: deque[Array] = deque(steps if known and steps is not None else (), maxlen=size)
-        self.changes: deque[Array] = deque(changes if known and changes is not None else (), maxlen=size)
-        self.wanted = control.remember or bool(self.steps)
-        self.last: tuple[Array, Array] | None = None
+        self.size = size
+        self.steps, self.changes = np.zeros((0, n_parameters)), np.zeros((0, n_parameters))
+        self.forget()
+        if steps is not None and changes is not None and len(steps) == len(changes):
+            for step, change in zip(steps, changes, strict=True):
+                self.add(step, change)
 
-    def note(self, theta: Array, gradient: Array) -> None:
-        """Note a place on the path; a step along which the slope does not grow says nothing of the Hessian's inverse."""
-        if not self.wanted:
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def forget(self) -> None:
+        """Begin again without any."""
+        self.steps, self.changes = self.steps[:0], self.changes[:0]
+        self.crossed, self.squares = np.zeros((0, 0)), np.zeros((0, 0))
+
+    def add(self, step: Array, change: Array) -> None:
+        """Note a step (P,); one along which the slope does not grow says nothing of the Hessian's inverse."""
+        if not step @ change > EPS * (change @ change):
             return
-        if self.last is not None:
-            step, change = theta - self.last[0], gradient - self.last[1]
-            if step @ change > EPS * (change @ change):
-                self.steps.append(step)
-                self.changes.append(change)
-        self.last = theta.copy(), gradient.copy()
+        kept = slice(max(0, len(self) + 1 - self.size), None)
+        self.steps = np.vstack([self.steps[kept], step])
+        self.changes = np.vstack([self.changes[kept], change])
+        self.crossed = _bordered(self.crossed[kept, kept], self.changes @ step, self.steps @ change)
+        of_change = self.changes @ change
+        self.squares = _bordered(self.squares[kept, kept], of_change, of_change)
 
     def direction(self, gradient: Array) -> Array:
-        """Return −Hg by the two loops of Nocedal (1980)."""
-        direction, weights = -gradient, []
-        for step, change in zip(reversed(self.steps), reversed(self.changes), strict=True):
-            weights.append((step @ direction) / (step @ change))
-            direction = direction - weights[-1] * change
-        step, change = self.steps[-1], self.changes[-1]
-        direction = direction * ((step @ change) / (change @ change))
-        for step, change, weight in zip(self.steps, self.changes, reversed(weights), strict=True):
-            direction = direction + (weight - (change @ direction) / (step @ change)) * step
-        return np.asarray(direction)
+        """Return −Hg, in the compact form of H (Byrd, Nocedal and Schnabel, 1994).
+
+        With steps S and changes Y, R the upper triangle of SᵀY, D its diagonal and γ = sᵀy/yᵀy of the last,
+        ``Hg = γg + S R⁻ᵀ((D + γYᵀY)u − γYᵀg) − γYu`` for ``u = R⁻¹Sᵀg``.
+        """
+        gamma = self.crossed[-1, -1] / self.squares[-1, -1]
+        upper = np.triu(self.crossed)
+        u = solve_triangle(upper, (self.steps @ gradient)[:, None])[:, 0]
+        inner = np.diagonal(upper) * u + gamma * (self.squares @ u - self.changes @ gradient)
+        v = solve_triangle(upper, inner[:, None], transposed=True)[:, 0]
+        return np.asarray(gamma * (u @ self.changes - gradient) - v @ self.steps)
 
     def remembered(self) -> dict[str, AnyArray]:
         """Return what an array can hold of it."""
-        return {"lbfgs_steps": np.array(self.steps), "lbfgs_changes": np.array(self.changes)} if self.steps else {}
+        return {"lbfgs_steps": self.steps, "lbfgs_changes": self.changes} if len(self) else {}
 
 
-def _own_steps(value: Value, told: Callable[[Array], None], pairs: _Pairs, path: Path, max_iter: int) -> bool:
-    """Go on with what is remembered; return whether the path ends, and not where no step lowers the loss."""
-    theta = path.theta
-    loss, gradient = value(theta)
-    while path.n_iter < max_iter:
-        found = _wolfe_step(value, theta, loss, gradient, pairs.direction(gradient))
-        if found is None:
-            return False
-        theta, loss, gradient = found
-        try:
-            told(theta)
-        except StopIteration:
-            return True
-    return True
-
-
-def _wolfe_step(
-    value: Value, theta: Array, loss: float, gradient: Array, direction: Array
-) -> tuple[Array, float, Array] | None:
-    """Return where Wolfe's conditions hold along a direction, and value and gradient there, by bisection (Lewis, Overton)."""
-    slope = float(gradient @ direction)
-    low, high, size = 0.0, np.inf, 1.0
-    for _ in range(_TRIALS if slope < 0 else 0):
-        place = theta + size * direction
-        new_loss, new_gradient = value(place)
-        if not new_loss <= loss + _DECREASE * size * slope:
-            high = size
-        elif new_gradient @ direction < _SLOPE * slope:
-            low = size
-        else:
-            return place, new_loss, new_gradient
-        size = 0.5 * (low + high) if np.isfinite(high) else 2.0 * low
-    return None
+def _bordered(matrix: Array, row: Array, column: Array) -> Array:
+    """Return a matrix (k, k) with one more row and column (k + 1,), which end in the same number."""
+    k = len(matrix)
+    table = np.empty((k + 1, k + 1))
+    table[:k, :k], table[k], table[:, k] = matrix, row, column
+    return table

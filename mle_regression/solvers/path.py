@@ -20,6 +20,10 @@ _GRADIENT_EPS = 4.0
 _STILL_STEPS = 3
 # Progress is printed at each of the first iterations, and this many times later.
 _ALL_PRINTED, _PRINTED = 10, 20
+# Part of the flattest gradient so far below which one is flatter.
+FLATTER = 0.9
+# How many times as long a gradient may go without getting flatter, which its norm does not at each step.
+GRADIENT_PATIENCE = 5
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -133,6 +137,9 @@ class ConvergenceMonitor:
         Whether theory says that the path converges, however far it swings out before; only what is no number ends it then.
     highest : float, default=0.0
         Largest curvature, zero if not known.
+    by_gradient : bool, default=False
+        Whether patience lasts as well while the gradient falls: near an optimum the loss is above its minimum by the
+        square of the gradient, and stands still long before. The gradient must be that of all rows.
     """
 
     def __init__(
@@ -143,12 +150,14 @@ class ConvergenceMonitor:
         stable: str,
         proven: bool = False,
         highest: float = 0.0,
+        by_gradient: bool = False,
     ) -> None:
-        self.control, self.stable, self.proven = control, stable, proven
+        self.control, self.stable, self.proven, self.by_gradient = control, stable, proven, by_gradient
         self.lowest, self.highest = lowest, highest
         self.path = Path(theta)
         self.rises = 0
         self.best, self.since_best = np.inf, 0
+        self.flattest, self.since_flattest = np.inf, 0
         self.least, self.still = np.inf, 0
 
     def note(self, theta: Array, loss: float, norm: float) -> bool:
@@ -175,19 +184,21 @@ class ConvergenceMonitor:
         told = control.tell(path.n_iter, theta, loss, norm) if control.tell is not None and path.n_iter > 0 else None
         if self.near(theta, loss, norm):
             told = Status.CONVERGED
-        elif told is None and self._stands_still(loss):
+        elif told is None and self._stands_still(loss, norm):
             told = Status.PLATEAU
         if told is not None:
             path.status = told
         return told is not None
 
-    def _stands_still(self, loss: float) -> bool:
+    def _stands_still(self, loss: float, norm: float) -> bool:
         """Whether the loss has not fallen by a part that counts for as long as the control has patience."""
-        if loss < self.best - self.control.tol * abs(self.best) or not np.isfinite(self.best):
-            self.best, self.since_best = loss, 0
-            return False
-        self.since_best += 1
-        return self.control.patience is not None and self.since_best >= self.control.patience
+        lower = loss < self.best - self.control.tol * abs(self.best) or not np.isfinite(self.best)
+        self.best, self.since_best = (loss, 0) if lower else (self.best, self.since_best + 1)
+        flatter = norm < FLATTER * self.flattest
+        self.flattest, self.since_flattest = (norm, 0) if flatter else (self.flattest, self.since_flattest + 1)
+        patience = np.inf if self.control.patience is None else self.control.patience
+        falling = self.by_gradient and self.since_flattest < GRADIENT_PATIENCE * patience
+        return self.since_best >= patience and not falling
 
     def near(self, theta: Array, loss: float, norm: float) -> bool:
         """Whether the optimum is within the tolerance, or as near as rounding lets it be known."""
