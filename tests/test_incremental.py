@@ -5,6 +5,7 @@ import pickle
 import warnings
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -547,3 +548,18 @@ def test_auto_says_why(rng):
         model = MLELinearRegressor(on_rank_deficiency="min_norm").fit(rows, y)
         assert why in model.solver_reason_
     assert MLELinearRegressor(solver="qr").fit(X, y).solver_reason_ == ""
+
+
+@pytest.mark.parametrize("unit", [2.0**-20, 1.0, 2.0**40])
+def test_a_penalty_that_is_little_beside_the_columns_leaves_their_sums_exact(unit):
+    """Of columns as nearly dependent as 1 to 2**-24 sums in float64 would leave no digit."""
+    n = 16
+    X = unit * np.column_stack([np.arange(n) - 7.5, np.arange(n) - 7.5 + 2.0**-24 * (np.arange(n) ** 2 % 7)])
+    y, alpha = np.round(100.0 * np.sin(np.arange(n))), unit**2 * 2.0**-50
+    model = MLELinearRegressor(alpha=alpha).partial_fit(X[:9], y[:9]).partial_fit(X[9:], y[9:])
+    with mpmath.workdps(60):
+        A = mpmath.matrix(X.tolist())
+        mean = [mpmath.fsum(A[:, j]) / n for j in range(2)]
+        Z = mpmath.matrix([[A[i, j] - mean[j] for j in range(2)] for i in range(n)])
+        exact = mpmath.lu_solve(Z.T * Z + alpha * mpmath.eye(2), Z.T * mpmath.matrix(y.tolist()))
+    np.testing.assert_allclose(model.coef_, [float(value) for value in exact], rtol=1e-13)
