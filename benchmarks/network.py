@@ -140,7 +140,7 @@ def reach(options):
             penalty = net.alpha * sum(float((layer**2).sum()) for layer in net.coefs_) / len(t)
             runs.append((float(np.mean((net.predict(z) - t) ** 2)) + penalty, took, solver))
         loss, took, solver = min(runs)
-        mine = MLPGradientRegressor((100,), early_stopping=False, random_state=0)
+        mine = MLPGradientRegressor((100,), alpha=1e-4, early_stopping=False, random_state=0)
         whole = seconds_of(mine, x, y)
         there = next((k for k, value in enumerate(mine.loss_curve_) if value <= loss), None)
         line = f"{name:20s}{solver:>14s}{loss:10.5f}{took:9.2f}{mine.solver_.split()[0]:>9s}"

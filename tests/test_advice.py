@@ -26,7 +26,9 @@ def test_remedies_complete_their_sentence(status):
 
 
 @needs_callbacks
-@pytest.mark.parametrize("model", [MLELinearRegressor(solver="gd"), MLPGradientRegressor((4,), random_state=0)])
+@pytest.mark.parametrize(
+    "model", [MLELinearRegressor(solver="gd"), MLPGradientRegressor((4,), alpha=1e-4, random_state=0)]
+)
 @pytest.mark.parametrize("how", ["stop_at", "interrupt_at"])
 def test_a_fit_that_was_ended_goes_on_as_told(model, how, rows):
     model = clone(model)
@@ -60,7 +62,9 @@ def test_relu_at_a_kink_is_not_told_to_train_on(rows):
     X, y = rows
     told = 0
     for seed in range(6):
-        model = MLPGradientRegressor((4,), activation="relu", solver="lm", early_stopping=False, random_state=seed)
+        model = MLPGradientRegressor(
+            (4,), alpha=1e-4, activation="relu", solver="lm", early_stopping=False, random_state=seed
+        )
         report = model.fit(X, y).diagnose(X, y).curvature()
         if report.verdict == "not stationary":
             told += 1
@@ -72,14 +76,14 @@ def test_relu_at_a_kink_is_not_told_to_train_on(rows):
 def test_sizes_in_text():
     for sizes in ("10", "(10, 5)", b"10"):
         with pytest.raises(ValueError, match="is text; give whole numbers, as 10 or"):
-            MLPGradientRegressor(sizes).fit([[0.0], [1.0]], [0.0, 1.0])
+            MLPGradientRegressor(sizes, alpha=1e-4).fit([[0.0], [1.0]], [0.0, 1.0])
     with pytest.raises(ValueError, match=r"hidden_layer_sizes='5' must be an integer"):
-        MLPGradientRegressor((10, "5")).fit([[0.0], [1.0]], [0.0, 1.0])
+        MLPGradientRegressor((10, "5"), alpha=1e-4).fit([[0.0], [1.0]], [0.0, 1.0])
 
 
 def test_curvature_after_partial_fit(rows):
     X, y = rows
-    model = MLPGradientRegressor((2,), curvature="full", solver="adam", random_state=0).partial_fit(X, y)
+    model = MLPGradientRegressor((2,), alpha=1e-4, curvature="full", solver="adam", random_state=0).partial_fit(X, y)
     for name in ("verdict_", "hessian_eigenvalues_", "condition_number_"):
         with pytest.raises(
             AttributeError, match=r"partial_fit does not\. Call fit, or diagnose\(X, y\)\.curvature\(\)"
@@ -89,10 +93,12 @@ def test_curvature_after_partial_fit(rows):
         model.predict_interval(X, kind="mean")
     assert model.diagnose(X, y).curvature().verdict
     with pytest.raises(AttributeError, match=r"fit with curvature='full'"):
-        MLPGradientRegressor((2,), random_state=0).fit(X, y).verdict_  # noqa: B018
+        MLPGradientRegressor((2,), alpha=1e-4, random_state=0).fit(X, y).verdict_  # noqa: B018
 
 
-@pytest.mark.parametrize("model", [MLELinearRegressor(), MLPGradientRegressor((2,), solver="adam", random_state=0)])
+@pytest.mark.parametrize(
+    "model", [MLELinearRegressor(), MLPGradientRegressor((2,), alpha=1e-4, solver="adam", random_state=0)]
+)
 def test_batches_of_another_shape(model, rows):
     X, y = rows
     model.partial_fit(X, y)
@@ -106,7 +112,7 @@ def test_batches_of_another_shape(model, rows):
 def test_imputing_in_a_pipeline_is_told_where_there_can_be_one(rows):
     X, y = rows
     X[3, 1] = np.nan
-    for make in (MLELinearRegressor, lambda: MLPGradientRegressor((2,), solver="adam")):
+    for make in (MLELinearRegressor, lambda: MLPGradientRegressor((2,), alpha=1e-4, solver="adam")):
         with pytest.raises(ValueError, match=r"SimpleImputer in a Pipeline"):
             make().fit(X, y)
         with pytest.raises(ValueError, match=r"SimpleImputer\.$"):
@@ -140,7 +146,7 @@ def test_lm_that_finds_no_lower_loss_is_told_what_is_not_in_use():
         model = MLPGradientRegressor((4,), **options)
         assert len(smoother_ways(model)) == len(ways)
         assert all(way in said for way, said in zip(ways, smoother_ways(model), strict=True))
-    assert smoother_ways(MLPGradientRegressor((4,))) == []
+    assert smoother_ways(MLPGradientRegressor((4,), alpha=1e-4)) == []
 
 
 def test_merging_what_cannot_be_merged(rows):
@@ -154,7 +160,9 @@ def test_merging_what_cannot_be_merged(rows):
 
 def test_networks_left_out_of_an_average_say_why(rows):
     X, y = rows
-    model = MLPGradientRegressor((4,), n_init=4, ensemble=True, curvature="full", max_iter=3, random_state=0)
+    model = MLPGradientRegressor(
+        (4,), alpha=1e-4, n_init=4, ensemble=True, curvature="full", max_iter=3, random_state=0
+    )
     with pytest.warns(ConvergenceWarning) as caught:
         model.set_params(early_stopping=False).fit(X, y)
     said = [str(w.message) for w in caught if "part of the average" in str(w.message)]

@@ -26,7 +26,7 @@ def test_wide_networks_do_not_diverge(name, activation, hidden, seed):
     X, y = DATA[name](return_X_y=True)
     X, y = X[:600], y[:600]
     model = MLPGradientRegressor(
-        hidden, activation=activation, solver="sgd", max_iter=12, early_stopping=False, random_state=seed
+        hidden, alpha=1e-4, activation=activation, solver="sgd", max_iter=12, early_stopping=False, random_state=seed
     )
     model.fit(X, y)
     assert model.loss_ < min(0.9, model.loss_curve_[0])
@@ -50,7 +50,9 @@ def test_a_step_that_diverges_is_halved_and_remembered(monkeypatch, nesterov):
 def test_steps_of_the_user_are_not_changed():
     X, y = load_iris(return_X_y=True)
     with pytest.raises(DivergenceError):
-        MLPGradientRegressor((100,), activation="relu", solver="sgd", learning_rate=0.5, random_state=0).fit(X, y)
+        MLPGradientRegressor(
+            (100,), alpha=1e-4, activation="relu", solver="sgd", learning_rate=0.5, random_state=0
+        ).fit(X, y)
 
 
 def test_a_linear_model_recovers_too(rng, monkeypatch):

@@ -55,7 +55,7 @@ def test_a_useless_first_batch_is_forgotten(first, home):
     r = np.random.default_rng(0)
     X = 1000 + 50 * r.standard_normal((2000, 3))
     y = 1e4 + 300 * np.tanh((X[:, 0] - 1000) / 50) + 100 * (X[:, 1] - 1000) / 50
-    model = MLPGradientRegressor((20,), solver="adam", learning_rate=0.01, random_state=0)
+    model = MLPGradientRegressor((20,), alpha=1e-4, solver="adam", learning_rate=0.01, random_state=0)
     model.partial_fit(*FIRST[first](X, y))
     for _ in range(10):
         for lo in range(0, 2000, 200):
@@ -66,7 +66,7 @@ def test_a_useless_first_batch_is_forgotten(first, home):
 
 def test_units_settle_and_then_stay(rng):
     X, y = rng.standard_normal((600, 2)), rng.standard_normal(600)
-    model = MLPGradientRegressor((3,), solver="adam", random_state=0)
+    model = MLPGradientRegressor((3,), alpha=1e-4, solver="adam", random_state=0)
     model.partial_fit(X, y).partial_fit(5 * X, y)
     spread = model._fit.of_x.spread
     np.testing.assert_allclose(spread, np.concatenate([X, 5 * X]).std(axis=0), rtol=1e-12)
@@ -76,7 +76,7 @@ def test_units_settle_and_then_stay(rng):
 
 def test_units_of_a_fit_stay(rng):
     X, y = rng.standard_normal((60, 2)), rng.standard_normal(60)
-    model = MLPGradientRegressor((3,), solver="adam", max_iter=3, random_state=0).fit(X, y)
+    model = MLPGradientRegressor((3,), alpha=1e-4, solver="adam", max_iter=3, random_state=0).fit(X, y)
     before = model._fit.of_x.spread
     np.testing.assert_array_equal(model.partial_fit(100 * X, y)._fit.of_x.spread, before)
 
@@ -84,7 +84,7 @@ def test_units_of_a_fit_stay(rng):
 @pytest.mark.parametrize("solver", sorted(NETWORK_SOLVERS))
 def test_batch_size_is_for_solvers_that_draw_batches(rng, solver):
     X, y = rng.standard_normal((60, 2)), rng.standard_normal(60)
-    model = MLPGradientRegressor((3,), solver=solver, batch_size=20, max_iter=3, random_state=0)
+    model = MLPGradientRegressor((3,), alpha=1e-4, solver=solver, batch_size=20, max_iter=3, random_state=0)
     if NETWORK_SOLVERS[solver].needs is Need.BATCHES:
         model.fit(X, y)
     else:
@@ -108,9 +108,9 @@ def test_batch_size_under_evidence(rng):
 @pytest.mark.parametrize("change", [{"hidden_layer_sizes": (4,)}, {"activation": "softplus"}])
 def test_another_network_does_not_go_on(rng, change):
     X, y = rng.standard_normal((60, 2)), rng.standard_normal(60)
-    model = MLPGradientRegressor((3,), warm_start=True, max_iter=3, random_state=0).fit(X, y)
+    model = MLPGradientRegressor((3,), alpha=1e-4, warm_start=True, max_iter=3, random_state=0).fit(X, y)
     with pytest.warns(UserWarning, match="warm_start begins anew: the earlier network has layers"):
         model.set_params(**change).fit(X, y)
-    model = MLPGradientRegressor((3,), solver="adam", random_state=0).partial_fit(X, y)
+    model = MLPGradientRegressor((3,), alpha=1e-4, solver="adam", random_state=0).partial_fit(X, y)
     with pytest.raises(ValueError, match="anew"):
         model.set_params(**change).partial_fit(X, y)

@@ -21,9 +21,11 @@ def estimators():
         MLELinearRegressor(solver="gd", max_iter=8),
         MLELinearRegressor(solver="gd", max_iter=8, weight_type="frequency"),
         MLELinearRegressor(solver="qr"),
-        MLPGradientRegressor((3,), max_iter=5, random_state=0, early_stopping=False),
-        MLPGradientRegressor((3,), max_iter=5, random_state=0, weight_type="frequency", early_stopping=False),
-        MLPGradientRegressor((3,), max_iter=5, random_state=0, n_init=2),
+        MLPGradientRegressor((3,), alpha=1e-4, max_iter=5, random_state=0, early_stopping=False),
+        MLPGradientRegressor(
+            (3,), alpha=1e-4, max_iter=5, random_state=0, weight_type="frequency", early_stopping=False
+        ),
+        MLPGradientRegressor((3,), alpha=1e-4, max_iter=5, random_state=0, n_init=2),
     ]
 
 
@@ -89,7 +91,7 @@ def test_several_starts_are_tasks_of_their_own(rows):
             return False
 
     tree = Tree()
-    model = MLPGradientRegressor((3,), n_init=2, max_iter=5, early_stopping=False, tol=0, random_state=0)
+    model = MLPGradientRegressor((3,), alpha=1e-4, n_init=2, max_iter=5, early_stopping=False, tol=0, random_state=0)
     model.set_callbacks(tree).fit(X, y)
     starts = [[("iteration", i, k) for i in range(5)] + [("start", k, 0)] for k in range(2)]
     assert list(tree.tasks) == [*starts[0], *starts[1], ("fit", 0, None)]
@@ -126,14 +128,14 @@ def test_a_callback_may_end_the_starts(rows):
             return context.task_name == "start"
 
     watcher = AfterTheFirst()
-    MLPGradientRegressor((2,), n_init=4, max_iter=3, random_state=0).set_callbacks(watcher).fit(*rows[:2])
+    MLPGradientRegressor((2,), alpha=1e-4, n_init=4, max_iter=3, random_state=0).set_callbacks(watcher).fit(*rows[:2])
     assert watcher.iterations == 1
 
 
 def test_sharpness_of_a_weighted_fit(rows):
     X, y, weights = rows
     monitor = SharpnessMonitor()
-    model = MLPGradientRegressor((3,), solver="gd", max_iter=4, early_stopping=False, random_state=0)
+    model = MLPGradientRegressor((3,), alpha=1e-4, solver="gd", max_iter=4, early_stopping=False, random_state=0)
     model.set_callbacks(monitor).fit(X, y, weights)
     assert monitor.sharpness[-1] == pytest.approx(model.diagnose(X, y, weights).sharpness(), rel=1e-3)
     assert monitor.sharpness[-1] != pytest.approx(model.diagnose(X, y).sharpness(), rel=1e-2)
@@ -155,7 +157,9 @@ def test_starts_that_are_begun_anew(n_init, rows):
     begun_anew = 0
     for seed in range(12):
         watcher = Watcher()
-        model = MLPGradientRegressor((2, 1), activation="relu", max_iter=15, n_init=n_init, random_state=seed)
+        model = MLPGradientRegressor(
+            (2, 1), alpha=1e-4, activation="relu", max_iter=15, n_init=n_init, random_state=seed
+        )
         model.set_callbacks(watcher).fit(X, 2 * X[:, 0] + 1)
         begun_anew += watcher.iterations > 15 * n_init
         assert watcher.ended

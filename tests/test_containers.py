@@ -82,7 +82,7 @@ POLARS = {
 
 
 def models():
-    return [MLELinearRegressor(), MLPGradientRegressor((2,), max_iter=2, solver="adam", random_state=0)]
+    return [MLELinearRegressor(), MLPGradientRegressor((2,), alpha=1e-4, max_iter=2, solver="adam", random_state=0)]
 
 
 @pytest.fixture(params=range(2), ids=["linear", "network"])

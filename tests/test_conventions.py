@@ -104,9 +104,9 @@ def test_r2_about_zero_and_score_are_told_apart(data):
 def test_early_stopping_says_how_many_rows_it_needs(data):
     X, y = data
     with pytest.raises(ValueError, match=r"hold out 1 of 2 rows and leave 1 to train on, where 2 are the least"):
-        MLPGradientRegressor((2,), early_stopping=True).fit(X[:2], y[:2])
+        MLPGradientRegressor((2,), alpha=1e-4, early_stopping=True).fit(X[:2], y[:2])
     with pytest.raises(ValueError, match="2 are the least"):
-        MLPGradientRegressor((2,), early_stopping=True).fit(X[:5], y[:5], [1, 0, 0, 1, 0])
+        MLPGradientRegressor((2,), alpha=1e-4, early_stopping=True).fit(X[:5], y[:5], [1, 0, 0, 1, 0])
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -122,7 +122,7 @@ def test_fit_and_partial_fit_start_from_the_same_parameters(data):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::mle_regression.NoiseFreeWarning")  # of the one row of a batch
 @pytest.mark.parametrize(
-    "make", [MLELinearRegressor, lambda: MLPGradientRegressor((2,), solver="adam", random_state=0)]
+    "make", [MLELinearRegressor, lambda: MLPGradientRegressor((2,), alpha=1e-4, solver="adam", random_state=0)]
 )
 def test_batches_are_taken_in_any_form(make):
     X, y = [[1.0], [2.0], [4.0], [5.0]], [1, 2, 4, 4]

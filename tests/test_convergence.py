@@ -173,6 +173,7 @@ def test_lbfgs_ends_where_no_search_finds_a_lower_loss(rng):
     for seed in range(4):
         model = MLPGradientRegressor(
             (3,),
+            alpha=1e-4,
             solver="lbfgs",
             tol=0.0,
             n_iter_no_change=np.inf,

@@ -84,14 +84,23 @@ def test_a_network_is_constant_where_no_prediction_differs_from_another(n):
 @pytest.mark.parametrize("solver", ["auto", *sorted(NETWORK_SOLVERS)])
 def test_no_fit_starts_dead(solver):
     for seed in range(12):
-        model = MLPGradientRegressor((2, 1), activation="relu", solver=solver, max_iter=60, random_state=seed).fit(X, Y)
+        model = MLPGradientRegressor(
+            (2, 1), alpha=1e-4, activation="relu", solver=solver, max_iter=60, random_state=seed
+        ).fit(X, Y)
         assert np.ptp(model.predict(X)) > 0
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_death_is_told_where_a_fit_goes_on_from_it(method):
     model = MLPGradientRegressor(
-        (3,), activation="relu", solver="adam", warm_start=True, max_iter=2, early_stopping=False, random_state=0
+        (3,),
+        alpha=1e-4,
+        activation="relu",
+        solver="adam",
+        warm_start=True,
+        max_iter=2,
+        early_stopping=False,
+        random_state=0,
     )
     with pytest.warns(ConvergenceWarning, match="not converged"):
         model.fit(X, np.sin(Y))
@@ -129,6 +138,6 @@ def test_a_penalty_that_leaves_nothing_is_no_death(recwarn):
 
 def test_partial_fit_starts_alive():
     for seed in range(12):
-        model = MLPGradientRegressor((2, 1), activation="relu", random_state=seed)
+        model = MLPGradientRegressor((2, 1), alpha=1e-4, activation="relu", random_state=seed)
         model.partial_fit(X, Y)
         assert np.ptp(model.predict(X)) > 0

@@ -51,7 +51,7 @@ def test_validation_curve_is_the_likelihood_of_those_rows(rng, outputs, weight_t
         (80, outputs)
     )
     w, w_new = rng.integers(0, 4, 60).astype(float), rng.integers(1, 4, 20).astype(float)
-    model = MLPGradientRegressor((6,), weight_type=weight_type, max_iter=200, random_state=0)
+    model = MLPGradientRegressor((6,), alpha=1e-4, weight_type=weight_type, max_iter=200, random_state=0)
     model.fit(X[:60], y[:60], w, X_val=X[60:], y_val=y[60:], sample_weight_val=w_new)
     residual = y[60:] - model.predict(X[60:]).reshape(20, -1)
     expected = profile_log_likelihood(residual, w_new, frequency=weight_type == "frequency", noise=GAUSSIAN)
@@ -63,7 +63,7 @@ def test_a_network_that_meets_its_rows_is_judged_by_others(seed):
     r = np.random.default_rng(0)
     X = r.normal(size=(2200, 20))
     y = np.tanh(X[:, :3].sum(1)) + 0.01 * r.normal(size=2200)
-    model = MLPGradientRegressor(random_state=seed).fit(X[:200], y[:200])
+    model = MLPGradientRegressor(alpha=1e-4, random_state=seed).fit(X[:200], y[:200])
     assert model.score(X[200:], y[200:]) > 0.99
 
 
@@ -81,7 +81,7 @@ def test_a_network_that_meets_its_rows_is_judged_by_others(seed):
 def test_a_slow_start_is_not_the_end(problem, seed):
     x = np.arange(0, 60, 0.1)[:, None]
     y = problem(x)
-    assert MLPGradientRegressor(random_state=seed).fit(x, y).score(x, y) > 0.98
+    assert MLPGradientRegressor(alpha=1e-4, random_state=seed).fit(x, y).score(x, y) > 0.98
 
 
 @pytest.mark.parametrize("hidden", [(50,), (100, 100)])
@@ -90,11 +90,11 @@ def test_few_rows_are_held_out_where_parameters_are_more(n, hidden):
     r = np.random.default_rng(n)
     X = r.normal(size=(n + 1000, 3))
     y = X @ [1.0, 2, 3] + r.normal(size=n + 1000)
-    model = MLPGradientRegressor(hidden, random_state=0).fit(X[:n], y[:n])
+    model = MLPGradientRegressor(hidden, alpha=1e-4, random_state=0).fit(X[:n], y[:n])
     assert len(model.validation_curve_) > 1
     assert model.score(X[n:], y[n:]) > 0.6
-    few = MLPGradientRegressor((7,), random_state=0).fit(X[:n], y[:n])
-    straight = MLPGradientRegressor(hidden, activation="identity", random_state=0).fit(X[:n], y[:n])
+    few = MLPGradientRegressor((7,), alpha=1e-4, random_state=0).fit(X[:n], y[:n])
+    straight = MLPGradientRegressor(hidden, alpha=1e-4, activation="identity", random_state=0).fit(X[:n], y[:n])
     assert not few.validation_curve_
     assert not straight.validation_curve_
     np.testing.assert_allclose(
@@ -104,7 +104,7 @@ def test_few_rows_are_held_out_where_parameters_are_more(n, hidden):
 
 def test_pure_noise_ends_soon(rng):
     X, y = rng.standard_normal((400, 10)), rng.standard_normal(400)
-    model = MLPGradientRegressor(random_state=0).fit(X, y)
+    model = MLPGradientRegressor(alpha=1e-4, random_state=0).fit(X, y)
     assert model.n_iter_ < 130
     assert model.score(X, y) < 0.7
 
@@ -123,7 +123,7 @@ def test_iterations_used_up_while_held_out_rows_gain_are_told(rng, solver):
     X = rng.uniform(-2, 2, (300, 2))
     y = np.sin(2 * X[:, 0]) * X[:, 1]
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
-        model = MLPGradientRegressor(solver=solver, max_iter=3, random_state=0).fit(X, y)
+        model = MLPGradientRegressor(alpha=1e-4, solver=solver, max_iter=3, random_state=0).fit(X, y)
     assert not model.converged_
 
 
@@ -132,5 +132,5 @@ def test_a_fit_that_held_out_rows_have_ended_is_silent(rng):
     y = X[:, 0] + rng.standard_normal(150)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = MLPGradientRegressor(random_state=0).fit(X, y)
+        model = MLPGradientRegressor(alpha=1e-4, random_state=0).fit(X, y)
     assert model.n_iter_ < 500

@@ -126,7 +126,9 @@ def test_columns_that_are_nothing_beside_their_penalty(size, refine, solver, rng
 
 @pytest.mark.parametrize("factor", [2.0**1000, 2.0**600, 2.0**-600, 2.0**-1000])
 @pytest.mark.parametrize(
-    "model", [MLELinearRegressor(), MLPGradientRegressor((3,), max_iter=10, random_state=0)], ids=["linear", "network"]
+    "model",
+    [MLELinearRegressor(), MLPGradientRegressor((3,), alpha=1e-4, max_iter=10, random_state=0)],
+    ids=["linear", "network"],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_score_at_extreme_sizes(rng, model, factor):

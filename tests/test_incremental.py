@@ -488,7 +488,7 @@ def test_batches_without_rows_change_nothing(two, rng):
             parts.partial_fit(*batch)
         np.testing.assert_allclose(parts.coef_, whole.coef_, rtol=1e-13)
         assert parts.log_likelihood_ == pytest.approx(whole.log_likelihood_)
-    network = MLPGradientRegressor((2,), random_state=0, solver="adam")
+    network = MLPGradientRegressor((2,), alpha=1e-4, random_state=0, solver="adam")
     other = clone(network)
     for batch in (none, (X, y), none, (X, y)):
         network.partial_fit(*batch)
@@ -500,7 +500,7 @@ def test_batches_without_rows_change_nothing(two, rng):
 def test_frames_without_rows_and_other_columns(rng):
     frame = pd.DataFrame(rng.standard_normal((20, 2)), columns=["a", "b"])
     y = pd.Series(rng.standard_normal(20))
-    for model in (MLELinearRegressor(), MLPGradientRegressor((2,), random_state=0, solver="adam")):
+    for model in (MLELinearRegressor(), MLPGradientRegressor((2,), alpha=1e-4, random_state=0, solver="adam")):
         model.partial_fit(frame[:0], y[:0]).partial_fit(frame, y).partial_fit(frame[:0], y[:0])
         model.partial_fit([], []).partial_fit(np.empty(0), np.empty(0))
         with pytest.raises(ValueError, match="feature"):
@@ -508,7 +508,7 @@ def test_frames_without_rows_and_other_columns(rng):
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
         MLELinearRegressor().fit(frame[:0], y[:0])
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
-        MLPGradientRegressor().fit(frame[:0], y[:0])
+        MLPGradientRegressor(alpha=1e-4).fit(frame[:0], y[:0])
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

@@ -47,7 +47,7 @@ CHECKS = [
     (name, check)
     for name in ["auto", *NETWORK_SOLVERS]
     for check in estimator_checks_generator(
-        MLPGradientRegressor(solver=name, max_iter=100 if name.startswith("adam") else 5)
+        MLPGradientRegressor(alpha=1e-4, solver=name, max_iter=100 if name.startswith("adam") else 5)
     )
 ]
 
@@ -74,7 +74,7 @@ def test_weights_are_repetitions_to_the_digits_that_scikit_learn_asks_for(pair):
 
 def test_attributes_are_those_of_the_fit(network_solver, curve):
     X, y = curve
-    model = MLPGradientRegressor((6,), solver=network_solver, max_iter=50, random_state=0).fit(X, y)
+    model = MLPGradientRegressor((6,), alpha=1e-4, solver=network_solver, max_iter=50, random_state=0).fit(X, y)
     assert model.loss_curve_[-1] < model.loss_curve_[0]
     assert len(model.validation_curve_) == len(model.loss_curve_) - 1
     below = np.tanh(X @ model.coefs_[0] + model.intercepts_[0])
@@ -140,7 +140,7 @@ def test_early_stopping_keeps_the_best_parameters(network_solver, curve):
 
 def test_validation_rows_alone_do_not_stop_a_fit_without_early_stopping(curve):
     X, y = curve
-    model = MLPGradientRegressor((5,), early_stopping=False, max_iter=15, random_state=0)
+    model = MLPGradientRegressor((5,), alpha=1e-4, early_stopping=False, max_iter=15, random_state=0)
     model.fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
     alone = clone(model).fit(X[:100], y[:100])
     assert len(model.validation_curve_) == model.n_iter_
@@ -158,13 +158,15 @@ def test_the_same_seed_gives_the_same_bits_and_restarts_keep_the_best(network_so
 
 def test_partial_fit_goes_on_with_its_moments(curve):
     X, y = curve
-    model = MLPGradientRegressor((10,), solver=Adam(schedule="constant"), learning_rate=0.01, random_state=0)
+    model = MLPGradientRegressor(
+        (10,), alpha=1e-4, solver=Adam(schedule="constant"), learning_rate=0.01, random_state=0
+    )
     losses = [model.partial_fit(X, y).loss_ for _ in range(60)]
     assert losses[-1] < 0.5 * losses[0]
     assert int(model._fit.memory["count"]) == 60
     again = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
     np.testing.assert_array_equal(again.predict(X), model.partial_fit(X, y).predict(X))
-    assert not hasattr(MLPGradientRegressor(solver="lm"), "partial_fit")
+    assert not hasattr(MLPGradientRegressor(alpha=1e-4, solver="lm"), "partial_fit")
     with pytest.raises(ValueError, match="y has 2 outputs; the batches before had 1"):
         model.partial_fit(X, np.column_stack([y, y]))
 
@@ -180,17 +182,19 @@ def test_warm_start_goes_on(curve):
 
 def test_sparse_and_single_precision(curve):
     X, y = curve
-    dense = MLPGradientRegressor((5,), max_iter=10, random_state=0).fit(X, y)
-    sparse = MLPGradientRegressor((5,), max_iter=10, random_state=0).fit(sp.csc_array(X), y)
+    dense = MLPGradientRegressor((5,), alpha=1e-4, max_iter=10, random_state=0).fit(X, y)
+    sparse = MLPGradientRegressor((5,), alpha=1e-4, max_iter=10, random_state=0).fit(sp.csc_array(X), y)
     np.testing.assert_allclose(sparse.predict(sp.csr_array(X)), dense.predict(X), rtol=1e-6)
-    single = MLPGradientRegressor((5,), solver="adam", dtype="float32", max_iter=10, random_state=0).fit(X, y)
-    double = MLPGradientRegressor((5,), solver="adam", max_iter=10, random_state=0).fit(X, y)
+    single = MLPGradientRegressor((5,), alpha=1e-4, solver="adam", dtype="float32", max_iter=10, random_state=0).fit(
+        X, y
+    )
+    double = MLPGradientRegressor((5,), alpha=1e-4, solver="adam", max_iter=10, random_state=0).fit(X, y)
     np.testing.assert_allclose(single.predict(X), double.predict(X), atol=1e-3)
 
 
 def test_grid_search_pipeline_and_comparison():
     X, y = load_diabetes(return_X_y=True)
-    pipe = make_pipeline(StandardScaler(), MLPGradientRegressor(max_iter=5, random_state=0))
+    pipe = make_pipeline(StandardScaler(), MLPGradientRegressor(alpha=1e-4, max_iter=5, random_state=0))
     grid = [
         {"mlpgradientregressor__hidden_layer_sizes": [(3,), (4, 2)], "mlpgradientregressor__solver": ["lm", "adam"]},
         {
@@ -202,7 +206,7 @@ def test_grid_search_pipeline_and_comparison():
     search = GridSearchCV(pipe, grid, cv=2, n_jobs=2, scoring=log_likelihood_scorer).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     table = compare_models(
-        {"net": MLPGradientRegressor((3,), random_state=0), "linear": MLELinearRegressor()}, X, y, cv=2
+        {"net": MLPGradientRegressor((3,), alpha=1e-4, random_state=0), "linear": MLELinearRegressor()}, X, y, cv=2
     )
     assert isinstance(table, pd.DataFrame)
     assert np.isfinite(table["cv_log_likelihood"]).all()
@@ -211,7 +215,7 @@ def test_grid_search_pipeline_and_comparison():
 def test_solvers_for_linear_problems_are_refused(curve):
     for solver in ("normal", "qr", "svd", "lsmr"):
         with pytest.raises(ValueError, match="no closed form"):
-            MLPGradientRegressor(solver=solver).fit(*curve)
+            MLPGradientRegressor(alpha=1e-4, solver=solver).fit(*curve)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +244,7 @@ def test_bad_options(curve, options, message):
 def test_bad_rows(curve):
     X, y = curve
     named = pd.DataFrame(X, columns=["a", "b", "c"])
-    model = MLPGradientRegressor((3,), max_iter=3, random_state=0).fit(named, y)
+    model = MLPGradientRegressor((3,), alpha=1e-4, max_iter=3, random_state=0).fit(named, y)
     before = model.predict(named)
     bad = named.copy()
     bad.loc[3, "b"] = np.nan
@@ -251,12 +255,12 @@ def test_bad_rows(curve):
         model.fit(X, y, X_val=X)
     assert list(model.feature_names_in_) == ["a", "b", "c"]
     with pytest.warns(UserWarning, match="batch_size=500 is more than"):
-        MLPGradientRegressor((3,), solver="adam", batch_size=500, max_iter=2).fit(X, y)
+        MLPGradientRegressor((3,), alpha=1e-4, solver="adam", batch_size=500, max_iter=2).fit(X, y)
 
 
 def test_divergence_names_the_learning_rate_to_try(curve):
     with pytest.raises(DivergenceError, match="Take a smaller learning_rate"):
-        MLPGradientRegressor((5,), solver="sgd", learning_rate=1e3, activation="relu").fit(*curve)
+        MLPGradientRegressor((5,), alpha=1e-4, solver="sgd", learning_rate=1e3, activation="relu").fit(*curve)
 
 
 def test_no_hidden_layer_is_linear_least_squares():
@@ -269,7 +273,7 @@ def test_no_hidden_layer_is_linear_least_squares():
 
 def test_a_fit_that_has_not_converged_warns(curve):
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
-        MLPGradientRegressor((5,), solver="adam", max_iter=2, early_stopping=False).fit(*curve)
+        MLPGradientRegressor((5,), alpha=1e-4, solver="adam", max_iter=2, early_stopping=False).fit(*curve)
 
 
 @pytest.mark.parametrize("options", [{}, {"alpha": "evidence"}, {"curvature": "full"}, {"n_init": 2, "ensemble": True}])
@@ -308,7 +312,9 @@ def test_callbacks_follow_and_stop(network_solver, curve):
 def test_interrupted_fits_are_usable_and_marked(network_solver, curve, stopping):
     X, y = curve
     watcher = Watcher(interrupt_at=3)
-    model = MLPGradientRegressor((4,), solver=network_solver, early_stopping=stopping, n_init=3, random_state=0)
+    model = MLPGradientRegressor(
+        (4,), alpha=1e-4, solver=network_solver, early_stopping=stopping, n_init=3, random_state=0
+    )
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         model.set_callbacks(watcher).fit(X, y)
     assert watcher.torn_down
@@ -329,7 +335,7 @@ def test_callbacks_follow_the_walk_by_evidence(curve):
 @needs_callbacks
 def test_an_interrupt_before_the_first_step_keeps_the_earlier_fit(network_solver, curve, monkeypatch):
     X, y = curve
-    model = MLPGradientRegressor((4,), solver=network_solver, max_iter=5, random_state=0).fit(X, y)
+    model = MLPGradientRegressor((4,), alpha=1e-4, solver=network_solver, max_iter=5, random_state=0).fit(X, y)
     before = model.predict(X)
 
     def interrupted(*_):
@@ -401,7 +407,7 @@ def test_likelihood_of_rows_beside_a_fit_without_noise():
     """What a fit without noise calls certain has infinite density, and what it calls impossible none; nothing is NaN."""
     X = np.zeros((5, 1))
     with pytest.warns(NoiseFreeWarning):
-        model = MLPGradientRegressor((), standardize=False, random_state=0).fit(X, np.zeros(5))
+        model = MLPGradientRegressor((), alpha=1e-4, standardize=False, random_state=0).fit(X, np.zeros(5))
     each = model.log_predictive_density(X[:2], np.array([0.0, 1.0]), pointwise=True)
     np.testing.assert_array_equal(each, [np.inf, -np.inf])
     assert model.log_predictive_density(X[:1], np.zeros(1)) == np.inf
@@ -411,14 +417,18 @@ def test_likelihood_of_rows_beside_a_fit_without_noise():
 def test_units_whose_squares_overflow_are_told(network_solver, rng):
     X = rng.standard_normal((30, 2))
     with pytest.raises(DivergenceError, match=r"squares of what X and y hold overflow.*standardize=True"):
-        MLPGradientRegressor((2,), solver=network_solver, standardize=False, random_state=0).fit(X, 1e300 * X[:, 0])
-    model = MLPGradientRegressor((2,), solver=network_solver, max_iter=2, random_state=0).fit(X, 1e300 * X[:, 0])
+        MLPGradientRegressor((2,), alpha=1e-4, solver=network_solver, standardize=False, random_state=0).fit(
+            X, 1e300 * X[:, 0]
+        )
+    model = MLPGradientRegressor((2,), alpha=1e-4, solver=network_solver, max_iter=2, random_state=0).fit(
+        X, 1e300 * X[:, 0]
+    )
     assert np.isfinite(model.predict(X)).all()
 
 
 def test_a_large_network_on_few_rows_takes_few_steps(rng):
     X, y = rng.standard_normal((80, 10)), rng.standard_normal(80)
-    model = MLPGradientRegressor((256, 256), early_stopping=False, random_state=0).fit(X, y)
+    model = MLPGradientRegressor((256, 256), alpha=1e-4, early_stopping=False, random_state=0).fit(X, y)
     assert model.solver_.split()[0] == "lm"
     assert model.n_iter_ < 250
     assert model.loss_ < 1e-3

@@ -95,8 +95,8 @@ def test_columns_of_y(made, rows):
     with pytest.warns(NoiseFreeWarning, match=r"twice = 2\*price"):
         MLELinearRegressor().fit(X, made({"price": y, "twice": 2 * y}))
     with pytest.warns(NoiseFreeWarning, match=r"twice = 2\*price"):
-        MLPGradientRegressor((2,), random_state=0).fit(X, made({"price": y, "twice": 2 * y}))
-    network = MLPGradientRegressor((2,), random_state=0).fit(X, Y)
+        MLPGradientRegressor((2,), alpha=1e-4, random_state=0).fit(X, made({"price": y, "twice": 2 * y}))
+    network = MLPGradientRegressor((2,), alpha=1e-4, random_state=0).fit(X, Y)
     parameters = network.diagnose(X, Y).curvature().eigenvectors.index
     assert parameters[-1] == "bias > time"
     unnamed = MLELinearRegressor().fit(X, Y.to_numpy())
@@ -116,7 +116,7 @@ def test_feature_names_may_be_given(rows):
     assert model.test_linear("bmi = 2*age", feature_names=names).hypothesis == "-2*age + bmi = 0"
     assert model.diagnose(X, y, feature_names=names).test_linear("bmi = 2*age").hypothesis == "-2*age + bmi = 0"
     assert "age" in str(model.summary(feature_names=names))
-    network = MLPGradientRegressor((1,), random_state=0).fit(X, y)
+    network = MLPGradientRegressor((1,), alpha=1e-4, random_state=0).fit(X, y)
     parameters = network.diagnose(X, y, feature_names=names).curvature().eigenvectors.index
     assert parameters.tolist() == ["age > h1.0", "bmi > h1.0", "bias > h1.0", "h1.0 > y", "bias > y"]
     for call in (

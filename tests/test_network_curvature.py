@@ -213,7 +213,9 @@ def test_relu_has_flat_rescalings_and_dead_units(rng):
 
 def test_an_unfinished_fit_is_not_stationary(diabetes):
     X, y = diabetes
-    model = MLPGradientRegressor((5,), solver="adam", max_iter=5, curvature="extremes", random_state=0).fit(X, y)
+    model = MLPGradientRegressor((5,), alpha=1e-4, solver="adam", max_iter=5, curvature="extremes", random_state=0).fit(
+        X, y
+    )
     assert model.verdict_ == "not stationary"
     with pytest.raises(ValueError, match="not at an optimum"):
         model.predict(X, return_std=True)
@@ -221,7 +223,7 @@ def test_an_unfinished_fit_is_not_stationary(diabetes):
 
 def test_without_curvature_an_error_tells_how(diabetes):
     X, y = diabetes
-    model = MLPGradientRegressor((3,), max_iter=5, random_state=0).fit(X, y)
+    model = MLPGradientRegressor((3,), alpha=1e-4, max_iter=5, random_state=0).fit(X, y)
     for name in ("hessian_eigenvalues_", "condition_number_", "verdict_"):
         with pytest.raises(AttributeError, match="curvature='full'"):
             getattr(model, name)
@@ -231,7 +233,7 @@ def test_without_curvature_an_error_tells_how(diabetes):
         model.diagnose(X[:, :3], y)
     with pytest.raises(ValueError, match="gd and sgd"):
         model.diagnose(X, y).edge_of_stability()
-    wide = MLPGradientRegressor((1000, 30), max_iter=1, solver="adam", random_state=0).fit(X, y)
+    wide = MLPGradientRegressor((1000, 30), alpha=1e-4, max_iter=1, solver="adam", random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="GB.*spectrum='extremes'"):
         wide.diagnose(X, y).curvature(spectrum="full")
 
@@ -244,7 +246,7 @@ def test_sharpness_along_training_and_the_edge_of_stability(smooth_problem, solv
     X, y = smooth_problem
     monitor = SharpnessMonitor(every=5)
     model = MLPGradientRegressor(
-        (4,), solver=solver, learning_rate=0.05, early_stopping=False, max_iter=20, random_state=0
+        (4,), alpha=1e-4, solver=solver, learning_rate=0.05, early_stopping=False, max_iter=20, random_state=0
     )
     model.set_callbacks(monitor).fit(X, y)
     assert monitor.iterations == [5, 10, 15, 20]
@@ -410,7 +412,7 @@ def test_an_ensemble_is_the_mixture_of_its_networks(diabetes):
     assert one.log_predictive_density(X, y) == pytest.approx(norm.logpdf(y, *one.predict(X, return_std=True)).sum())
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), mean)
     with pytest.raises(ValueError, match="n_init"):
-        MLPGradientRegressor((4,), ensemble=True).fit(X, y)
+        MLPGradientRegressor((4,), alpha=1e-4, ensemble=True).fit(X, y)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -423,7 +425,7 @@ def test_evidence_ends_at_an_optimum_and_near_the_truth(seed):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = MLPGradientRegressor((12,), alpha="evidence", random_state=seed).fit(X[train], y[train])
-    default = MLPGradientRegressor((12,), random_state=seed).fit(X[train], y[train])
+    default = MLPGradientRegressor((12,), alpha=1e-4, random_state=seed).fit(X[train], y[train])
     assert model.converged_
     assert model._fit.posterior.distance < 0.03
     error = np.std(model.predict(X[new]) - mean[new])

@@ -237,7 +237,7 @@ def test_likelihood_of_new_rows_in_extreme_units(unit, rng):
 def test_networks_of_dependent_outputs(n, rng):
     X, y = rng.standard_normal((n, 2)), rng.standard_normal(n)
     Y = np.column_stack([y, 1.8 * y + 32])
-    network = MLPGradientRegressor((3,), random_state=0, max_iter=2000).fit(X, Y)
+    network = MLPGradientRegressor((3,), alpha=1e-4, random_state=0, max_iter=2000).fit(X, Y)
     mean = network.predict(X)
     np.testing.assert_allclose((mean[:, 1] - 32) / 1.8, mean[:, 0], atol=0.5)
     assert network.score(X, Y) > 0
@@ -248,7 +248,7 @@ def test_networks_of_dependent_outputs(n, rng):
 def test_networks_of_more_outputs_than_rows(rng):
     X, Y = rng.standard_normal((20, 2)), rng.standard_normal((20, 30))
     with pytest.warns(NoiseFreeWarning, match="can bear 19 outputs"):
-        network = MLPGradientRegressor((2,), random_state=0, tol=1e-3, max_iter=5000).fit(X, Y)
+        network = MLPGradientRegressor((2,), alpha=1e-4, random_state=0, tol=1e-3, max_iter=5000).fit(X, Y)
     assert network.log_likelihood_ == np.inf
     assert "can bear 19" in " ".join(str(network.summary()).split())
     with pytest.warns(NoiseFreeWarning, match="can bear 19 outputs"):

@@ -525,7 +525,7 @@ def test_intervals_and_deviations_are_the_family_s(rng, family):
 def test_reports_name_the_family(rng):
     X, y = drawn(rng, "gumbel")
     linear = MLELinearRegressor(noise="gumbel").fit(X, y)
-    network = MLPGradientRegressor((2,), noise="gumbel", random_state=0).fit(X, y)
+    network = MLPGradientRegressor((2,), alpha=1e-4, noise="gumbel", random_state=0).fit(X, y)
     for model in (linear, network):
         assert "Gumbel noise" in str(model.summary()).splitlines()[0]
         assert "Gaussian noise" not in str(model.summary())
@@ -608,7 +608,7 @@ def test_network_optimum_is_that_of_the_density(rng, solver, weight_type):
 def test_network_without_hidden_layers_is_the_linear_model(rng):
     X, y = drawn(rng, "gumbel")
     network = MLPGradientRegressor(
-        (), noise="gumbel", solver="newton", early_stopping=False, tol=1e-9, random_state=0
+        (), alpha=1e-4, noise="gumbel", solver="newton", early_stopping=False, tol=1e-9, random_state=0
     ).fit(X, y)
     linear = MLELinearRegressor(noise="gumbel").fit(X, y)
     np.testing.assert_allclose(network.coefs_[0].ravel(), linear.coef_, rtol=1e-5)
@@ -617,7 +617,7 @@ def test_network_without_hidden_layers_is_the_linear_model(rng):
 
 def test_held_out_rows_are_judged_by_the_family(rng):
     X, y = drawn(rng, "gumbel", n=300)
-    model = MLPGradientRegressor((3,), noise="gumbel", random_state=0).fit(
+    model = MLPGradientRegressor((3,), alpha=1e-4, noise="gumbel", random_state=0).fit(
         X[:200], y[:200], X_val=X[200:], y_val=y[200:]
     )
     gap = y[200:] - model.predict(X[200:])
@@ -646,12 +646,14 @@ def test_gaussian_network_by_its_density_is_that_of_squares(rng):
 
 def test_a_network_goes_on_with_batches(rng):
     X, y = drawn(rng, "logistic")
-    model = MLPGradientRegressor((3,), noise="logistic", random_state=0).partial_fit(X, y)
+    model = MLPGradientRegressor((3,), alpha=1e-4, noise="logistic", random_state=0).partial_fit(X, y)
     first = model.log_likelihood_
     for _ in range(20):
         model.partial_fit(X, y)
     assert model.log_likelihood_ > first
-    averaged = MLPGradientRegressor((3,), noise="logistic", n_init=2, ensemble=True, random_state=0).fit(X, y)
+    averaged = MLPGradientRegressor((3,), alpha=1e-4, noise="logistic", n_init=2, ensemble=True, random_state=0).fit(
+        X, y
+    )
     assert np.isfinite(averaged.predict(X[:3], return_std=True)[1]).all()
 
 
@@ -673,7 +675,7 @@ def test_linear_solvers_say_whom_they_serve(rng, solver):
 def test_network_solvers_say_whom_they_serve(rng):
     X, y = drawn(rng, "logistic", n=60)
     with pytest.raises(ValueError, match=r"'lm' does not serve noise='logistic'.*'auto', 'lbfgs', 'newton', 'gd'"):
-        MLPGradientRegressor(solver="lm", noise="logistic").fit(X, y)
+        MLPGradientRegressor(alpha=1e-4, solver="lm", noise="logistic").fit(X, y)
     assert [name for name, kind in NETWORK_SOLVERS.items() if not kind.serves.includes(PLAIN)] == ["lm"]
 
 
@@ -683,7 +685,10 @@ def test_network_solvers_say_whom_they_serve(rng):
         (lambda: MLELinearRegressor(alpha="evidence"), "alpha='evidence' is defined for noise='gaussian' only"),
         (lambda: MLELinearRegressor(refine=True), "leave refine='auto'"),
         (lambda: MLPGradientRegressor(alpha="evidence"), "alpha='evidence' is defined for noise='gaussian' only"),
-        (lambda: MLPGradientRegressor(curvature="full"), "curvature='full' is defined for noise='gaussian'"),
+        (
+            lambda: MLPGradientRegressor(alpha=1e-4, curvature="full"),
+            "curvature='full' is defined for noise='gaussian'",
+        ),
     ],
 )
 def test_options_of_least_squares_are_refused(rng, make, message):
@@ -724,7 +729,7 @@ def test_diagnosis_tells_what_holds(rng):
         found.coefficients(cov="HC3")
     with pytest.raises(ValueError, match="coefficient_covariance"):
         model.fisher_information()
-    network = MLPGradientRegressor((2,), noise="logistic", random_state=0).fit(X, y)
+    network = MLPGradientRegressor((2,), alpha=1e-4, noise="logistic", random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="curvature of a network is defined for noise='gaussian'"):
         network.diagnose(X, y)
     with pytest.raises(ValueError, match="not defined under logistic noise yet"):
@@ -742,7 +747,10 @@ def test_likelihood_ratio_of_different_families_is_refused(rng):
 
 def test_a_stored_fit_names_its_family(rng, monkeypatch):
     X, y = drawn(rng, "gumbel", n=60)
-    models = [MLELinearRegressor(noise="gumbel"), MLPGradientRegressor((2,), noise="gumbel", random_state=0)]
+    models = [
+        MLELinearRegressor(noise="gumbel"),
+        MLPGradientRegressor((2,), alpha=1e-4, noise="gumbel", random_state=0),
+    ]
     for model in models:
         model.fit(X, y)
         stored = pickle.dumps(model)

@@ -110,7 +110,7 @@ def test_intervals_of_default_fits_cover(problem, n):
         r = np.random.default_rng(100 * n + seed)
         X, mean, sd = PROBLEMS[problem](r, n + 500)
         y = mean(X) + sd * r.normal(size=len(X))
-        model = MLPGradientRegressor(random_state=seed, max_iter=100).fit(X[:n], y[:n])
+        model = MLPGradientRegressor(alpha=1e-4, random_state=seed, max_iter=100).fit(X[:n], y[:n])
         lower, upper = model.predict_interval(X[n:], 0.95)
         covered.append(np.mean((lower <= y[n:]) & (y[n:] <= upper)))
     assert np.mean(covered) > 0.8
@@ -119,7 +119,7 @@ def test_intervals_of_default_fits_cover(problem, n):
 def test_interval_and_density_are_of_the_noise_of_new_rows(rng):
     X = rng.normal(size=(99, 10))
     y = X[:, 0] + 0.1 * rng.normal(size=99)
-    model = MLPGradientRegressor(random_state=0, early_stopping=False, max_iter=60).fit(X, y)
+    model = MLPGradientRegressor(alpha=1e-4, random_state=0, early_stopping=False, max_iter=60).fit(X, y)
     _, deviation = model.predict(X, return_std=True)
     assert (deviation > 10 * np.sqrt(model.noise_variance_)).all()
     lower, upper = model.predict_interval(X, 0.9)
@@ -137,7 +137,7 @@ def test_noise_that_parameters_hide_is_told_as_unknown(n):
     r = np.random.default_rng(n)
     X = r.normal(size=(n + 500, 5))
     y = np.tanh(X[:, :3].sum(1)) + 0.1 * r.normal(size=n + 500)
-    model = MLPGradientRegressor(early_stopping=False, max_iter=300, random_state=0).fit(X[:n], y[:n])
+    model = MLPGradientRegressor(alpha=1e-4, early_stopping=False, max_iter=300, random_state=0).fit(X[:n], y[:n])
     with pytest.warns(InferenceWarning, match=f"351 parameters were fitted to {n} observations"):
         model.predict(X, return_std=True)
     model.predict(X)
@@ -156,7 +156,7 @@ def test_noise_that_is_known_is_told_without_a_word(rng, options):
 
 def test_of_one_row_no_noise_is_known():
     with pytest.warns(NoiseFreeWarning, match="No residual degrees of freedom") as caught:
-        model = MLPGradientRegressor((3,), random_state=0).partial_fit([[1.0, 2.0, 3.0]], [4.0])
+        model = MLPGradientRegressor((3,), alpha=1e-4, random_state=0).partial_fit([[1.0, 2.0, 3.0]], [4.0])
     assert "outputs" not in str(caught[0].message)
     with pytest.warns(InferenceWarning, match="not known"):
         assert np.isnan(model.predict([[1.0, 2.0, 3.0]], return_std=True)[1]).all()
@@ -164,7 +164,7 @@ def test_of_one_row_no_noise_is_known():
 
 def test_few_rows_held_out_are_not_nearer_than_those_of_the_training(rng):
     X, y = rng.normal(size=(52, 2)), rng.normal(size=52)
-    model = MLPGradientRegressor((3,), max_iter=20, random_state=0)
+    model = MLPGradientRegressor((3,), alpha=1e-4, max_iter=20, random_state=0)
     near = model.fit(X[:50], y[:50]).predict(X[50:])
     model.fit(X[:50], y[:50], X_val=X[50:], y_val=near)
     assert model.predict(X, return_std=True)[1][0] >= np.sqrt(model.noise_variance_) * (1 - 1e-12)
@@ -172,7 +172,7 @@ def test_few_rows_held_out_are_not_nearer_than_those_of_the_training(rng):
 
 def test_rows_given_to_watch_are_the_rows_asked(rng):
     X, y = rng.normal(size=(80, 2)), rng.normal(size=80)
-    model = MLPGradientRegressor((3,), early_stopping=False, max_iter=20, random_state=0)
+    model = MLPGradientRegressor((3,), alpha=1e-4, early_stopping=False, max_iter=20, random_state=0)
     model.fit(X[:60], y[:60], X_val=X[60:], y_val=y[60:])
     _, deviation = model.predict(X, return_std=True)
     np.testing.assert_allclose(deviation, np.sqrt(np.mean((y[60:] - model.predict(X[60:])) ** 2)))
@@ -182,7 +182,7 @@ def test_rows_given_to_watch_are_the_rows_asked(rng):
 def test_units_of_y_are_units_of_its_noise(rng):
     X, y = rng.normal(size=(60, 2)), rng.normal(size=60)
     small, large = (
-        MLPGradientRegressor((3,), max_iter=30, random_state=0).fit(X, c * y).predict(X, return_std=True)[1]
+        MLPGradientRegressor((3,), alpha=1e-4, max_iter=30, random_state=0).fit(X, c * y).predict(X, return_std=True)[1]
         for c in (1.0, 2.0**40)
     )
     np.testing.assert_allclose(2.0**40 * small, large, rtol=1e-6)

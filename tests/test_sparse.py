@@ -179,14 +179,14 @@ def test_a_network_reads_sparse_rows_a_few_at_a_time(monkeypatch, rng):
     try:
         with warnings.catch_warnings(), threadpool_limits(1):  # a thread holds a block of its own
             warnings.simplefilter("ignore", ConvergenceWarning)
-            MLPGradientRegressor((2,), solver="adam", max_iter=1, batch_size=20, random_state=0).fit(X, y)
+            MLPGradientRegressor((2,), alpha=1e-4, solver="adam", max_iter=1, batch_size=20, random_state=0).fit(X, y)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 160e6
     monkeypatch.setattr(memory, "memory_bytes", lambda: 64.0 * 2**20)
     with pytest.raises(MemoryNeededError, match=r"40000 x 50 x 1 units .* fewer hidden units"):
-        MLPGradientRegressor((50,)).fit(X, y)
+        MLPGradientRegressor((50,), alpha=1e-4).fit(X, y)
 
 
 def with_twins(rng, n=1200, levels=200, apart=5e-3):

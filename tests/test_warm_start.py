@@ -89,5 +89,5 @@ def test_memory_survives_storage_and_other_data(dependent):
 def test_nothing_is_remembered_that_nobody_asked_for(dependent, curve):
     for solver in ("gd", "lbfgs", "newton"):
         assert MLELinearRegressor(solver=solver, max_iter=5).fit(*dependent)._fit.memory == {}
-        net = MLPGradientRegressor((3,), solver=solver, max_iter=5, early_stopping=False).fit(*curve)
+        net = MLPGradientRegressor((3,), alpha=1e-4, solver=solver, max_iter=5, early_stopping=False).fit(*curve)
         assert net._fit.memory == {}

@@ -19,7 +19,7 @@ from mle_regression.validation import checks
 def network_options(estimator: Any) -> NetworkOptions:
     """Read the options of an estimator; raises ValueError on one that makes no sense."""
     given = {field.name: getattr(estimator, field.name) for field in fields(NetworkOptions)}
-    hidden = _hidden_layers(estimator.hidden_layer_sizes)
+    hidden = "auto" if is_auto(estimator.hidden_layer_sizes) else _hidden_layers(estimator.hidden_layer_sizes)
     options = NetworkOptions(
         **given
         | {
@@ -34,7 +34,7 @@ def network_options(estimator: Any) -> NetworkOptions:
 
 def _hidden_layers(sizes: Any) -> tuple[int, ...]:
     if isinstance(sizes, (str, bytes)):
-        raise ValueError(f"hidden_layer_sizes={sizes!r} is text; give whole numbers, as 10 or (10, 5).")
+        raise ValueError(f"hidden_layer_sizes={sizes!r} is text; give whole numbers, as 10 or (10, 5), or 'auto'.")
     each = list(sizes) if np.iterable(sizes) else [sizes]
     for size in each:
         checks.check_positive_integer("hidden_layer_sizes", size)
@@ -44,8 +44,8 @@ def _hidden_layers(sizes: Any) -> tuple[int, ...]:
 def _penalty(alpha: Any) -> float | str:
     if not isinstance(alpha, str):
         return checks.check_penalty(alpha)
-    if alpha != "evidence":
-        raise ValueError(f"alpha={alpha!r} is neither a number, zero or more, nor 'evidence'.")
+    if alpha not in ("auto", "loo", "evidence"):
+        raise ValueError(f"alpha={alpha!r} is neither a number, zero or more, nor 'auto', 'loo' or 'evidence'.")
     return alpha
 
 
@@ -81,22 +81,27 @@ def _check(estimator: Any, options: NetworkOptions) -> None:
         raise ValueError(
             f"curvature={estimator.curvature!r} is defined for {least_squares_families()} as yet; set curvature=None."
         )
-    if options.by_evidence:
-        _check_evidence(estimator)
+    if options.by_evidence or options.by_left_out:
+        _check_chosen_penalty(estimator)
 
 
-def _check_evidence(estimator: Any) -> None:
+def _check_chosen_penalty(estimator: Any) -> None:
+    said = f"alpha={estimator.alpha!r}"
     if not is_auto(estimator.solver) and find_network_solver(estimator.solver).name != "lm":
-        raise ValueError(
-            "alpha='evidence' is estimated while lm trains; set solver='lm' or 'auto', or a number as alpha."
-        )
+        raise ValueError(f"{said} is estimated while lm trains; set solver='lm' or 'auto', or a number as alpha.")
     if estimator.early_stopping is True:
         raise ValueError(
-            "alpha='evidence' needs the optimum under its penalties, and no rows held out; set early_stopping='auto' or "
-            "False."
+            f"{said} needs the optimum under its penalties, and no rows held out; set early_stopping='auto' or False."
         )
     if not find_noise(estimator.noise).sums_suffice:
-        raise ValueError(f"alpha='evidence' is defined for {least_squares_families()} only; set a number as alpha.")
+        raise ValueError(f"{said} is defined for {least_squares_families()} only; set a number as alpha.")
+    if estimator.alpha == "loo" and estimator.warm_start:
+        raise ValueError(
+            "alpha='loo' trains networks from new starts down a path of penalties; set warm_start=False, or give a number as "
+            "alpha: alpha_ of an earlier fit, say."
+        )
+    if estimator.alpha == "loo" and estimator.n_init > 1:
+        raise ValueError("alpha='loo' has several starts of its own, and predicts by their mean; set n_init=1.")
 
 
 def _is_auto(value: Any, name: str) -> bool:

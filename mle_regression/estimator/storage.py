@@ -27,7 +27,7 @@ from mle_regression.fitted.likelihood import Likelihood, OnTheWay
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.network import KeptCurvature, NetworkFit
 from mle_regression.fitted.optimum import Optimum
-from mle_regression.fitted.penalty import LinearPenalty, PenaltyChoice
+from mle_regression.fitted.penalty import LeftOutChoice, LinearPenalty, PenaltyChoice
 from mle_regression.fitted.posterior import Posterior
 from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.exact import Fixed
@@ -51,7 +51,7 @@ _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         *(LinearFit, JointFit, NetworkFit, Likelihood, OnTheWay, Optimum, KeptCurvature, Posterior, PredictiveNoise),
-        *(PenaltyChoice, LinearPenalty, SingularNoise, Relation, Inverse, Units, Totals),
+        *(PenaltyChoice, LeftOutChoice, LinearPenalty, SingularNoise, Relation, Inverse, Units, Totals),
         *(DenseInformation, SparseInformation, ProductInformation, SpectralInformation),
         *(RunningSums, ExactSums, Fixed, Moments, Frame),
     )

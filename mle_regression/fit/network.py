@@ -13,7 +13,7 @@ from mle_regression.fit.early_stopping import HeldOut, keep_best
 from mle_regression.fit.network_options import NetworkOptions
 from mle_regression.fit.network_rows import observations, relative_alpha
 from mle_regression.fit.penalty.evidence import parameter_groups, train_by_evidence
-from mle_regression.fitted.penalty import PenaltyChoice
+from mle_regression.fitted.penalty import LeftOutChoice, PenaltyChoice
 from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.linalg.threads import one_blas_thread
@@ -41,6 +41,8 @@ _ALL_WORK, _STEPS = 1e10, 100
 _ALWAYS, _SHARE = 1e8, 0.1
 # Starts that are drawn for one that is alive, and that training is begun from anew where it ends in a constant.
 _DRAWS, _RESTARTS = 30, 5
+# Steps in a row that gain too little to go on.
+_STILL_STEPS = 2
 _ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 
 
@@ -85,6 +87,8 @@ class Trained:
         Multiplications that asking the training rows for the same may take.
     dead : bool
         Whether no row gets through the network.
+    left_out : LeftOutChoice or None
+        The penalty by rows left out.
     """
 
     path: Path
@@ -97,6 +101,7 @@ class Trained:
     held_out: PredictiveNoise | None = None
     budget: float = 0.0
     dead: bool = False
+    left_out: LeftOutChoice | None = None
 
     @property
     def by_residuals(self) -> bool:
@@ -192,9 +197,9 @@ class Training:
             self._minimise(objective, held_out, solver, self._control(objective, solver, rng, memory)), held_out
         )
         if held_out is None:
-            step = _OF_A_GRADIENT * objective.n_rows * self.network.n_parameters
+            step = gradient_work(self.network, objective.n_rows)
             if isinstance(solver, LevenbergMarquardt):
-                step = _step_work(self.network, objective.n_residuals)
+                step = step_work(self.network, objective.n_residuals)
             score, budget = -min(path.losses[-1], path.losses[0]), max(_ALWAYS, _SHARE * path.n_iter * step)
             return Trained(path, objective, solver.name, reason, score, [], budget=budget)
         outside = held_out.noise(np.asarray(path.theta))
@@ -211,6 +216,30 @@ class Training:
         path.status = path.status if path.status is Status.CONVERGED else Status.CONTINUING
         dead = is_dead(objective, np.asarray(path.theta))
         return Trained(path, objective, solver.name, "", -path.losses[-1], [], dead=dead)
+
+    def pose(self, data: TrainingData, alpha: float, start: Array) -> NetworkObjective:
+        """Return the objective of some rows, in the units of all, under a penalty for weights as given."""
+        rows = standard_rows(data, self.units, self.options.dtype)
+        return NetworkObjective(self.network, rows, relative_alpha(alpha, data.weights), start)
+
+    def walk(
+        self, objective: NetworkObjective, name: str, steps: int, gain: float, memory: dict[str, AnyArray]
+    ) -> Path:
+        """Take so many steps of lm or lbfgs, at most, while they lower the loss by some part of itself."""
+        given = self.options.solver
+        if name == "lbfgs":
+            solver, memory = find_network_solver(name), {}  # what it has seen of another objective misleads
+        else:
+            solver = LevenbergMarquardt(False, "damping") if given == "auto" else find_network_solver(given)
+        most = min(steps, self.options.iterations(solver))
+        control = Control("auto", None, most, self.options.tol, np.random.default_rng(0), memory=memory)
+        return self._minimise(objective, _Gains(gain), solver, control)
+
+    def to_rest(self, objective: NetworkObjective, theta: Array) -> Path:
+        """Go on to the very optimum, where second derivatives count."""
+        solver = find_network_solver("lm" if self.options.solver == "auto" else self.options.solver)
+        control = self._control(objective, solver, np.random.default_rng(0), {})
+        return self._minimise(replace(objective, start=theta), None, solver, control)
 
     def _posed(self, start: Array) -> tuple[NetworkObjective, HeldOut | None]:
         options, data, rows = self.options, self.data, self.held_out
@@ -240,7 +269,7 @@ class Training:
         by_squares = self.options.family.sums_suffice
         said = f"{size:,} parameters, {objective.n_rows:,} rows"
         few = _GRADIENTS * _OF_A_GRADIENT * residuals * size if residuals < size else 0.0
-        if by_squares and _step_work(self.network, residuals) <= max(_LM_WORK, few):
+        if by_squares and step_work(self.network, residuals) <= max(_LM_WORK, few):
             return find_network_solver("lm"), f"{said}: few enough for a Gauss-Newton matrix in each step"
         if objective.n_rows * size <= _GRADIENT_WORK:
             return find_network_solver("lbfgs"), f"{said}: few enough for all rows in each step"
@@ -249,19 +278,21 @@ class Training:
     def _minimise(
         self,
         objective: NetworkObjective,
-        held_out: HeldOut | None,
+        held_out: HeldOut | _Gains | None,
         solver: Any,
         control: Control,
         scale: Array | None = None,
     ) -> Path:
-        """Let the solver minimise, in units ``scale`` of the parameters; callbacks and rows held out follow it."""
+        """Let the solver minimise, in units ``scale`` of the parameters; callbacks, and what may end it, follow it."""
         options, factor = self.options, 1.0 if scale is None else scale
 
         def tell(iteration: int, theta: AnyArray, loss: float, norm: float) -> Status | None:
             theta = factor * theta
             stop = held_out is not None and held_out.look(theta, loss)
             if options.verbose and (iteration < 10 or iteration % max(1, control.max_iter // 20) == 0):
-                likelihood = "" if held_out is None else f", held-out log-likelihood {held_out.curve[-1]:.6g}"
+                likelihood = (
+                    f", held-out log-likelihood {held_out.curve[-1]:.6g}" if isinstance(held_out, HeldOut) else ""
+                )
                 print(f"{solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}{likelihood}")
             if self.watch is not None and self.watch.iteration(lambda: (objective, theta)):
                 return Status.STOPPED
@@ -330,10 +361,30 @@ class Training:
         chosen = self.options.solver == "auto" and self.options.max_iter == "auto" and not self.options.by_evidence
         if not (chosen and self.held_out is None and isinstance(solver, LevenbergMarquardt)):
             return most
-        return min(most, max(_STEPS, int(_ALL_WORK / _step_work(self.network, objective.n_residuals))))
+        return min(most, max(_STEPS, int(_ALL_WORK / step_work(self.network, objective.n_residuals))))
 
 
-def _step_work(network: Network, residuals: int) -> float:
+@dataclass
+class _Gains:
+    """Ends a path whose last steps have lowered the loss by less than a part of itself."""
+
+    least: float
+    loss: float = np.inf
+    still: int = 0
+
+    def look(self, theta: AnyArray, loss: float) -> bool:
+        """Note the loss after a step; return whether to stop."""
+        self.still = self.still + 1 if self.loss - loss < self.least * loss else 0
+        self.loss = loss
+        return self.still >= _STILL_STEPS
+
+
+def gradient_work(network: Network, n_rows: int) -> float:
+    """Return about how many multiplications a gradient of all rows takes."""
+    return _OF_A_GRADIENT * n_rows * network.n_parameters
+
+
+def step_work(network: Network, residuals: int) -> float:
     """Return about how many multiplications a Gauss–Newton step takes, in the smaller of its two forms.
 
     P × P: a product of the Jacobian with itself. k × k: three times, for as many lengths of the step, the kernel by the units

@@ -70,6 +70,7 @@ def conclude(trained: Trained, data: TrainingData, options: NetworkOptions) -> N
         stability_limit=trained.path.stability_limit,
         memory=trained.path.memory,
         penalty=None if trained.chosen is None else _as_given(trained.chosen, largest, likelihood.n, spread),
+        left_out=trained.left_out,
     )
 
 
@@ -238,6 +239,7 @@ def _member(fit: NetworkFit, trained: Trained, data: TrainingData, options: Netw
         posterior=None,
         curvature=None,
         penalty=None,
+        left_out=None,
     )
     if fit.posterior is None:
         return member

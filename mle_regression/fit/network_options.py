@@ -21,6 +21,10 @@ _BATCH = 200
 _BY_EVIDENCE = 3000
 _PATIENCE, _MORE_PATIENCE = 20, 1 / 3
 _FOR_EVER = 2**62
+# The penalty where neither the user nor the data choose one: that of `sklearn.neural_network.MLPRegressor`.
+FIXED_PENALTY = 1e-4
+# Hidden units where the user does not say: where rows left out choose the penalty, and otherwise.
+WIDTH_OF_SEVERAL, WIDTH = (20,), (50,)
 # With fewer rows than the first, "auto" holds none out: a tenth of them would tell too little. With fewer than the second it
 # does so only where parameters are more than residuals, which all of them together would not keep from learning the noise.
 _HELD_OUT_FROM, _ALWAYS_HELD_OUT_FROM = 40, 100
@@ -33,11 +37,11 @@ _PARAMETER_COPIES = 12
 class NetworkOptions:
     """The parameters of `MLPGradientRegressor` that say how to fit, by their names there.
 
-    Read by ``estimator.network_options``: ``hidden_layer_sizes`` is a tuple, ``tol`` a number and ``alpha`` a number or
-    "evidence".
+    Read by ``estimator.network_options``: ``hidden_layer_sizes`` is a tuple or "auto", ``tol`` a number and
+    ``alpha`` a number, "auto", "loo" or "evidence".
     """
 
-    hidden_layer_sizes: tuple[int, ...]
+    hidden_layer_sizes: tuple[int, ...] | Literal["auto"]
     activation: str
     solver: Any
     alpha: float | str
@@ -65,6 +69,11 @@ class NetworkOptions:
         return isinstance(self.alpha, str) and self.alpha == "evidence"
 
     @property
+    def by_left_out(self) -> bool:
+        """Whether rows left out choose the penalty."""
+        return isinstance(self.alpha, str) and self.alpha == "loo"
+
+    @property
     def family(self) -> NoiseFamily:
         """The noise family."""
         return find_noise(self.noise)
@@ -76,7 +85,8 @@ class NetworkOptions:
 
     def network(self, n_features: int, n_outputs: int) -> Network:
         """Return the network for data of so many columns; raises where its parameters alone would not fit into memory."""
-        network = Network((n_features, *self.hidden_layer_sizes, n_outputs), find_activation(self.activation))
+        hidden = WIDTH if self.hidden_layer_sizes == "auto" else self.hidden_layer_sizes
+        network = Network((n_features, *hidden, n_outputs), find_activation(self.activation))
         require_memory(
             8.0 * _PARAMETER_COPIES * network.n_parameters,
             f"A network of {' x '.join(map(str, network.sizes))} units has {network.n_parameters:,} parameters, of which its "
@@ -90,7 +100,9 @@ class NetworkOptions:
         if not is_auto(self.early_stopping):
             return bool(self.early_stopping)
         many = network.n_parameters > n_rows * network.sizes[-1] and not network.linear
-        return not self.by_evidence and n_rows >= (_HELD_OUT_FROM if many else _ALWAYS_HELD_OUT_FROM)
+        return not (self.by_evidence or self.by_left_out) and n_rows >= (
+            _HELD_OUT_FROM if many else _ALWAYS_HELD_OUT_FROM
+        )
 
     def batch(self, n_rows: int) -> int:
         """Return how many rows a batch has, of so many."""
@@ -105,7 +117,7 @@ class NetworkOptions:
     @property
     def penalty(self) -> float:
         """The penalty, where the data do not choose it."""
-        return float(self.alpha)
+        return FIXED_PENALTY if is_auto(self.alpha) else float(self.alpha)
 
     @property
     def patience(self) -> Patience:
@@ -123,7 +135,7 @@ class NetworkOptions:
     def draws_batches(self) -> bool:
         """Whether the solver that there is, or would be chosen, takes some rows at a time."""
         if is_auto(self.solver):
-            return not self.by_evidence
+            return not (self.by_evidence or self.by_left_out)
         return find_network_solver(self.solver).needs is Need.BATCHES
 
 

@@ -31,10 +31,11 @@ def rows_to_watch(
             f"{_FEWEST} are the least; lower validation_fraction, give more rows, or set early_stopping=False."
         )
     order = rng.permutation(counted)
-    return _rows(data, np.sort(order[:size])), _rows(data, np.sort(order[size:]))
+    return pick_rows(data, np.sort(order[:size])), pick_rows(data, np.sort(order[size:]))
 
 
-def _rows(data: TrainingData, pick: IntArray) -> TrainingData:
+def pick_rows(data: TrainingData, pick: IntArray) -> TrainingData:
+    """Return some of the rows."""
     if not in_memory(data.x):
         # What is elsewhere is not picked from: the others have no weight.
         mask = np.zeros(len(data.y))

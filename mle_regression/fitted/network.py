@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.fitted.optimum import Optimum
-from mle_regression.fitted.penalty import PenaltyChoice
+from mle_regression.fitted.penalty import LeftOutChoice, PenaltyChoice
 from mle_regression.fitted.posterior import Posterior
 from mle_regression.fitted.predictive_noise import PredictiveNoise
 from mle_regression.linalg.arrays import AnyArray, Array
@@ -76,6 +76,8 @@ class NetworkFit:
         Penalties by evidence.
     posterior : Posterior or None
     curvature : KeptCurvature or None
+    left_out : LeftOutChoice or None
+        The penalty by rows left out.
     members : tuple of NetworkFit
         Networks that predictions are the mean of, this one among them; empty where it predicts alone.
     """
@@ -97,6 +99,7 @@ class NetworkFit:
     penalty: PenaltyChoice | None = None
     posterior: Posterior | None = None
     curvature: KeptCurvature | None = None
+    left_out: LeftOutChoice | None = None
     members: tuple[NetworkFit, ...] = ()
 
     @property
@@ -108,6 +111,12 @@ class NetworkFit:
     def networks(self) -> tuple[NetworkFit, ...]:
         """Networks that predictions are averaged over."""
         return self.members or (self,)
+
+    def in_units(self, variance: Array) -> Any:
+        """Return a variance (m,) in standard units in those of y squared: a float, or an array."""
+        with np.errstate(over="ignore"):
+            found = variance * self.of_y.spread**2
+        return float(found[0]) if self.single_output else found
 
     def layers_in_units(self) -> list[Array]:
         """Return each layer's weights and biases (units, inputs + 1), the last column biases, for X and y in their units."""

@@ -69,3 +69,44 @@ class LinearPenalty:
             return {"alpha_": alpha, "log_marginal_likelihood_": float(self.value[0])}
         score = float(self.value[0]) if single_output else self.value.copy()
         return {"alpha_": alpha, "alpha_path_": self.path.copy(), "loo_score_": score}
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutChoice:
+    """The penalty of a network that rows left out of its training have chosen.
+
+    Attributes
+    ----------
+    alpha : float
+        α, for weights as they were given.
+    effective : float
+        Effective parameters γ of a network under it.
+    score : Array of shape (m,)
+        Mean square of the left-out residuals of the mean over all networks, in standard units of y.
+    penalties, effectives : Array of shape (levels,)
+        α and γ of each level of the path.
+    scores : Array of shape (levels, m)
+    folds : int
+        Into which the rows were divided.
+    networks : int
+        How many there are.
+    """
+
+    alpha: float
+    effective: float
+    score: Array
+    penalties: Array
+    scores: Array
+    effectives: Array
+    folds: int
+    networks: int
+
+    def path(self, spread: Array, single_output: bool) -> AnyArray:
+        """Return the path as a structured array (levels,), its scores in the units of y squared."""
+        score: Any = ("score", float) if single_output else ("score", float, (len(spread),))
+        path = np.zeros(len(self.penalties), dtype=[("penalty", float), score, ("effective_parameters", float)])
+        path["penalty"], path["effective_parameters"] = self.penalties, self.effectives
+        with np.errstate(over="ignore"):
+            scores = self.scores * spread**2
+        path["score"] = scores[:, 0] if single_output else scores
+        return path

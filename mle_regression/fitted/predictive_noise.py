@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mle_regression.linalg.arrays import Array
 
 HELD_OUT, LEFT_OUT, COUNTED, TRAINING = "rows held out", "each row left out", "parameters counted", "training rows"
+CROSS_FITTED = "rows left out in folds"
 # The same where parameters are too many for what is linear in them to tell of a network that is fitted anew.
 TOO_LOW = "; may be far too low"
 

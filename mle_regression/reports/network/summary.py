@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mle_regression.fitted.network import KeptCurvature, NetworkFit
+from mle_regression.fitted.penalty import LeftOutChoice
 from mle_regression.reports.document import Document, Notes, Panel, number
 from mle_regression.reports.linear.dependencies import describe_singular_noise
 
@@ -28,6 +29,8 @@ def network_summary(fit: NetworkFit, outputs: Sequence[str]) -> Document:
     ]
     if fit.penalty is not None:
         parts.append(Panel("Penalties that the evidence chose", _penalties(fit.penalty.alpha)))
+    if fit.left_out is not None:
+        parts.append(Panel("Penalty that rows left out chose", _left_out(fit.left_out)))
     if fit.curvature is not None:
         parts.append(Panel("Curvature: what kind of place is it?", _curvature(fit.curvature)))
     parts.append(Notes("Notes", [*_notes(fit, outputs), _CRITERIA]))
@@ -42,7 +45,9 @@ def _likelihood(fit: NetworkFit) -> list[tuple[str, object]]:
         ("log-likelihood", f"{fit.likelihood.log_likelihood:.8g}"),
         ("noise sd", _each(np.sqrt(np.diagonal(fit.likelihood.covariance_of_y)))),
     ]
-    if fit.posterior is None and not fit.members:
+    if fit.left_out is not None:
+        items.append(("sd of rows left out", _each(np.sqrt(fit.left_out.score) * unit)))
+    elif fit.posterior is None and not fit.members:
         deviation = np.sqrt(fit.predictive.variance) * unit * fit.likelihood.noise.deviation
         items.append((f"sd of new rows ({fit.predictive.source})", _each(deviation)))
     if fit.validation_curve:
@@ -71,6 +76,24 @@ def _penalties(alpha: Mapping[str, float]) -> list[tuple[str, object]]:
     return [*items[:_SHOWN_PENALTIES], ("…", f"{len(items) - _SHOWN_PENALTIES} more in alpha_")]
 
 
+def _left_out(choice: LeftOutChoice) -> list[tuple[str, object]]:
+    penalties, score = choice.penalties, choice.scores.mean(axis=1)
+    items: list[tuple[str, object]] = [
+        ("alpha", choice.alpha),
+        ("effective parameters of a network", choice.effective),
+        ("networks, folds", f"{choice.networks}, {choice.folds}"),
+    ]
+    if len(penalties):
+        items += [
+            ("path", f"{number(penalties.max())} to {number(penalties.min())}, {len(penalties)} levels"),
+            (
+                "share of the variance left",
+                f"{number(score.min(), 4)} at the best, {number(score.max(), 4)} at the worst",
+            ),
+        ]
+    return items
+
+
 def _curvature(found: KeptCurvature) -> list[tuple[str, object]]:
     values = found.eigenvalues
     return [
@@ -87,12 +110,16 @@ def _notes(fit: NetworkFit, outputs: Sequence[str]) -> list[str]:
         said.append(fit.curvature.reason)
     elif not fit.optimum.converged:
         stopped = "where the rows held out were likeliest" if fit.validation_curve else "early"
+        if fit.left_out is not None:
+            stopped = "as on the path of penalties, where steps gained little"
         said.append(
             f"Training has stopped {stopped}, at a gradient of {number(fit.optimum.gradient_norm, 3)}: this is no optimum of "
             "the objective."
         )
     if not fit.likelihood.noise.sums_suffice:
         said.append("Standard deviations and intervals of predictions are those of the noise alone.")
+    elif fit.left_out is not None and fit.posterior is None:
+        said.append("Standard deviations of predictions are those of rows left out, and of networks that lie apart.")
     elif fit.posterior is None:
         said.append(
             "Standard deviations of predictions are those of the noise alone; alpha='evidence', or curvature='full', adds "

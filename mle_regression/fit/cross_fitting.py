@@ -1,0 +1,420 @@
+"""A network's penalty by rows left out: networks that have not seen them, walked down a path of penalties together.
+
+The rows are divided into folds, several times over. To each fold belongs a network from a start of its own, trained on the
+rows outside of it. All begin under the same penalty and go down together, level by level, each optimum the start of the next
+(Friedman, Hastie and Tibshirani, 2010, do so for linear models), or up, where the first level is the best. The score of a
+level is how far the rows left out lie from the predictions of the networks that have not seen them.
+
+Predictions are to be the mean over all networks. Their error has a part that all networks share, b, and one of each by
+itself, of variance v, which the mean divides by their number M. Where each row has been left out R ≥ 2 times, the mean over
+the R networks that have not seen it has the mean square ``b + v/R``, and v is seen in how far they lie apart: the score is
+``b + v/M``, that of the mean over all.
+
+Under the penalty of the best level the networks are then trained on all rows, each from where it stands.
+
+References
+----------
+J. Friedman, T. Hastie and R. Tibshirani (2010). Regularization paths for generalized linear models via coordinate descent.
+Journal of Statistical Software 33 (1), 1-22.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mle_regression.diagnostics import laplace_approximation as laplace
+from mle_regression.fit.network import Trained, Training, gradient_work, step_work
+from mle_regression.fit.network_options import WIDTH, WIDTH_OF_SEVERAL, NetworkOptions, is_auto
+from mle_regression.fit.network_rows import pick_rows
+from mle_regression.fitted.penalty import LeftOutChoice
+from mle_regression.fitted.predictive_noise import CROSS_FITTED, PredictiveNoise
+from mle_regression.linalg.arrays import TINY, AnyArray, Array, BoolArray, IntArray
+from mle_regression.models.network import Network
+from mle_regression.objective.dead import is_dead
+from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.duplicates import groups_of_rows
+from mle_regression.rows.registry import in_memory
+from mle_regression.rows.standard import standard_rows
+from mle_regression.rows.training_data import TrainingData
+from mle_regression.solvers.base import Status
+from mle_regression.solvers.path import Path
+
+# The penalty that the path begins with, relative to that under which a network vanishes; what each level divides it by, or
+# multiplies it with; and how many levels there are at most, each way.
+_FIRST_LEVEL, _FIRST_WITH_KINKS, _RATIO, _LEVELS = 0.03, 1e-4, 10.0**0.5, 20
+# How many times the steps of a level the first one has, which begins at random.
+_FIRST_STEPS = 3
+# A change of the score that counts, as part of it. How many levels in a row may go by without such a gain, how many of them
+# that are worse by as much, and the multiple of the best score that ends the path at once.
+_COUNTS, _FLAT_LEVELS, _WORSE_LEVELS, _FAR_WORSE = 0.005, 4, 2, 1.1
+# Part of the loss that steps must gain for training to go on: on the path, and at its end.
+_LOOSE, _CLOSE = 1e-3, 1e-4
+# Steps at the end, on all rows.
+_LAST_STEPS = 50
+# The share of the score that is left for the noise, at least, where networks lie far apart.
+_LEAST_NOISE = 0.5
+# Of how many levels a path usually is, and how many steps of lm are taken at its end; steps of lbfgs that go as far as one of
+# lm; and how much longer a multiplication of a gradient takes, whose matrices are small.
+_USUAL_LEVELS, _USUAL_LAST_STEPS, _SHORT_STEPS, _SLOWER_GRADIENTS = 8.0, 20.0, 8.0, 1.6
+_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rows are left out, and what that may cost.
+
+    Attributes
+    ----------
+    folds : int
+        Into which the rows are divided.
+    repeats : int
+        How often.
+    steps : int
+        Iterations of a network on a level, at most.
+    solver : {"lm", "lbfgs"}
+        Where hardly any noise is left lm gets further; where its matrices are large, lbfgs gets as far much sooner.
+    """
+
+    folds: int
+    repeats: int
+    steps: int
+    solver: str = "lm"
+
+    @property
+    def networks(self) -> int:
+        """How many there are."""
+        return self.folds * self.repeats
+
+    @property
+    def shortness(self) -> float:
+        """About how many steps of the solver are one of lm."""
+        return _SHORT_STEPS if self.solver == "lbfgs" else 1.0
+
+    def work(self, network: Network, n_rows: int) -> float:
+        """Return about how many multiplications all networks take, in units of those of lm, which are the quickest."""
+        steps = self.networks * (self.steps * _USUAL_LEVELS + self.shortness * _USUAL_LAST_STEPS)
+        if self.solver == "lbfgs":
+            return steps * _SLOWER_GRADIENTS * gradient_work(network, n_rows)
+        return steps * step_work(network, n_rows * network.sizes[-1])
+
+
+# What is tried, the best first, and the multiplications that the first one within reach may take: about eight seconds.
+_PLANS = (
+    *(Plan(5, 2, 15), Plan(5, 2, 8)),
+    *(Plan(5, 2, 120, "lbfgs"), Plan(3, 2, 120, "lbfgs"), Plan(2, 2, 120, "lbfgs")),
+)
+_BUDGET = 1.6e11
+# Different rows from which on "auto" leaves some out, and the least that there must be.
+_ENOUGH_ROWS, _LEAST_ROWS = 10, 3
+
+
+def resolved(options: NetworkOptions, data: TrainingData, watched: bool) -> tuple[NetworkOptions, Plan | None]:
+    """Return options without "auto" for penalty and width, and how rows are left out where these choose the penalty.
+
+    ``watched`` says whether other rows end the training. Under ``alpha="auto"`` rows are left out where the options leave
+    that open, and it is within reach; else the penalty is `FIXED_PENALTY`.
+    """
+    several = options if options.hidden_layer_sizes != "auto" else replace(options, hidden_layer_sizes=WIDTH_OF_SEVERAL)
+    plan = _plan_of(several, data, watched)
+    if plan is not None:
+        return replace(several, alpha="loo", ensemble=True), plan
+    hidden = WIDTH if options.hidden_layer_sizes == "auto" else options.hidden_layer_sizes
+    return replace(options, hidden_layer_sizes=hidden), None
+
+
+def _plan_of(options: NetworkOptions, data: TrainingData, watched: bool) -> Plan | None:
+    """Return how rows are left out; None where the penalty is a number, or chosen otherwise."""
+    if not (options.by_left_out or is_auto(options.alpha)):
+        return None
+    network = options.network(data.x.shape[1], data.y.shape[1])
+    plans = [plan for plan in _PLANS if is_auto(options.solver) or plan.solver == "lm"]
+    affordable = [plan for plan in plans if plan.work(network, len(data.y)) <= _BUDGET]
+    if options.by_left_out:
+        _check_rows(data, watched)
+        return affordable[0] if affordable else plans[-1]
+    open_to_it = (
+        options.family.sums_suffice
+        and is_auto(options.solver)
+        and options.early_stopping is not True
+        and options.n_init == 1
+        and not (watched or options.warm_start or options.calls_for_batches)
+    )
+    if not (open_to_it and affordable and in_memory(data.x) and _different_rows(data) >= _ENOUGH_ROWS):
+        return None
+    return affordable[0]
+
+
+def total_weight(data: TrainingData) -> float:
+    """Return the sum of the weights of some rows; their number where they have none."""
+    return float(len(data.y)) if data.weights is None else float(data.weights.sum())
+
+
+def _different_rows(data: TrainingData) -> int:
+    x = data.x if data.weights is None else data.x[np.flatnonzero(data.weights)]
+    return int(groups_of_rows(x).max(initial=-1)) + 1
+
+
+def _check_rows(data: TrainingData, watched: bool) -> None:
+    """Raise where no rows can be left out."""
+    if watched:
+        raise ValueError(
+            "alpha='loo' leaves out training rows and has no use for X_val and y_val: leave these away, or give a number as "
+            "alpha."
+        )
+    if not in_memory(data.x):
+        raise ValueError(
+            f"alpha='loo' takes arrays and sparse matrices; X is of type {type(data.x).__name__}: give a number as alpha."
+        )
+    if (found := _different_rows(data)) < _LEAST_ROWS:
+        raise ValueError(
+            f"alpha='loo' leaves out rows that are the same together, and of {found} different rows too few are left; "
+            f"{_LEAST_ROWS} are the least. Give a number as alpha."
+        )
+
+
+@dataclass
+class _FoldNetwork:
+    """A network, the rows that it is trained on, and those that it is judged by.
+
+    Attributes
+    ----------
+    data : TrainingData
+        The rows outside of its fold.
+    left_out : IntArray
+        Which rows are in it.
+    outside : NetworkObjective
+        Of these.
+    share : float
+        Of all weights that its rows have.
+    theta : Array of shape (P,)
+    """
+
+    data: TrainingData
+    left_out: IntArray
+    outside: NetworkObjective
+    share: float
+    theta: AnyArray
+    memory: dict[str, AnyArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A penalty, and what the rows left out say of it.
+
+    Attributes
+    ----------
+    alpha : float
+    score : Array of shape (m,)
+        Mean square of left-out residuals of the mean over all networks, in standard units.
+    apart : Array of shape (m,)
+        Variance of one network about that mean.
+    thetas : list of Array of shape (P,)
+        Where the networks stand.
+    """
+
+    alpha: float
+    score: Array
+    apart: Array
+    effective: float
+    thetas: list[AnyArray]
+    memories: list[dict[str, AnyArray]]
+
+    @property
+    def mean_score(self) -> float:
+        """Mean over the outputs, each in its own spread."""
+        return float(self.score.mean())
+
+
+def _mean_score(level: _Level) -> float:
+    return level.mean_score
+
+
+class CrossFit:
+    """Networks on the rows outside of folds, and their way down the path of penalties.
+
+    Parameters
+    ----------
+    training : Training
+        Of all rows.
+    plan : Plan
+    rng : numpy.random.Generator
+        Draws folds and starts.
+    """
+
+    def __init__(self, training: Training, plan: Plan, rng: np.random.Generator) -> None:
+        self.training, self.rng = training, rng
+        data = training.data
+        counted = np.arange(len(data.y)) if data.weights is None else np.flatnonzero(data.weights)
+        self.data = data if data.weights is None else pick_rows(data, counted)
+        groups = groups_of_rows(self.data.x)
+        self.plan = replace(plan, folds=min(plan.folds, int(groups.max()) + 1))
+        self.networks = [
+            self._network(fold == k)
+            for fold in (rng.permutation(int(groups.max()) + 1)[groups] % self.plan.folds for _ in range(plan.repeats))
+            for k in range(self.plan.folds)
+        ]
+        of_y = training.units[1]
+        self.y = (self.data.y - of_y.center) / of_y.spread
+        weights = self.data.weights
+        self.weights = np.ones(len(self.y)) if weights is None else weights / weights.max()
+        self.ended: Status | None = None
+        self.n_iter = 0
+
+    def _network(self, left_out: BoolArray) -> _FoldNetwork:
+        training = self.training
+        out = np.flatnonzero(left_out)
+        inside, outside = pick_rows(self.data, np.flatnonzero(~left_out)), pick_rows(self.data, out)
+        start = training.network.initial(self.rng)
+        rows = standard_rows(replace(outside, weights=None), training.units, training.options.dtype)
+        judged = NetworkObjective(training.network, rows, 0.0, start)
+        share = total_weight(inside) / total_weight(self.data)
+        return _FoldNetwork(inside, out, judged, share, start)
+
+    def walk(self) -> tuple[list[_Level], _Level]:
+        """Go down the path from its middle until it is behind, and up if it began about best; return it and the best level.
+
+        A network that a strong penalty has made linear, or nothing, a weaker one seldom brings to life again. So the
+        strongest penalties come last; and where units have kinks, of which all rows would stand on one side, the path begins
+        far down.
+        """
+        smooth = self.training.network.activation.smooth
+        middle = (_FIRST_LEVEL if smooth else _FIRST_WITH_KINKS) * self.largest_penalty()
+        levels = self._followed(middle, 1.0 / _RATIO, [])
+        lowest = min(levels, key=_mean_score, default=None)
+        if lowest is not None and levels[0].mean_score < (1.0 + 2.0 * _COUNTS) * lowest.mean_score and not self.ended:
+            self._return_to(levels[0])
+            levels = self._followed(middle * _RATIO, _RATIO, levels[:1])[:0:-1] + levels
+        if not levels:  # interrupted at once: the starts as they are
+            nothing, starts = np.full(self.y.shape[1], np.nan), [network.theta for network in self.networks]
+            return [], _Level(middle, nothing, nothing, np.nan, starts, [{} for _ in starts])
+        return levels, min(levels, key=_mean_score)
+
+    def _followed(self, alpha: float, factor: float, levels: list[_Level]) -> list[_Level]:
+        """Return levels and those that follow from a penalty on, until they fall behind the best."""
+        levels, flat, worse = list(levels), 0, 0
+        best = min(levels, key=_mean_score, default=None)
+        while len(levels) < _LEVELS and flat < _FLAT_LEVELS and worse < _WORSE_LEVELS and not self.ended:
+            level = self._level(alpha, first=not levels)
+            if level is None:
+                break
+            levels.append(level)
+            share = 0.0 if best is None else level.mean_score / best.mean_score
+            flat = flat + 1 if share > 1.0 - _COUNTS else 0
+            worse = worse + 1 if share > 1.0 + _COUNTS else 0
+            best = min(levels, key=_mean_score)
+            if share > _FAR_WORSE:
+                break
+            alpha *= factor
+        return levels
+
+    def _return_to(self, level: _Level) -> None:
+        for network, theta, memory in zip(self.networks, level.thetas, level.memories, strict=True):
+            network.theta, network.memory = theta, memory
+
+    def largest_penalty(self) -> float:
+        """Return Σ w times the largest singular value of the correlations of X and y.
+
+        Near zero a network with one hidden layer is linear, ``f = V W x`` with the penalty ``α(‖V‖² + ‖W‖²) ≥ 2α‖VW‖``, the
+        sum of the singular values: under so large an α no such network is better than none, as in the lasso.
+        """
+        training = self.training
+        columns, outputs = training.network.sizes[0], training.network.sizes[-1]
+        linear = Network((columns, outputs), training.network.activation)
+        rows = standard_rows(self.data, training.units, "float64")
+        zero = np.zeros(linear.n_parameters)
+        gradient = NetworkObjective(linear, rows, 0.0, zero).value_and_gradient(zero)[1]
+        slopes = 0.5 * linear.layers(gradient)[0][:, :-1]
+        strength = float(np.linalg.norm(slopes, 2)) if slopes.size else 0.0
+        least: float = (columns / len(self.y)) ** 0.5
+        return max(strength, least, TINY) * total_weight(self.data)
+
+    def _level(self, alpha: float, first: bool = False) -> _Level | None:
+        """Train all networks under a penalty; None where someone ended that."""
+        n, m, repeats = *self.y.shape, self.plan.repeats
+        found = np.zeros((repeats, n, m))
+        for k, network in enumerate(self.networks):
+            self._train(network, alpha, _FIRST_STEPS * self.plan.steps if first else self.plan.steps)
+            if self.ended:
+                return None
+            found[k // self.plan.folds, network.left_out] = network.outside.outputs(network.theta)
+        gap, weights = found - self.y, self.weights / self.weights.sum()
+        score = weights @ gap.mean(axis=0) ** 2
+        apart = np.zeros(m)
+        if repeats > 1:
+            apart = weights @ found.var(axis=0, ddof=1)
+            score = np.maximum(score - apart * (1.0 / repeats - 1.0 / len(self.networks)), apart / len(self.networks))
+        thetas = [np.array(network.theta) for network in self.networks]
+        effective = self._effective(self.networks[0], alpha)
+        return _Level(alpha, score, apart, effective, thetas, [dict(network.memory) for network in self.networks])
+
+    def _train(self, network: _FoldNetwork, alpha: float, steps: int) -> None:
+        objective = self.training.pose(network.data, alpha * network.share, network.theta)
+        path = self.training.walk(objective, self.plan.solver, steps, _LOOSE / self.plan.shortness, network.memory)
+        self._note(path)
+        network.theta, network.memory = np.asarray(path.theta), path.memory
+
+    def _effective(self, network: _FoldNetwork, alpha: float) -> float:
+        objective = self.training.pose(network.data, alpha * network.share, network.theta)
+        if not np.isfinite(network.theta).all():
+            return np.nan
+        curvature = laplace.curvature_at(objective, np.asarray(network.theta, dtype=np.float64))
+        return float(laplace.effective_parameters(curvature, objective.penalty).sum())
+
+    def finished(self, level: _Level, to_rest: bool) -> list[Trained]:
+        """Train the networks of a level on all rows; the first is that with the lowest loss."""
+        trained: list[Trained] = []
+        for theta, memory in zip(level.thetas, level.memories, strict=True):
+            objective = self.training.pose(self.data, level.alpha, theta)
+            if self.ended and trained:
+                break
+            steps = int(_LAST_STEPS * self.plan.shortness)
+            path = self.training.walk(objective, self.plan.solver, steps, _CLOSE / self.plan.shortness, memory)
+            if to_rest and path.status not in _OUTSIDE:
+                path = self.training.to_rest(objective, path.theta)
+            self._note(path)
+            trained.append(self._trained(objective, path, level))
+        return sorted(trained, key=lambda one: -one.score)
+
+    def _trained(self, objective: NetworkObjective, path: Path, level: _Level) -> Trained:
+        theta = np.asarray(path.theta, dtype=np.float64)
+        status = self.ended or (Status.CONVERGED if path.status is Status.CONVERGED else Status.EARLY_STOPPED)
+        noise = np.maximum(level.score - level.apart, _LEAST_NOISE * level.score)
+        return Trained(
+            path=replace(path, status=status),
+            objective=objective,
+            solver=self.plan.solver,
+            reason="penalty by rows left out",
+            score=-path.losses[-1],
+            validation_curve=[],
+            held_out=PredictiveNoise(noise, float(len(self.y)), CROSS_FITTED),
+            dead=is_dead(objective, theta),
+        )
+
+    def _note(self, path: Path) -> None:
+        self.n_iter += path.n_iter
+        if path.status in _OUTSIDE:
+            self.ended = path.status
+
+
+def train_by_left_out(training: Training, plan: Plan, seeds: np.random.SeedSequence) -> list[Trained]:
+    """Return networks whose mean predicts, under the penalty that rows left out have chosen; the best one first."""
+    run = CrossFit(training, plan, np.random.default_rng(seeds.spawn(1)[0]))
+    if training.watch is not None:
+        training.watch.begin_start()
+    levels, best = run.walk()
+    trained = run.finished(best, to_rest=training.options.curvature is not None)
+    if training.watch is not None:
+        training.watch.end_start()
+    choice = LeftOutChoice(
+        alpha=best.alpha,
+        effective=best.effective,
+        score=best.score,
+        penalties=np.array([level.alpha for level in levels]),
+        scores=np.array([level.score for level in levels]).reshape(-1, len(best.score)),
+        effectives=np.array([level.effective for level in levels]),
+        folds=run.plan.folds,
+        networks=len(run.networks),
+    )
+    return [replace(one, left_out=choice) for one in trained]
