@@ -15,7 +15,7 @@ from mle_regression.linalg.frame import Frame, choose_frame
 from mle_regression.linalg.gram import block_moments, fold_gram
 from mle_regression.linalg.precondition import triangular_preconditioner
 from mle_regression.linalg.qr import block_factor, stack_factors, triangular_factor
-from mle_regression.linalg.scaling import column_magnitudes, column_norms, exponents
+from mle_regression.linalg.scaling import column_magnitudes, column_norms, exponents, scale
 from mle_regression.linalg.triangle import exceeds_condition, reciprocal_condition
 
 floats = st.floats(-1e100, 1e100, allow_nan=False).filter(lambda v: v == 0 or abs(v) > 1e-100)
@@ -163,6 +163,19 @@ def test_factors_combine_in_any_tree(rng):
     whole = np.vstack([a, b, c])
     for upper in (stack_factors(stack_factors(a, b), c), stack_factors(a, stack_factors(b, c))):
         np.testing.assert_allclose(upper.T @ upper, whole.T @ whole, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [3, 3000])
+@pytest.mark.parametrize("exponent", [[0, 5, -7], [1000, -1000, 3], [1074, -1074, 2000]])
+def test_scaling_is_exact_to_the_last_subnormal_number(n, exponent, rng):
+    """Whether few numbers or many, by factors that float64 holds or not."""
+    exponent = np.array(exponent)
+    values = rng.standard_normal((n, 3)) * 2.0 ** rng.integers(-70, 70, (n, 3))
+    values[0], values[1, 0], values[1, 1], values[2, 1] = 5e-324, np.inf, np.nan, -0.0
+    for by in (exponent, -exponent[0]):
+        with np.errstate(all="ignore"):
+            expected = np.ldexp(values, by)
+        np.testing.assert_array_equal(scale(values, by), expected)
 
 
 def test_column_norms_do_not_overflow():

@@ -64,7 +64,7 @@ class ColumnMoments:
         Sums are taken of columns divided by powers of two, so that none overflows.
         """
         exponent = exponents(magnitudes(rows))
-        mean = rows.reduce(partial(_sums_about, exponent, np.zeros(len(exponent))), np.add)[0] / total
+        mean = rows.reduce(partial(_sums_of_block, exponent), np.add) / total
         first, second = rows.reduce(partial(_sums_about, exponent, mean), np.add) / total
         mean, spread = mean + first, np.sqrt(np.maximum(second - first**2, 0.0))
         spread = np.where(spread <= _CONSTANT_SPREAD * np.abs(mean), 0.0, spread)
@@ -156,6 +156,16 @@ def units_so_far(
 def unmeasured(n_features: int, n_outputs: int) -> tuple[Units, Units]:
     """Return units in which columns are as they are."""
     return Units(np.zeros(n_features), np.ones(n_features)), Units(np.zeros(n_outputs), np.ones(n_outputs))
+
+
+def _sums_of_block(exponent: IntArray, block: Block) -> Array:
+    """Return Σ w z (p + m,) of the columns of [X | y], divided by powers of two."""
+    weights, p = np.ones(len(block.y)) if block.weights is None else block.weights, block.x.shape[1]
+    if sp.issparse(block.x):
+        of_x = power_sums(block.x, weights, exponent[:p], np.zeros(p))[0]
+    else:
+        of_x = weights @ scale(block.x, -exponent[:p])
+    return np.concatenate([of_x, weights @ scale(block.y, -exponent[p:])])
 
 
 def _sums_about(exponent: IntArray, center: Array, block: Block) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from mle_regression.objective.dead import is_constant, is_dead
 from mle_regression.objective.likelihood import likelihood_objective
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
-from mle_regression.rows.standard import Units, standard_rows
+from mle_regression.rows.standard import StandardRows, Units, standard_rows
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Need, Status
 from mle_regression.solvers.levenberg_marquardt import LevenbergMarquardt
@@ -241,10 +242,15 @@ class Training:
         control = self._control(objective, solver, np.random.default_rng(0), {})
         return self._minimise(replace(objective, start=theta), None, solver, control)
 
+    @cached_property
+    def _standard(self) -> StandardRows:
+        """The rows in standard units, the same for all starts."""
+        return standard_rows(self.data, self.units, self.options.dtype)
+
     def _posed(self, start: Array) -> tuple[NetworkObjective, HeldOut | None]:
         options, data, rows = self.options, self.data, self.held_out
         alpha = 0.0 if options.by_evidence else relative_alpha(options.penalty, data.weights)
-        standard, family = standard_rows(data, self.units, options.dtype), options.family
+        standard, family = self._standard, options.family
         if family.sums_suffice:
             objective = NetworkObjective(self.network, standard, alpha, start)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from mle_regression.models.network import Workspace
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.standard import StandardBlock
 
-# Largest block: rows, and numbers.
-_ROWS, _BLOCK_SIZE = 1024, 1 << 21
+# Rows looked at first, which nearly always show that a network is alive; largest block: rows, and numbers.
+_FIRST_ROWS, _ROWS, _BLOCK_SIZE = 16, 1024, 1 << 21
 # Outputs that differ by no more than this, in units of the spread of y, are equal.
 _SAME_OUTPUT = 1e-7
 
@@ -41,10 +42,9 @@ def is_dead(objective: NetworkObjective, theta: Array) -> bool:
 
 def is_constant(objective: NetworkObjective, theta: Array) -> bool:
     """Return whether the prediction is the same at all rows, though y is not: dead, or shrunk to nothing."""
-    rows = objective.rows
-    if objective.network.sizes[0] == 0 or not (np.ptp(rows.y, axis=0) > 0).any():
+    rows, network = objective.rows, objective.network
+    if network.sizes[0] == 0:
         return False
-    network = objective.network
     layers = network.layers(np.asarray(theta, dtype=objective.dtype))
     low, high = np.full(rows.y.shape[1], np.inf), np.full(rows.y.shape[1], -np.inf)
     for block in _blocks(objective):
@@ -52,10 +52,11 @@ def is_constant(objective: NetworkObjective, theta: Array) -> bool:
         low, high = np.minimum(low, outputs.min(axis=1)), np.maximum(high, outputs.max(axis=1))
         if not (high - low <= _SAME_OUTPUT).all():  # so most networks are known by their first rows
             return False
-    return True
+    return bool((np.ptp(rows.y, axis=0) > 0).any())
 
 
 def _blocks(objective: NetworkObjective) -> Iterator[StandardBlock]:
-    """Go through the rows, some at a time."""
+    """Go through a few rows, and then through all, some at a time."""
     width = max(1, min(_ROWS, _BLOCK_SIZE // sum(objective.network.sizes)))
-    return objective.rows.blocks(width)
+    first = objective.rows.blocks(min(_FIRST_ROWS, width))
+    return chain(islice(first, 1), objective.rows.blocks(width))
