@@ -83,22 +83,12 @@ def influence(
         # From the fit with the row (leverage h, residual e) and from the one without (residual e / (1 - h)).
         kept = without_leverage(g, fitted_on)
         inside, outside = (residual, residual / kept) if fitted_on else (residual * kept, residual)
-        squares = noise.variance * noise.dof
         change = inside * outside
         if precision is not None:
             change *= precision[:, None]
             inside = inside * np.sqrt(precision)[:, None]
-        if noise.penalised:
-            without_row: Array = np.full((1, residual.shape[1]), np.nan)
-        elif fitted_on:
-            without_row = squares - change
-            np.maximum(without_row, 0.0, out=without_row)
-            without_row /= noise.dof - 1.0 if noise.dof > 1 else np.nan
-            np.sqrt(without_row, out=without_row)
-        else:
-            without_row = np.sqrt(noise.variance)[None, :]
-        with_row = noise.variance if fitted_on else (squares + change) / (noise.dof + 1.0)
-        standardized = inside / np.sqrt(with_row)
+        without_row, with_row = _deviations(noise, change, fitted_on)
+        standardized = inside / with_row
         spread = np.sqrt(kept)
         internal = standardized / spread
         external = inside / (without_row * spread)
@@ -123,6 +113,22 @@ def influence(
         for values in (found.standardized, found.studentized_internal, found.studentized_external):
             values[precision == 0] = np.nan
     return found
+
+
+def _deviations(noise: Noise, change: Array, fitted_on: bool) -> tuple[Array, Array]:
+    """Return s without each row (n or 1, m) and with it, by the ``change`` (n, m) of the sums of squares between the two."""
+    squares = noise.variance * noise.dof
+    with_row = noise.variance if fitted_on else (squares + change) / (noise.dof + 1.0)
+    if noise.penalised:
+        without_row: Array = np.full((1, change.shape[1]), np.nan)
+    elif fitted_on:
+        without_row = squares - change
+        np.maximum(without_row, 0.0, out=without_row)
+        without_row /= noise.dof - 1.0 if noise.dof > 1 else np.nan
+        np.sqrt(without_row, out=without_row)
+    else:
+        without_row = np.sqrt(noise.variance)[None, :]
+    return without_row, np.sqrt(with_row)
 
 
 def without_leverage(g: Array, fitted_on: bool) -> Array:

@@ -28,34 +28,17 @@ def linear_options(estimator: Any) -> LinearOptions:
     checks.check_choice("refine", estimator.refine, ("auto", True, False))
     checks.check_choice("warm_start", estimator.warm_start, (True, False))
     checks.check_choice("alpha_per", estimator.alpha_per, ALPHA_PER)
-    choice = estimator.alpha if isinstance(estimator.alpha, str) and estimator.alpha in CHOICES else None
-    alpha = None if choice else check_penalties(estimator.alpha)
-    per_output = estimator.alpha_per == "output"
-    if per_output and choice != LEAVE_ONE_OUT:
-        raise ValueError(
-            "alpha_per='output' is for alpha='loo', which can choose a penalty for each output. Give the penalties as "
-            "alpha, of shape (n_outputs,), or leave alpha_per='all'."
-        )
+    choice = _choice_of_alpha(estimator)
     if not noise.sums_suffice:
         _check_by_rows(estimator, choice)
     rank_tol = None if estimator.rank_tol is None else checks.check_non_negative("rank_tol", estimator.rank_tol)
-    if estimator.max_iter is not None:
-        checks.check_positive_integer("max_iter", estimator.max_iter)
-    if estimator.batch_size is not None:
-        checks.check_positive_integer("batch_size", estimator.batch_size)
-        if solver.needs is not Need.BATCHES:
-            raise ValueError(
-                f"batch_size={estimator.batch_size!r} has no effect: this solver takes all rows in each step. Leave "
-                "batch_size=None, or take a solver that draws batches: 'sgd', 'adam', 'adamw'."
-            )
-    if not (isinstance(estimator.learning_rate, str) and estimator.learning_rate == "auto"):
-        checks.check_positive("learning_rate", estimator.learning_rate)
+    _check_steps(estimator, draws_batches=solver.needs is Need.BATCHES)
     return LinearOptions(
         solver=solver,
         fit_intercept=bool(estimator.fit_intercept),
-        alpha=alpha,
+        alpha=None if choice else check_penalties(estimator.alpha),
         choice=choice,
-        per_output=per_output,
+        per_output=estimator.alpha_per == "output",
         noise=noise,
         frequency=estimator.weight_type == "frequency",
         rank_tol=rank_tol,
@@ -68,6 +51,32 @@ def linear_options(estimator: Any) -> LinearOptions:
         warm_start=bool(estimator.warm_start),
         verbose=bool(estimator.verbose),
     )
+
+
+def _choice_of_alpha(estimator: Any) -> str | None:
+    """Return how alpha is to be chosen; None where it is given."""
+    choice = estimator.alpha if isinstance(estimator.alpha, str) and estimator.alpha in CHOICES else None
+    if estimator.alpha_per == "output" and choice != LEAVE_ONE_OUT:
+        raise ValueError(
+            "alpha_per='output' is for alpha='loo', which can choose a penalty for each output. Give the penalties as "
+            "alpha, of shape (n_outputs,), or leave alpha_per='all'."
+        )
+    return choice
+
+
+def _check_steps(estimator: Any, draws_batches: bool) -> None:
+    """Raise on options of iterative solvers that make no sense."""
+    if estimator.max_iter is not None:
+        checks.check_positive_integer("max_iter", estimator.max_iter)
+    if estimator.batch_size is not None:
+        checks.check_positive_integer("batch_size", estimator.batch_size)
+        if not draws_batches:
+            raise ValueError(
+                f"batch_size={estimator.batch_size!r} has no effect: this solver takes all rows in each step. Leave "
+                "batch_size=None, or take a solver that draws batches: 'sgd', 'adam', 'adamw'."
+            )
+    if not (isinstance(estimator.learning_rate, str) and estimator.learning_rate == "auto"):
+        checks.check_positive("learning_rate", estimator.learning_rate)
 
 
 def _check_by_rows(estimator: Any, choice: str | None) -> None:

@@ -12,10 +12,10 @@ from mle_regression.fit.linear import LinearProblem
 from mle_regression.fitted.penalty import INFINITY, NO_COLUMN, NO_ROW, ZERO, LinearPenalty
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.left_vectors import left_vectors
-from mle_regression.linalg.memory import require_memory
+from mle_regression.linalg.memory import NUMBER_BYTES, require_memory
 from mle_regression.linalg.roots import bracketed_roots
 from mle_regression.linalg.scaling import column_norms, exponents, fast_column_norms, scale
-from mle_regression.rows.base import Block
+from mle_regression.rows.base import Block, Rows
 from mle_regression.solvers.passes import magnitudes
 
 # Penalties that are tried are a factor of three apart where they are within a hundred times of a squared singular value, else
@@ -32,6 +32,8 @@ _SAME_ROW = 1e-12
 _NEAR_ROOT, _TABLE = 1e-13, 1 << 18
 # Powers of two within which columns and outputs are used as they are.
 _PLAIN = 100
+# Number of arrays of the size of [X | y] that it takes.
+_COPIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,20 +173,8 @@ def left_out_rows(problem: LinearProblem) -> tuple[LeftOutRows, int, IntArray, I
         The rows that have a parameter of their own.
     """
     squares = problem.squares
-    n, p, m = squares.rows.shape
-    require_memory(
-        32.0 * n * (p + m),
-        f"alpha='loo' decomposes X of {n} x {p} as a whole",
-        "Set a number as alpha, or choose it by cross-validation with solver='lsmr'",
-    )
-    largest = magnitudes(squares.rows)
-    exponent = exponents(np.append(largest[p:], largest[:p].max(initial=0.0)))
-    exponent[np.abs(exponent) <= _PLAIN] = 0
-    unit, exponent = int(exponent[-1]), exponent[:-1]
-    division = np.concatenate([np.full(p, unit), exponent])
-    table = squares.rows.map(partial(_weighted_block, division), dense=True)
-    counted = np.flatnonzero(table[:, 0] > 0)
-    table = table if len(counted) == n else table[counted]
+    p = squares.rows.shape[1]
+    table, counted, unit, exponent = _weighted_table(squares.rows)
     first, z, total = table[:, 0], table[:, 1:], squares.totals.sum_weights
     if squares.centred:
         _centre(first, z, total)
@@ -192,11 +182,7 @@ def left_out_rows(problem: LinearProblem) -> tuple[LeftOutRows, int, IntArray, I
     y = z[:, p:]
     inside = left.T @ y
     outside = y - left @ inside
-    share = np.ones(len(first))
-    if problem.frequency:
-        share = np.minimum(scale(first**2, 2 * problem.weight_exponent), 1.0) / scale(
-            first**2, 2 * problem.weight_exponent
-        )
+    share = _share_that_leaves(problem, first)
     if len(values) + int(squares.centred) >= len(first):
         # As many directions as rows: without penalty each is met, and nothing is outside.
         outside, rest = np.zeros_like(outside), 1.0 - share
@@ -219,6 +205,31 @@ def left_out_rows(problem: LinearProblem) -> tuple[LeftOutRows, int, IntArray, I
     total, constant = float(first @ first), float(squares.centred)
     found = LeftOutRows(left, values, inside, outside, rest, share, total, constant, n_met)
     return found, unit, exponent, counted[own]
+
+
+def _weighted_table(rows: Rows) -> tuple[Array, IntArray, int, IntArray]:
+    """Return √w·[1 | X | y] of rows with weight, which these are, and the powers of two that X and y are divided by."""
+    n, p, m = rows.shape
+    require_memory(
+        float(_COPIES * NUMBER_BYTES * n * (p + m)),
+        f"alpha='loo' decomposes X of {n} x {p} as a whole",
+        "Set a number as alpha, or choose it by cross-validation with solver='lsmr'",
+    )
+    largest = magnitudes(rows)
+    exponent = exponents(np.append(largest[p:], largest[:p].max(initial=0.0)))
+    exponent[np.abs(exponent) <= _PLAIN] = 0
+    unit, exponent = int(exponent[-1]), exponent[:-1]
+    table = rows.map(partial(_weighted_block, np.concatenate([np.full(p, unit), exponent])), dense=True)
+    counted = np.flatnonzero(table[:, 0] > 0)
+    return table if len(counted) == n else table[counted], counted, unit, exponent
+
+
+def _share_that_leaves(problem: LinearProblem, root: Array) -> Array:
+    """Return which part (n,) of a row of root weights leaves: of one that stands for several, one of these."""
+    if not problem.frequency:
+        return np.ones(len(root))
+    copies = scale(root**2, 2 * problem.weight_exponent)
+    return np.asarray(np.minimum(copies, 1.0) / copies)
 
 
 def _different_rows(x: Array) -> int:
