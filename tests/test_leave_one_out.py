@@ -115,6 +115,34 @@ def test_drawn_designs(seed, n, p, m, fit_intercept, weighted, sparse, noise):
     assert_minimum(model, x, y, w)
 
 
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(3, 14),
+    p=st.integers(1, 12),
+    spread=st.sampled_from([0.0, 3.0]),
+    mean=st.sampled_from([0.0, 1e3]),
+    repeated=st.booleans(),
+    rounded=st.booleans(),
+    fit_intercept=st.booleans(),
+)
+def test_hard_designs(seed, n, p, spread, mean, repeated, rounded, fit_intercept):
+    """Large means, columns of unlike lengths and near dependencies, rows twice: all penalties that matter."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, p)) * 10.0 ** rng.uniform(-spread, spread, p) + mean
+    x = np.round(x) if rounded else x
+    y = rng.standard_normal((n, 1))
+    if repeated:
+        x[n // 2 :] = x[: n - n // 2].copy()
+    model = MLELinearRegressor(alpha="loo", fit_intercept=fit_intercept).fit(x, y)
+    if model._fit.chosen.own.size:
+        return
+    for penalty, score, _ in model.alpha_path_[1:-1:4]:
+        if penalty > 1e-9 * np.linalg.norm(x) ** 2:
+            assert score == pytest.approx(brute_force(x, y, penalty, None, fit_intercept)[0], rel=1e-8)
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("of_x", [1e-100, 1e-30, 1e100])
 @pytest.mark.parametrize("of_y", [1e-100, 1e100])

@@ -15,7 +15,7 @@ from mle_regression.linalg.scaling import column_norms
 _MANY_COLUMNS, _EASY_CONDITION = 400, 30.0
 # Ratio of lengths up to which LAPACK's decomposition blurs a small singular value by no more than its columns' rounding; and
 # columns up to which rotations, some five times as dear, are worth it.
-_LIKE_LENGTHS, _ROTATED_COLUMNS = 1e3, 1000
+_LIKE_LENGTHS, _ROTATED_COLUMNS = 30.0, 1000
 
 
 def graded_svd(a: Array) -> tuple[Array, Array, Array]:

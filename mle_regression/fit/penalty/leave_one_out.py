@@ -176,9 +176,8 @@ def left_out_rows(problem: LinearProblem) -> tuple[LeftOutRows, int, IntArray, I
     p = squares.rows.shape[1]
     table, counted, unit, exponent = _weighted_table(squares.rows)
     first, z, total = table[:, 0], table[:, 1:], squares.totals.sum_weights
-    if squares.centred:
-        _centre(first, z, total)
-    left, values = left_vectors(z[:, :p], squares.tolerance, lost=int(squares.centred))
+    sizes = _centre(first, z, total)[:p] if squares.centred else None
+    left, values = left_vectors(z[:, :p], squares.tolerance, sizes, first if squares.centred else None)
     y = z[:, p:]
     inside = left.T @ y
     outside = y - left @ inside
@@ -249,8 +248,11 @@ def _weighted_block(division: IntArray, block: Block) -> Array:
     return z if block.weights is None else root[:, None] * z
 
 
-def _centre(first: Array, z: Array, total: float) -> None:
-    """Take weighted means from the columns of z (n, q), in place, and make constants zero; ``first`` is √w (n,)."""
+def _centre(first: Array, z: Array, total: float) -> Array:
+    """Take weighted means from the columns of z (n, q), in place, and return the lengths (q,) of what was taken.
+
+    What rounding leaves of constants is made zero. ``first`` is √w (n,).
+    """
     mean = first @ z / total
     z -= first[:, None] * mean
     left, size = first @ z / total, np.sqrt(total) * np.abs(mean)
@@ -259,6 +261,7 @@ def _centre(first: Array, z: Array, total: float) -> None:
         z -= first[:, None] * left
         lengths = fast_column_norms(z)
     z[:, lengths <= _CONSTANT_EPS * EPS * size] = 0.0
+    return np.asarray(size)
 
 
 def _along(found: LeftOutRows, logs: Array) -> tuple[Array, Array]:
