@@ -5,12 +5,12 @@ import pytest
 from scipy.stats import t as student_t
 
 from mle_regression import MLPGradientRegressor
+from mle_regression.diagnostics.left_out_rows import leave_one_out
 from mle_regression.fit.predictive_noise import (
     COUNTED,
     HELD_OUT,
     LEFT_OUT,
     TOO_LOW,
-    leave_one_out,
     of_held_out,
     of_training,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.linalg import eigh
 
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM
 from mle_regression.diagnostics.inputs import input_relations, null_inputs, without_inputs
+from mle_regression.diagnostics.left_out_rows import LeftOut, leave_one_out
 from mle_regression.diagnostics.stationary import (
     Judgement,
     Spectrum,
@@ -19,7 +20,7 @@ from mle_regression.diagnostics.stationary import (
     steepness,
 )
 from mle_regression.diagnostics.units import FlatUnit, flat_units
-from mle_regression.linalg.arrays import EPS, Array, Product
+from mle_regression.linalg.arrays import EPS, Array, IntArray, Product
 from mle_regression.linalg.lanczos import (
     DENSITY_PROBES,
     DENSITY_STEPS,
@@ -123,16 +124,41 @@ class NetworkOnRows:
         J of the best constant prediction.
     seed : int
         Of the random vectors.
+    copies : float or None
+        Sum of the weights, where a weight says how often a row is there.
+    counted : IntArray of shape (n,)
+        Which of the rows given have weight.
+    n_given : int
+        How many rows were given.
     """
 
     objective: NetworkObjective
     variance: float
     seed: int = 0
+    copies: float | None = None
+    counted: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    n_given: int = 0
 
     @property
     def theta(self) -> Array:
         """Fitted parameters (P,)."""
         return self.objective.start
+
+    @one_blas_thread()
+    def left_out(self) -> LeftOut:
+        """Return what leaving out each row of weight in turn would do; raises where that is out of reach."""
+        size = min(len(self.theta), self.objective.n_residuals)
+        if size > _LARGEST_DENSE:
+            raise ValueError(
+                f"Leaving out rows takes a matrix of {size:,} x {size:,} numbers, the fewer of parameters and residuals; "
+                f"{_LARGEST_DENSE:,} is the most. Diagnose some of the rows, or fit fewer hidden units."
+            )
+        found = leave_one_out(self.objective, self.theta, self.copies)
+        if found is None:
+            raise ValueError(
+                "A row has a parameter of its own, and leaves nothing to predict it from; set a larger alpha."
+            )
+        return found
 
     @one_blas_thread()
     def curvature(
@@ -231,13 +257,14 @@ class NetworkOnRows:
         return Flatness(units, tuple(relations), flat.shape[1] - rest.shape[1])
 
 
-def network_on_rows(objective: NetworkObjective, data: TrainingData) -> NetworkOnRows:
+def network_on_rows(objective: NetworkObjective, data: TrainingData, frequency: bool = False) -> NetworkOnRows:
     """Return a network at its objective's start, and the rows that this is made of."""
     weights = np.ones(len(data.y)) if data.weights is None else data.weights
     y = data.y / objective.rows.of_y.spread
     center = np.average(y, axis=0, weights=weights)
     variance = float(np.average((y - center) ** 2, axis=0, weights=weights).sum())
-    return NetworkOnRows(objective, variance)
+    copies = float(weights.sum()) if frequency else None
+    return NetworkOnRows(objective, variance, copies=copies, counted=np.flatnonzero(weights), n_given=len(weights))
 
 
 def _log_sum(values: Array) -> float:

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from mle_regression.fitted.network_on_rows import DENSE_PARAMETERS, NetworkOnRows
 from mle_regression.linalg.lanczos import DENSITY_PROBES, DENSITY_STEPS, MAX_STEPS, TOL, TRACE_PRODUCTS, Density
+from mle_regression.reports.linear.coefficients import blocks
 from mle_regression.reports.network.curvature import NetworkCurvatureReport, network_curvature_report, parameter_names
 from mle_regression.validation import checks
+from mle_regression.warnings import InferenceWarning, warn_user
+
+# Share of the residuals that effective parameters take up, above which leaving out a row leads to another network.
+_TAKEN_UP = 0.25
 
 
 class NetworkDiagnosis:
@@ -24,12 +30,20 @@ class NetworkDiagnosis:
     features, outputs : sequence of str
     stability_limit : float
         Curvature above which the solver's steps grow.
+    labels : pandas.Index, default=None
+        Of the rows.
     """
 
     def __init__(
-        self, network: NetworkOnRows, features: Sequence[str], outputs: Sequence[str], stability_limit: float = np.nan
+        self,
+        network: NetworkOnRows,
+        features: Sequence[str],
+        outputs: Sequence[str],
+        stability_limit: float = np.nan,
+        labels: pd.Index | None = None,
     ) -> None:
-        self._network = network
+        self._network, self._outputs = network, list(outputs)
+        self._labels = labels
         self._features = list(features)
         self._names = parameter_names(network.objective.network, features, outputs)
         self._stability_limit = stability_limit
@@ -77,6 +91,57 @@ class NetworkDiagnosis:
         found = self._network.curvature(k, full, penalised, tol, max_products)
         return network_curvature_report(found, self._names, self._features)
 
+    def rows(self) -> pd.DataFrame:
+        """Influence of each row on the network, linearised at its parameters; of several networks, on the first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            By row of weight, with the index of X (by output and row): ``fitted``, ``residual``, ``leverage`` (how far the row
+            determines its own prediction), ``loo_residual`` (from the network without the row, to first order) and
+            ``cooks_distance`` (how far all predictions, and the penalised parameters, would move, in units of the effective
+            parameters' variance; one for all outputs). A linear model's where the network is one.
+
+        Warns
+        -----
+        InferenceWarning
+            Where effective parameters take up more than a quarter of the residuals, so that a network trained without a row
+            is another one, and not close by.
+
+        Raises
+        ------
+        ValueError
+            Where the matrices are too large, or a row has a parameter of its own.
+        """
+        network, found = self._network, self._network.left_out()
+        objective, rows = network.objective, network.objective.rows
+        residual = -objective.weighted_residuals(network.theta)
+        weights = np.ones(objective.n_rows) if rows.weights is None else rows.weights
+        root = np.sqrt(weights / rows.total)[:, None]
+        copies = weights * (network.copies / rows.total) if network.copies is not None else np.ones(len(weights))
+        n, (_, m) = float(copies.sum()), residual.shape
+        effective = found.taken_up * residual.size
+        variance = float((residual**2).sum()) * n / max(n * m - effective, 0.0) if n * m > effective else np.nan
+        moved = found.moved / copies * n
+        if found.taken_up > _TAKEN_UP and not objective.network.linear:
+            warn_user(
+                f"Effective parameters take up {found.taken_up:.0%} of the residuals: a network trained without a row is "
+                "another one, and left-out residuals may be much larger than these. Take a larger alpha, or alpha='loo'.",
+                InferenceWarning,
+            )
+        labels = pd.RangeIndex(network.n_given) if self._labels is None else self._labels
+        unit, tables = rows.of_y.spread, list[pd.DataFrame]()
+        for k in range(m):
+            table = {
+                "fitted": rows.y[:, k] - residual[:, k] / root[:, 0] * unit[k],
+                "residual": residual[:, k] / root[:, 0] * unit[k],
+                "leverage": found.leverages[:, k, k],
+                "loo_residual": -found.residuals[:, k] / root[:, 0] * unit[k],
+                "cooks_distance": moved / (effective * variance),
+            }
+            tables.append(pd.DataFrame(table, index=labels[network.counted]))
+        return blocks(tables, self._outputs)
+
     def sharpness(self, penalised: bool = True) -> float:
         """Return the largest eigenvalue of the Hessian, to 1e-4 of itself."""
         return self._network.sharpness(penalised)
@@ -122,6 +187,6 @@ class NetworkDiagnosis:
     def __repr__(self) -> str:
         rows, size = self._network.objective.n_rows, len(self._network.theta)
         return (
-            f"<NetworkDiagnosis on {rows} rows, {size:,} parameters: curvature(k, spectrum), "
+            f"<NetworkDiagnosis on {rows} rows, {size:,} parameters: curvature(k, spectrum), rows(), "
             "sharpness(), trace(), log_determinant(), spectral_density(), edge_of_stability()>"
         )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from mle_regression.fitted.network import KeptCurvature, NetworkFit, sum_of_logs
@@ -58,8 +59,8 @@ def diagnose(
     Returns
     -------
     NetworkDiagnosis
-        Eigenvalues of the Hessian with their error bounds, verdict, trace, log-determinant, spectral density; each worked
-        out when asked for.
+        Eigenvalues of the Hessian with their error bounds, verdict, trace, log-determinant, spectral density, influence of
+        the rows; each worked out when asked for.
     """
     fit, names = fit_of(self), checks.check_feature_names(self, feature_names)
     if not fit.likelihood.noise.sums_suffice:
@@ -72,7 +73,14 @@ def diagnose(
     outputs = checks.output_labels(self) or shown(None, data.y.shape[1], "y")
     if fit.single_output:
         outputs = ("y",)
-    return NetworkDiagnosis(network_on_rows(objective, data), names, outputs, fit.stability_limit)
+    labels = getattr(X, "index", None)
+    return NetworkDiagnosis(
+        network_on_rows(objective, data, fit.likelihood.frequency),
+        names,
+        outputs,
+        fit.stability_limit,
+        labels if isinstance(labels, pd.Index) else None,
+    )
 
 
 def log_predictive_density(
