@@ -64,8 +64,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
         (MacKay, 1992); all parameters but biases of outputs are penalised then, and no rows are held out.
 
         "auto": "loo" where that takes some ten seconds at most (rows times parameters up to 3 million: 20 units with 2,000
-        rows of 70 columns, or 14,000 of 8), there are ten different rows, and ``solver``, ``learning_rate``, ``batch_size``,
-        ``early_stopping``, ``n_init``, ``warm_start``, the noise and ``X_val`` leave it open; else 1e-4.
+        rows of 70 columns), there are ten different rows and fewer than 10,000 in all, and ``solver``, ``learning_rate``,
+        ``batch_size``, ``early_stopping``, ``n_init``, ``warm_start``, the noise and ``X_val`` leave it open; else 1e-4.
     evidence : {"layer", "single", "input"}, default="layer"
         What has a penalty of its own under ``alpha="evidence"``: each layer, nothing, or each input besides, so that inputs
         that say nothing are switched off.

@@ -264,6 +264,7 @@ def test_rows_that_cannot_be_left_out(rng):
         ({"learning_rate": 0.01}, 30),
         ({}, 8),
         ({"hidden_layer_sizes": (1500,)}, 2000),
+        ({}, 10_000),
     ],
     ids=str,
 )
