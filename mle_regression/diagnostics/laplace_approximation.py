@@ -175,8 +175,9 @@ def inverted_from_jacobian(jacobian: Array, penalty: Array) -> Curvature:
     prior[held] = penalty[held] ** -0.5
     basis = np.zeros((size, min(len(jacobian), int(held.sum()))))
     basis[held], triangle = np.linalg.qr((jacobian[:, held] * prior[held]).T)
-    # [I; Rᵀ] = [T⁻¹; RᵀT⁻¹] T with orthonormal columns: TᵀT = I + RRᵀ, and no square is ever taken.
-    inner = triangular_factor(np.vstack([np.eye(basis.shape[1]), triangle.T]))
+    # [I; Rᵀ] = [T⁻¹; RᵀT⁻¹] T with orthonormal columns: TᵀT = I + RRᵀ, and no square is ever taken. Rows that may be much
+    # longer come first, as reflections keep the digits of short ones then (Cox and Higham, 1998).
+    inner = triangular_factor(np.vstack([triangle.T, np.eye(basis.shape[1])]))
     root = prior[:, None] * solve_triangle(inner, basis.T, transposed=True).T
     log_determinant = float(np.log(penalty[held]).sum() + 2.0 * np.log(np.abs(np.diagonal(inner))).sum())
     free, seen = np.zeros(size, dtype=bool), np.empty((size, 0))

@@ -27,7 +27,7 @@ from mle_regression.rows.standard import StandardRows, Units, standard_rows
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Need, Status
 from mle_regression.solvers.levenberg_marquardt import LevenbergMarquardt
-from mle_regression.solvers.path import Control, Path
+from mle_regression.solvers.path import Control, Path, is_printed
 from mle_regression.solvers.registry import find_network_solver
 from mle_regression.warnings import warn_user
 
@@ -295,7 +295,7 @@ class Training:
         def tell(iteration: int, theta: AnyArray, loss: float, norm: float) -> Status | None:
             theta = factor * theta
             stop = held_out is not None and held_out.look(theta, loss)
-            if options.verbose and (iteration < 10 or iteration % max(1, control.max_iter // 20) == 0):
+            if options.verbose and is_printed(iteration, control.max_iter):
                 likelihood = (
                     f", held-out log-likelihood {held_out.curve[-1]:.6g}" if isinstance(held_out, HeldOut) else ""
                 )

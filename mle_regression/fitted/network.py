@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from mle_regression.diagnostics.laplace_approximation import LEAST_DOF
 from mle_regression.fitted.likelihood import Likelihood
 from mle_regression.fitted.optimum import Optimum
 from mle_regression.fitted.penalty import LeftOutChoice, PenaltyChoice
@@ -194,7 +195,7 @@ class NetworkFit:
             raise ValueError(posterior.invalid_reason)
         left = n - posterior.effective / mean.shape[1]
         variance = share * np.diagonal(self.likelihood.covariance)
-        return mean, variance * n / max(left, 0.01 * n) + self._variance(x)
+        return mean, variance * n / max(left, LEAST_DOF * n) + self._variance(x)
 
     def deviation(self, x: Any, noise_share: float | Array) -> Array:
         """Return the standard deviation (n, m) of a prediction, in the units of y: of all networks, and between them."""
