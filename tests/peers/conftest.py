@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from peers.borrowed import meets_substitute
 from peers.exclusions import EXCLUSIONS, SLOW
@@ -20,6 +21,12 @@ WARNINGS = (
 @pytest.fixture
 def global_random_seed():
     return 42
+
+
+@pytest.fixture(autouse=True)
+def same_start_each_time():
+    """Seed what estimators without a random_state draw from: some tests make an error of a start that takes long."""
+    np.random.seed(0)  # noqa: NPY002
 
 
 @pytest.fixture(autouse=True)
