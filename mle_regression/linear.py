@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from mle_regression.diagnostics import covariance
 from mle_regression.estimator.base import LikelihoodRegressor
 from mle_regression.estimator.callbacks import FitTask, with_callbacks
 from mle_regression.estimator.continuing import linear_continues, offered_if
+from mle_regression.estimator.linear_attributes import CHOSEN, SOLVED
 from mle_regression.estimator.linear_options import linear_options
 from mle_regression.estimator.merging import check_mergeable
 from mle_regression.estimator.watching import teller
@@ -26,24 +25,14 @@ from mle_regression.fit.separate import SeparateProblem, SeparateSolution, concl
 from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.penalty import LinearPenalty
+from mle_regression.fitted.predictions import prediction_deviations
 from mle_regression.linalg.arrays import Array
-from mle_regression.linalg.scaling import scale
 from mle_regression.models.linear import linear_mean, sizes_of_terms
 from mle_regression.reports.linear import inference
 from mle_regression.reports.linear.ending import tell_of_fit, warn_of_choice
-from mle_regression.rows.registry import as_rows
 from mle_regression.solvers.base import Need, Solution
 from mle_regression.validation import checks
 from mle_regression.validation.penalties import penalties_of_outputs
-
-# Fitted attributes that are left to be solved for.
-_SOLVED = (
-    *("coef_", "intercept_", "noise_variance_", "noise_covariance_", "log_likelihood_", "aic_", "aicc_", "bic_"),
-    *("n_parameters_", "effective_dof_", "rank_", "verdict_", "converged_", "n_iter_", "loss_curve_", "gradient_norm_"),
-    *("solver_", "solver_reason_", "refined_", "_fit"),
-)
-# Fitted attributes of a penalty that the data have chosen.
-_CHOSEN = ("alpha_", "alpha_path_", "loo_score_", "log_marginal_likelihood_")
 
 
 class MLELinearRegressor(LikelihoodRegressor):
@@ -263,7 +252,7 @@ class MLELinearRegressor(LikelihoodRegressor):
                 tell = teller(task, options, whole_of(problem)) if options.verbose or task.watched else None
                 solution = solve(problem, options, self._rng, tell, earlier)
             self._assign(problem, solution, options, chosen)
-            for name in ("_sums", *_CHOSEN):
+            for name in ("_sums", *CHOSEN):
                 self.__dict__.pop(name, None)
             if chosen is not None:
                 self.__dict__.update(chosen.attributes(data.single_output))
@@ -370,12 +359,12 @@ class MLELinearRegressor(LikelihoodRegressor):
 
     def _keep(self, sums: RunningSums) -> None:
         """Keep sums, to be solved when someone looks, and forget what was solved from fewer rows."""
-        for name in (*_SOLVED, *_CHOSEN):
+        for name in (*SOLVED, *CHOSEN):
             self.__dict__.pop(name, None)
         self._sums = sums
 
     def __getattr__(self, name: str) -> Any:
-        if name in _SOLVED and "_sums" in self.__dict__:
+        if name in SOLVED and "_sums" in self.__dict__:
             options = linear_options(self)
             penalty = penalties_of_outputs(options.alpha, self._sums.n_outputs)
             problem = incremental.pose_from_sums(self._sums, options, penalty)
@@ -396,14 +385,4 @@ class MLELinearRegressor(LikelihoodRegressor):
         return sizes_of_terms(x, coef, np.asarray(self.intercept_)).reshape(-1, coef.shape[1])
 
     def _deviation(self, x: Any, noise_share: float | Array) -> Array:
-        fit = self._fit
-        rows = as_rows(x, np.zeros((x.shape[0], 0)))
-        dense = not any(information.sparse for information in fit.informations)
-        leverage = rows.map(partial(covariance.leverages_of_block, fit.informations), dense=dense)
-        if isinstance(fit, JointFit):
-            leverage = leverage[:, fit.part_of_output]
-        share = scale(noise_share, 2 * fit.weight_exponent)
-        if np.any(share):  # none of a variance that may be infinite is none
-            share = share * fit.likelihood.noise.variance_ratio
-        spread = np.sqrt(np.reshape(share, (-1, 1)) + leverage) * scale(fit.residual_scale, fit.output_exponent)
-        return spread.reshape((-1, *self.coef_.shape[:-1]))
+        return prediction_deviations(self._fit, x, noise_share).reshape((-1, *self.coef_.shape[:-1]))

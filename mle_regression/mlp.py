@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from mle_regression.estimator.base import LikelihoodRegressor
@@ -20,15 +19,19 @@ from mle_regression.fit.network import Trained, Training
 from mle_regression.fit.network_conclusion import add_curvature, averaged, conclude
 from mle_regression.fit.network_options import NetworkOptions
 from mle_regression.fit.network_rows import rows_to_watch
-from mle_regression.fitted.network import NetworkFit
+from mle_regression.fitted.network import CHOSEN, NetworkFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.models.network import Network
 from mle_regression.reports.network import inference
 from mle_regression.reports.network.curvature import kept_curvature
-from mle_regression.reports.network.ending import check_continuation, tell_of_fit, warn_of_another_network
+from mle_regression.reports.network.ending import (
+    check_continuation,
+    tell_of_average,
+    tell_of_fit,
+    warn_of_another_network,
+)
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.validation import checks
-from mle_regression.warnings import warn_user
 
 
 class MLPGradientRegressor(LikelihoodRegressor):
@@ -353,29 +356,18 @@ class MLPGradientRegressor(LikelihoodRegressor):
         if not (options.ensemble and others):
             return fit
         fit, left_out = averaged(fit, others, data, options)
-        if left_out:
-            warn_user(
-                f"{len(left_out)} of {1 + len(others)} networks are not part of the average. {left_out[0]}",
-                ConvergenceWarning,
-            )
+        tell_of_average(left_out, 1 + len(others))
         return fit
 
     def _assign(self, fit: NetworkFit, data: TrainingData, trained: Trained) -> None:
         """Tell what is amiss, and take the fitted attributes."""
         tell_of_fit(self, fit, trained, data)
-        for name in ("alpha_", "alpha_path_", "loo_score_", "effective_parameters_", "log_marginal_likelihood_"):
+        for name in CHOSEN:
             self.__dict__.pop(name, None)
-        self.__dict__.update(predicting(fit))
+        self.__dict__.update(predicting(fit) | fit.chosen_attributes())
         self._assign_shared()
         self.loss_, self.validation_curve_ = fit.loss, list(fit.validation_curve)
         self.n_layers_, self.n_outputs_ = len(fit.sizes), fit.sizes[-1]
-        if fit.penalty is not None:
-            self.alpha_, self.effective_parameters_ = fit.penalty.alpha, fit.penalty.effective
-            self.log_marginal_likelihood_ = fit.penalty.log_marginal_likelihood
-        if fit.left_out is not None:
-            self.alpha_, self.effective_parameters_ = fit.left_out.alpha, fit.left_out.effective
-            self.alpha_path_ = fit.left_out.path(fit.of_y.spread, fit.single_output)
-            self.loo_score_ = fit.in_units(fit.left_out.score)
 
     def _mean(self, x: Any) -> Array:
         return self._shaped(self._fit.mean(x))

@@ -23,6 +23,8 @@ from mle_regression.rows.standard import Units, standard_rows
 from mle_regression.rows.training_data import TrainingData
 
 _JACOBIAN_SIZE = 1 << 22
+# Fitted attributes of penalties that the data have chosen.
+CHOSEN = ("alpha_", "alpha_path_", "loo_score_", "effective_parameters_", "log_marginal_likelihood_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,22 @@ class NetworkFit:
         """Networks that predictions are averaged over."""
         return self.members or (self,)
 
-    def in_units(self, variance: Array) -> Any:
-        """Return a variance (m,) in standard units in those of y squared: a float, or an array."""
+    def chosen_attributes(self) -> dict[str, Any]:
+        """Return the fitted attributes of an estimator that tell of penalties which the data have chosen: of `CHOSEN`."""
+        chosen, found = self.penalty, self.left_out
+        if chosen is not None:
+            evidence = {"log_marginal_likelihood_": chosen.log_marginal_likelihood}
+            return {"alpha_": chosen.alpha, "effective_parameters_": chosen.effective} | evidence
+        if found is None:
+            return {}
         with np.errstate(over="ignore"):
-            found = variance * self.of_y.spread**2
-        return float(found[0]) if self.single_output else found
+            score = found.score * self.of_y.spread**2
+        return {
+            "alpha_": found.alpha,
+            "effective_parameters_": found.effective,
+            "alpha_path_": found.path(self.of_y.spread, self.single_output),
+            "loo_score_": float(score[0]) if self.single_output else score,
+        }
 
     def layers_in_units(self) -> list[Array]:
         """Return each layer's weights and biases (units, inputs + 1), the last column biases, for X and y in their units."""

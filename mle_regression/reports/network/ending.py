@@ -43,6 +43,14 @@ def warn_of_another_network(earlier: NetworkFit, network: Network) -> None:
     )
 
 
+def tell_of_average(left_out: list[str], networks: int) -> None:
+    """Warn of networks that are no part of the average, and why."""
+    if left_out:
+        warn_user(
+            f"{len(left_out)} of {networks} networks are not part of the average. {left_out[0]}", ConvergenceWarning
+        )
+
+
 def tell_of_fit(estimator: Any, fit: NetworkFit, trained: Trained, data: TrainingData) -> None:
     """Warn of what is amiss where training has ended."""
     chosen = trained.chosen
