@@ -35,7 +35,7 @@ from mle_regression.validation import checks
 
 
 class MLPGradientRegressor(LikelihoodRegressor):
-    """Multilayer perceptron fitted by maximum likelihood under Gaussian noise.
+    """Multilayer perceptron fitted by maximum likelihood, under Gaussian noise unless `noise` says otherwise.
 
     Minimises ``J(θ) = (Σ wᵢ‖yᵢ − f(xᵢ; θ)‖² + α‖weights‖²) / Σw`` over weights and biases, in units in which columns of X and
     outputs have mean zero and variance one (with ``standardize=True``). The noise variance is its maximum-likelihood
