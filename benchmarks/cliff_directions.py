@@ -205,7 +205,7 @@ def statsmodels_clusters(rows: Rows) -> Tasks:
 
 def our_network(*hidden: int, **options: Any) -> Callable[[Rows], Tasks]:
     def tasks(rows: Rows) -> Tasks:
-        model = MLPGradientRegressor(hidden or (50,), **({"alpha": 1e-4} | options), random_state=0, **options)
+        model = MLPGradientRegressor(hidden or (50,), **({"alpha": 1e-4, "random_state": 0} | options))
         yield "fit", lambda: model.fit(rows.x, rows.y)
         yield "predict", lambda: model.predict(rows.x)
         yield "intervals", lambda: model.predict_interval(rows.x)

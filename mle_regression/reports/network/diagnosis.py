@@ -100,7 +100,7 @@ class NetworkDiagnosis:
             By row of weight, with the index of X (by output and row): ``fitted``, ``residual``, ``leverage`` (how far the row
             determines its own prediction), ``loo_residual`` (from the network without the row, to first order) and
             ``cooks_distance`` (how far all predictions, and the penalised parameters, would move, in units of the effective
-            parameters' variance; one for all outputs). A linear model's where the network is one.
+            parameters' variance; one for all outputs; NaN where nothing is left to measure by). A linear model's where the network is one.
 
         Warns
         -----
@@ -122,7 +122,8 @@ class NetworkDiagnosis:
         n, (_, m) = float(copies.sum()), residual.shape
         effective = found.taken_up * residual.size
         variance = float((residual**2).sum()) * n / max(n * m - effective, 0.0) if n * m > effective else np.nan
-        moved = found.moved / copies * n
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            distance = found.moved / copies * n / (effective * variance)
         if found.taken_up > _TAKEN_UP and not objective.network.linear:
             warn_user(
                 f"Effective parameters take up {found.taken_up:.0%} of the residuals: a network trained without a row is "
@@ -137,7 +138,7 @@ class NetworkDiagnosis:
                 "residual": residual[:, k] / root[:, 0] * unit[k],
                 "leverage": found.leverages[:, k, k],
                 "loo_residual": -found.residuals[:, k] / root[:, 0] * unit[k],
-                "cooks_distance": moved / (effective * variance),
+                "cooks_distance": distance,
             }
             tables.append(pd.DataFrame(table, index=labels[network.counted]))
         return blocks(tables, self._outputs)
