@@ -5,6 +5,7 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from designs import conditioned, hilbert
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from mle_regression.diagnostics.curvature import graded_singular_values
 from mle_regression.linalg.exact import MAX_TERMS, Fixed, exact_gram, fixed, two_prod, two_sum
 from mle_regression.linalg.frame import Frame, choose_frame
-from mle_regression.linalg.gram import block_moments, fold_gram
+from mle_regression.linalg.gram import block_moments, cross_product, fold_gram
 from mle_regression.linalg.precondition import triangular_preconditioner
 from mle_regression.linalg.qr import block_factor, stack_factors, triangular_factor
 from mle_regression.linalg.scaling import column_magnitudes, column_norms, exponents, scale
@@ -252,3 +253,13 @@ def test_singular_values_of_many_ill_conditioned_columns(graded, rng):
         scales = 2.0 ** np.round(np.linspace(0, -40, k))
         a, values = left * scales, np.sort(scales)[::-1]
     np.testing.assert_allclose(graded_singular_values(a), values, rtol=1e-13 if graded else 1e-9)
+
+
+@pytest.mark.parametrize("p", [1, 5, 20, 40])
+def test_cross_products_of_any_kind(p, rng):
+    x, y = rng.standard_normal((300, p)), rng.standard_normal((300, 2))
+    exact = np.einsum("ia,ib->ab", x, y)
+    for make in (np.asarray, sp.csr_array):
+        np.testing.assert_allclose(cross_product(make(x), y), exact, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(cross_product(x, y[:, 0]), exact[:, 0], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(cross_product(y[:, 0], x), exact[:, 0], rtol=1e-12, atol=1e-12)

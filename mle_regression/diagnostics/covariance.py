@@ -11,6 +11,7 @@ import numpy as np
 
 from mle_regression.linalg.arrays import EPS, Array, BoolArray, IntArray
 from mle_regression.linalg.exact import accurate_product
+from mle_regression.linalg.gram import cross_product
 from mle_regression.linalg.information import InformationFactor, inverse_root, parameter_exponents, scaled_factor
 from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.scaling import column_norms, scale
@@ -171,12 +172,13 @@ def accurate_whitener(rows: Rows, information: InformationFactor) -> Whitener:
 def _whitened_products(whitener: Whitener, block: Block) -> Array:
     """Return the weighted cross-products (r, r) of the whitened rows of a block."""
     q = whitener(block.x)
-    return np.asarray(q.T @ (q if block.weights is None else block.weights[:, None] * q))
+    return np.asarray(cross_product(q, q if block.weights is None else block.weights[:, None] * q))
 
 
 def whitened_scores(whitener: Whitener, block: Block) -> Array:
     """Return the weighted sums (r, m) of the outputs of a block along its whitened columns."""
-    return np.asarray(whitener(block.x).T @ (block.y if block.weights is None else block.weights[:, None] * block.y))
+    outputs = block.y if block.weights is None else block.weights[:, None] * block.y
+    return np.asarray(cross_product(whitener(block.x), outputs))
 
 
 def without_projection(whitener: Whitener, part: Array, block: Block) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mle_regression.diagnostics.covariance import Whitener, condition_with_means
 from mle_regression.linalg.arrays import Array, BoolArray, IntArray
-from mle_regression.linalg.gram import fold_gram
+from mle_regression.linalg.gram import cross_product, fold_gram
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.rows.base import Block, Rows
 
@@ -163,7 +163,7 @@ def _plain_products(exponent: IntArray, shift: Array, block: Block) -> Array:
     for meat, column in zip(meats, block.y.T, strict=True):
         np.multiply(x, column[:, None], out=z)
         meat[:p, :p] = fold_gram(z)
-        meat[p, :p] = meat[:p, p] = column @ z
+        meat[p, :p] = meat[:p, p] = cross_product(column, z)
         meat[p, p] = column @ column
     return meats
 
@@ -173,9 +173,9 @@ def _score_products(whiten: Whitener, block: Block) -> Array:
     meats = []
     for column in block.y.T[:-1]:
         z = q * column[:, None]
-        meats.append(z.T @ z)
+        meats.append(cross_product(z, z))
     q *= block.y[:, -1:]
-    return np.stack([*meats, q.T @ q])
+    return np.stack([*meats, cross_product(q, q)])
 
 
 def autocorrelation_meat(scores: Array, lags: int) -> Array:

@@ -52,6 +52,15 @@ def moved(moments: Moments, frame: Frame, target: Frame, total: float) -> Moment
     return Moments(sums + total * step, gram)
 
 
+def cross_product(a: Any, b: Any) -> Any:
+    """Return aᵀb of vectors or matrices, dense or sparse, while other threads go on.
+
+    The operator @ of NumPy holds the interpreter's lock where the product has few numbers (up to 500, in NumPy 2.4), however
+    many rows it sums over; np.dot does not.
+    """
+    return a.T @ b if sp.issparse(a) or sp.issparse(b) else np.dot(a.T, b)
+
+
 def block_moments(x: Any, y: Array, weights: Array | None, frame: Frame) -> Moments:
     """Moments of one block: x (b, p) dense or sparse, y (b, m), weights (b,) or None for ones."""
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
@@ -60,7 +69,7 @@ def block_moments(x: Any, y: Array, weights: Array | None, frame: Frame) -> Mome
         sqrt_weights = None if weights is None else np.sqrt(weights)
         z = frame.apply(x.toarray() if sp.issparse(x) else x, y, sqrt_weights)
         ones = np.ones(z.shape[0]) if sqrt_weights is None else sqrt_weights
-        return Moments(ones @ z, z.T @ z)
+        return Moments(cross_product(ones, z), cross_product(z, z))
 
 
 def _moments_in_place(x: Any, y: Array, weights: Array | None) -> Moments:
@@ -74,9 +83,9 @@ def _moments_in_place(x: Any, y: Array, weights: Array | None) -> Moments:
     sums[:p], sums[p:] = _column_sums(weighted_x), weighted_y.sum(axis=0)
     gram[:p, :p] = _dense(weighted_x.T @ x) if sp.issparse(x) else fold_gram(x)
     # A vector times a matrix runs at memory bandwidth.
-    gram[p:, :p] = (x.T @ weighted_y[:, 0])[None, :] if m == 1 else _dense(weighted_y.T @ x)
+    gram[p:, :p] = cross_product(x, weighted_y[:, 0])[None, :] if m == 1 else _dense(cross_product(weighted_y, x))
     gram[:p, p:] = gram[p:, :p].T
-    gram[p:, p:] = weighted_y.T @ y
+    gram[p:, p:] = cross_product(weighted_y, y)
     return Moments(sums, gram)
 
 
@@ -94,14 +103,13 @@ def fold_gram(x: Array) -> Array:
     n, p = x.shape
     k = max(1, _FOLDED_GRAM // p) if p > 1 else 1  # one column is a scalar product with itself
     if k == 1 or n < 4 * k or not x.flags.c_contiguous:
-        product: Array = x.T @ x
-        return product
+        return np.asarray(cross_product(x, x))
     head = n - n % k
     folded = x[:head].reshape(head // k, k * p)
-    blocks = (folded.T @ folded).reshape(k, p, k, p)
+    blocks = cross_product(folded, folded).reshape(k, p, k, p)
     total: Array = np.einsum("iaib->ab", blocks)
     if head < n:
-        total += x[head:].T @ x[head:]
+        total += cross_product(x[head:], x[head:])
     return total
 
 
@@ -112,10 +120,9 @@ def _column_sums(x: Any) -> Array:
     n, p = x.shape
     k = max(1, _FOLDED_SUMS // p) if p else 1
     if k == 1 or n < 4 * k or not x.flags.c_contiguous:
-        sums: Array = np.ones(n) @ x
-        return sums
+        return np.asarray(cross_product(np.ones(n), x))
     head = n - n % k
-    wide = np.ones(head // k) @ x[:head].reshape(head // k, k * p)
+    wide = cross_product(np.ones(head // k), x[:head].reshape(head // k, k * p))
     folded: Array = wide.reshape(k, p).sum(axis=0) + x[head:].sum(axis=0)
     return folded
 

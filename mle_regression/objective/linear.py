@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from mle_regression.linalg.arrays import Array, IntArray, Product
 from mle_regression.linalg.bidiagonal import Bidiagonalisation
 from mle_regression.linalg.frame import Frame
+from mle_regression.linalg.gram import cross_product
 from mle_regression.linalg.scaling import column_norms, scale
 from mle_regression.linalg.triangle import Triangle
 from mle_regression.objective.products import Products, factors_of, less_shift
@@ -217,7 +218,9 @@ def _fourth_moments(by_column: Array, mean: Array, block: Block) -> Array:
     np.maximum(v, 0.0, out=v)
     if block.weights is not None:
         v *= block.weights**2
-    return np.stack([np.asarray(squares.T @ v), np.asarray(x.T @ v), np.full(len(mean), v.sum())])
+    return np.stack(
+        [np.asarray(cross_product(squares, v)), np.asarray(cross_product(x, v)), np.full(len(mean), v.sum())]
+    )
 
 
 def _less_shift(rows: Rows, shift: Array) -> Rows:

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.exact import BITS, MAX_LIMBS, Fixed, exact_gram, fixed
 from mle_regression.linalg.frame import Frame, choose_frame, safe_exponents
-from mle_regression.linalg.gram import Moments, block_moments
+from mle_regression.linalg.gram import Moments, block_moments, cross_product
 from mle_regression.linalg.memory import NUMBER_BYTES, require_memory
 from mle_regression.linalg.qr import block_factor, stack_factors
 from mle_regression.linalg.scaling import column_magnitudes, exponents, scale
@@ -139,7 +139,7 @@ def _residuals_of_block(frame: Frame, coef: Array, intercept: Array, block: Bloc
         x, y = z[:, :p], z[:, p:]
     e = y - x @ coef - intercept
     weighted = e if block.weights is None else block.weights[:, None] * e
-    return Residuals(x.T @ weighted, weighted.sum(axis=0), weighted.T @ e)
+    return Residuals(cross_product(x, weighted), weighted.sum(axis=0), cross_product(weighted, e))
 
 
 def sum_exact(

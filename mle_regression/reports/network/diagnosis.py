@@ -100,7 +100,7 @@ class NetworkDiagnosis:
             By row of weight, with the index of X (by output and row): ``fitted``, ``residual``, ``leverage`` (how far the row
             determines its own prediction), ``loo_residual`` (from the network without the row, to first order) and
             ``cooks_distance`` (how far all predictions, and the penalised parameters, would move, in units of the effective
-            parameters' variance; one for all outputs; NaN where nothing is left to measure by). A linear model's where the network is one.
+            parameters' variance; one for all outputs; NaN where none is left). A linear model's where the network is one.
 
         Warns
         -----
