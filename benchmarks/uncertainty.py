@@ -82,7 +82,7 @@ def main():
         print(f"90 % intervals cover {observation:.1%} of new observations and {mean:.1%} of means ({count} fits)\n")
     models = {
         "evidence": lambda seed: MLPGradientRegressor((50,), alpha="evidence", random_state=seed),
-        "default": lambda seed: MLPGradientRegressor((50,), random_state=seed),
+        "alpha=1e-4": lambda seed: MLPGradientRegressor((50,), alpha=1e-4, random_state=seed),
         "MLPRegressor": peer,
     }
     print(f"{'':20s}{'':14s}{'RMSE/sd':>10s}{'NLL':>10s}{'seconds':>10s}")

@@ -56,9 +56,10 @@ def cross_product(a: Any, b: Any) -> Any:
     """Return aᵀb of vectors or matrices, dense or sparse, while other threads go on.
 
     The operator @ of NumPy holds the interpreter's lock where the product has few numbers (up to 500, in NumPy 2.4), however
-    many rows it sums over; np.dot does not.
+    many rows it sums over; `dot` does not.
     """
-    return a.T @ b if sp.issparse(a) or sp.issparse(b) else np.dot(a.T, b)
+    both_dense = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    return a.T.dot(b) if both_dense else a.T @ b
 
 
 def block_moments(x: Any, y: Array, weights: Array | None, frame: Frame) -> Moments:

@@ -33,7 +33,7 @@ def exponents(magnitude: Array) -> IntArray:
 def scale(values: AnyArray | float, exponent: IntArray | int) -> Array:
     """Return ``values * 2**exponent`` (broadcast): exact unless the result leaves the range of float64."""
     with np.errstate(over="ignore", under="ignore"):
-        if np.size(values) >= _MANY and np.abs(exponent).max(initial=0) <= _FACTOR_EXPONENT:
+        if getattr(values, "size", 1) >= _MANY and np.abs(exponent).max(initial=0) <= _FACTOR_EXPONENT:
             return np.asarray(values * np.ldexp(1.0, exponent))  # the same, several times as fast
         return np.asarray(np.ldexp(values, exponent))
 
