@@ -22,14 +22,8 @@ from mle_regression.fit.network_rows import rows_to_watch
 from mle_regression.fitted.network import CHOSEN, NetworkFit
 from mle_regression.linalg.arrays import Array
 from mle_regression.models.network import Network
-from mle_regression.reports.network import inference
+from mle_regression.reports.network import ending, inference
 from mle_regression.reports.network.curvature import kept_curvature
-from mle_regression.reports.network.ending import (
-    check_continuation,
-    tell_of_average,
-    tell_of_fit,
-    warn_of_another_network,
-)
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.validation import checks
 
@@ -264,7 +258,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
         with checks.all_or_nothing(self):
             data = checks.training_data(self, X, y, sample_weight)
             seeds, rng = self._seeds()
-            options, plan = resolved(options, data, X_val is not None)
+            before = self._fit.sizes if options.warm_start and "_fit" in self.__dict__ else None
+            options, plan = resolved(options.going_on(before), data, X_val is not None)
             network = options.network(data.x.shape[1], data.y.shape[1])
             if X_val is None:
                 held_out, data = rows_to_watch(options, network, data, rng)
@@ -309,12 +304,12 @@ class MLPGradientRegressor(LikelihoodRegressor):
             data = checks.training_data(self, X, y, sample_weight, more=earlier is not None, some=False)
             if data.empty:
                 return self
-            seeds, _ = self._seeds()
-            rng = np.random.default_rng(seeds.spawn(1)[0])  # as the first start of fit
+            rng = np.random.default_rng(self._seeds()[0].spawn(1)[0])  # as the first start of fit
+            options = options.going_on(None if earlier is None else earlier.sizes)
             network = options.network(data.x.shape[1], data.y.shape[1])
             if earlier is not None:
                 checks.check_same_outputs(data.y.shape[1], data.single_output, earlier.sizes[-1], earlier.single_output)
-                check_continuation(earlier, network)
+                ending.check_continuation(earlier, network)
                 rng = np.random.default_rng([int(rng.integers(2**31)), int(earlier.memory.get("passes", 0))])
             with checks.named_columns(self, data, in_pipeline=False):
                 units, seen = units_so_far(data, options.standardize, earlier)
@@ -343,7 +338,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
         earlier: NetworkFit | None = self.__dict__.get("_fit")
         if earlier is None or (earlier.sizes, earlier.activation) == (network.sizes, network.activation.name):
             return earlier
-        warn_of_another_network(earlier, network)
+        ending.warn_of_another_network(earlier, network)
         return None
 
     def _concluded(
@@ -356,12 +351,12 @@ class MLPGradientRegressor(LikelihoodRegressor):
         if not (options.ensemble and others):
             return fit
         fit, left_out = averaged(fit, others, data, options)
-        tell_of_average(left_out, 1 + len(others))
+        ending.tell_of_average(left_out, 1 + len(others))
         return fit
 
     def _assign(self, fit: NetworkFit, data: TrainingData, trained: Trained) -> None:
         """Tell what is amiss, and take the fitted attributes."""
-        tell_of_fit(self, fit, trained, data)
+        ending.tell_of_fit(self, fit, trained, data)
         for name in CHOSEN:
             self.__dict__.pop(name, None)
         self.__dict__.update(predicting(fit) | fit.chosen_attributes())

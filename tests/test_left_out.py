@@ -325,3 +325,15 @@ def test_max_iter_is_that_of_a_level_and_told(rng):
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = MLPGradientRegressor((3,), alpha="loo", max_iter=2, random_state=0).fit(X, y)
     assert model.n_iter_ <= 2
+
+
+def test_what_goes_on_has_the_width_of_what_was_begun(rng):
+    X, y = bowl(rng, 60)
+    model = MLPGradientRegressor(random_state=0).fit(X, y)
+    assert model.coefs_[0].shape == (2, 20)
+    assert model.partial_fit(X[:30], y[:30]).coefs_[0].shape == (2, 20)
+    assert not hasattr(model, "alpha_")
+    model = MLPGradientRegressor(random_state=0).fit(X, y).set_params(warm_start=True)
+    first = model.coefs_[0].copy()
+    assert model.fit(X, y).coefs_[0].shape == first.shape
+    assert MLPGradientRegressor(random_state=0).partial_fit(X, y).coefs_[0].shape == (2, 50)

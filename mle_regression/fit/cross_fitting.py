@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mle_regression.diagnostics import laplace_approximation as laplace
+from mle_regression.diagnostics.left_out_rows import leave_one_out
 from mle_regression.fit.network import Trained, Training, gradient_work, step_work
 from mle_regression.fit.network_options import WIDTH, WIDTH_OF_SEVERAL, NetworkOptions, is_auto
 from mle_regression.fit.network_rows import pick_rows
@@ -361,8 +361,8 @@ class CrossFit:
         objective = self.training.pose(network.data, alpha * network.share, network.theta)
         if not np.isfinite(network.theta).all():
             return np.nan
-        curvature = laplace.curvature_at(objective, np.asarray(network.theta, dtype=np.float64))
-        return float(laplace.effective_parameters(curvature, objective.penalty).sum())
+        found = leave_one_out(objective, np.asarray(network.theta, dtype=np.float64))
+        return np.nan if found is None else found.taken_up * objective.n_residuals
 
     def finished(self, level: _Level, to_rest: bool) -> list[Trained]:
         """Train the networks of a level on all rows; the first is that with the lowest loss."""

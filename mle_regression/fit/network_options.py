@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -82,6 +82,12 @@ class NetworkOptions:
     def frequency(self) -> bool:
         """Whether a weight says how often a row is there."""
         return self.weight_type == "frequency"
+
+    def going_on(self, sizes: tuple[int, ...] | None) -> NetworkOptions:
+        """Return the options of a network that goes on from one with layers of these ``sizes``, if there is one."""
+        if sizes is None or self.hidden_layer_sizes != "auto":
+            return self
+        return replace(self, hidden_layer_sizes=sizes[1:-1])
 
     def network(self, n_features: int, n_outputs: int) -> Network:
         """Return the network for data of so many columns; raises where its parameters alone would not fit into memory."""
