@@ -39,6 +39,7 @@ def test_cliffs_exponent():
     assert np.isnan(exponent({10: 1.0}))
 
 
+@pytest.mark.skipif(not PACKAGE.exists(), reason="the package is installed, and not in the checkout")
 def test_mutants_are_other_programs():
     """One of each kind that an author might have written; annotations and words of errors are left as they are."""
     path = PACKAGE / "linalg" / "scaling.py"

@@ -393,7 +393,7 @@ def test_least_squares_only(monkeypatch):
 
 def test_memory_is_told(monkeypatch):
     monkeypatch.setattr("mle_regression.linalg.memory.memory_bytes", lambda: 1e6)
-    x = sp.random_array((20_000, 300), density=0.001, rng=np.random.default_rng(0), format="csr")
+    x = sp.random(20_000, 300, density=0.001, random_state=0, format="csr")
     with pytest.raises(ValueError, match="alpha='loo' decomposes X of 20000 x 300 as a whole: about .* GiB"):
         MLELinearRegressor(alpha="loo").fit(x, np.arange(20_000.0))
 

@@ -126,7 +126,7 @@ def test_extreme_units(scale_of_x):
 def test_as_ridge(n):
     x, y, weights = rows(n, 15)
     for fit_intercept in (True, False):
-        peer = Ridge(alpha=[0.1, 3.0, 40.0], fit_intercept=fit_intercept, solver="svd").fit(x, y, weights + 1)
+        peer = Ridge(alpha=np.array([0.1, 3.0, 40.0]), fit_intercept=fit_intercept, solver="svd").fit(x, y, weights + 1)
         model = MLELinearRegressor(alpha=[0.1, 3.0, 40.0], fit_intercept=fit_intercept).fit(x, y, weights + 1)
         close(model.coef_, peer.coef_, 1e-9)
         close(model.predict(x), peer.predict(x), 1e-9)
@@ -136,7 +136,7 @@ def test_as_ridge(n):
 def test_what_penalties_may_come_in(kind):
     x, y, _ = rows()
     model = MLELinearRegressor(alpha=kind([1.0, 2.0, 4.0])).fit(x, y)
-    close(model.coef_, Ridge(alpha=[1.0, 2.0, 4.0], solver="svd").fit(x, y).coef_)
+    close(model.coef_, Ridge(alpha=np.array([1.0, 2.0, 4.0]), solver="svd").fit(x, y).coef_)
 
 
 def test_equal_penalties_are_one():
@@ -281,7 +281,7 @@ def test_a_solver_that_has_not_arrived():
     assert not model.converged_
     assert model.verdict_ == "not stationary"
     later = model.set_params(warm_start=True, max_iter=5000, alpha=[1.0, 3.0, 40.0]).fit(x, y)
-    close(later.coef_, Ridge(alpha=[1.0, 3.0, 40.0]).fit(x, y).coef_, 1e-5)
+    close(later.coef_, Ridge(alpha=np.array([1.0, 3.0, 40.0])).fit(x, y).coef_, 1e-5)
     assert np.diff(later.loss_curve_).max() <= 1e-9
 
 

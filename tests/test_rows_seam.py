@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from pickled_rows import PickledColumns, pickled_rows
+from pickled_rows import PickledColumns, pickled_rows, sech_density
 from sklearn.exceptions import ConvergenceWarning
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
@@ -273,10 +273,6 @@ def test_collinearity_and_curvature(new, alpha, rng):
 
 
 # -- noise by its density ----------------------------------------------------------------------------------------------
-
-
-def sech_density(e):
-    return np.log(2 / np.pi) - np.logaddexp(e, -e)
 
 
 SECH = location_scale("sech", "sech noise", sech_density)
