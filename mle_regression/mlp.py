@@ -79,7 +79,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
     max_iter : int, "auto" or None, default="auto"
         Iterations, or passes over the rows of solvers that draw batches. "auto" or None: 2,000 for lbfgs and gd, whose
         iterations are cheap, else 500; fewer, down to 100, where ``solver="auto"`` takes lm for a large network and holds no
-        rows out.
+        rows out. Where rows left out choose the penalty: of each network on each level of the path.
     tol : float or None, default=1e-6
         Norm of the gradient (in standard units) at which the fit has converged, and part of the loss that counts as a gain.
         None for zero.

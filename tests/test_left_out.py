@@ -321,8 +321,7 @@ def test_ctrl_c_leaves_a_fit_that_says_so(rng, monkeypatch, calls):
 
 def test_max_iter_is_that_of_a_level_and_told(rng):
     X, y = bowl(rng, 60)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with pytest.warns(ConvergenceWarning, match="has not converged in 2 iterations"):
         model = MLPGradientRegressor((3,), alpha="loo", max_iter=2, random_state=0).fit(X, y)
     assert model.n_iter_ <= 2
 

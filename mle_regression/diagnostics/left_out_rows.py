@@ -12,6 +12,9 @@ from mle_regression.objective.network import NetworkObjective
 
 # Penalty, relative to the mean square of the Jacobian's columns, of parameters that have none.
 _LEAST_PENALTY = 1e-8
+# Share of the residuals that effective parameters take up, from which on a network fitted without a row is another, and not
+# close by.
+TAKEN_UP = 0.25
 # Numbers of a Jacobian that are held at a time.
 _JACOBIAN_SIZE = 1 << 22
 

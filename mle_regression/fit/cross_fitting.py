@@ -21,6 +21,7 @@ Journal of Statistical Software 33 (1), 1-22.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -38,7 +39,7 @@ from mle_regression.rows.duplicates import groups_of_rows
 from mle_regression.rows.registry import in_memory
 from mle_regression.rows.standard import standard_rows
 from mle_regression.rows.training_data import TrainingData
-from mle_regression.solvers.base import Status
+from mle_regression.solvers.base import ENDED_FROM_OUTSIDE, Status
 from mle_regression.solvers.path import Path
 
 # The penalty that the path begins with, relative to that under which a network vanishes; what each level divides it by, or
@@ -53,12 +54,13 @@ _COUNTS, _FLAT_LEVELS, _WORSE_LEVELS, _FAR_WORSE = 0.005, 4, 2, 1.1
 _LOOSE, _CLOSE = 1e-3, 1e-4
 # Steps at the end, on all rows.
 _LAST_STEPS = 50
+# Parameters or residuals, the fewer of them, up to which effective parameters are counted: by a matrix of as many rows.
+_LARGEST_MATRIX = 5000
 # The share of the score that is left for the noise, at least, where networks lie far apart.
 _LEAST_NOISE = 0.5
 # Of how many levels a path usually is, and how many steps of lm are taken at its end; steps of lbfgs that go as far as one of
 # lm; and how much longer a multiplication of a gradient takes, whose matrices are small.
 _USUAL_LEVELS, _USUAL_LAST_STEPS, _SHORT_STEPS, _SLOWER_GRADIENTS = 8.0, 20.0, 8.0, 1.6
-_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Plan:
     folds : int
         Into which the rows are divided.
     repeats : int
-        How often.
+        How often, twice at least.
     steps : int
         Iterations of a network on a level, at most.
     solver : {"lm", "lbfgs"}
@@ -148,11 +150,6 @@ def _plan_of(options: NetworkOptions, data: TrainingData, watched: bool) -> Plan
     return affordable[0]
 
 
-def total_weight(data: TrainingData) -> float:
-    """Return the sum of the weights of some rows; their number where they have none."""
-    return float(len(data.y)) if data.weights is None else float(data.weights.sum())
-
-
 def _different_rows(data: TrainingData) -> int:
     x = data.x if data.weights is None else data.x[np.flatnonzero(data.weights)]
     return int(groups_of_rows(x).max(initial=-1)) + 1
@@ -211,9 +208,13 @@ class _Level:
     score : Array of shape (m,)
         Mean square of left-out residuals of the mean over all networks, in standard units.
     apart : Array of shape (m,)
-        Variance of one network about that mean.
+        Variance between the networks that have not seen a row.
+    effective : float
+        Effective parameters of the first network; NaN where they are out of reach.
     thetas : list of Array of shape (P,)
         Where the networks stand.
+    memories : list of dict of str to array
+        What their solvers remember.
     """
 
     alpha: float
@@ -227,10 +228,6 @@ class _Level:
     def mean_score(self) -> float:
         """Mean over the outputs, each in its own spread."""
         return float(self.score.mean())
-
-
-def _mean_score(level: _Level) -> float:
-    return level.mean_score
 
 
 class CrossFit:
@@ -262,7 +259,6 @@ class CrossFit:
         weights = self.data.weights
         self.weights = np.ones(len(self.y)) if weights is None else weights / weights.max()
         self.ended: Status | None = None
-        self.n_iter = 0
 
     def _network(self, left_out: BoolArray) -> _FoldNetwork:
         training = self.training
@@ -271,7 +267,7 @@ class CrossFit:
         start = training.network.initial(self.rng)
         rows = standard_rows(replace(outside, weights=None), training.units, training.options.dtype)
         judged = NetworkObjective(training.network, rows, 0.0, start)
-        share = total_weight(inside) / total_weight(self.data)
+        share = inside.total_weight / self.data.total_weight
         return _FoldNetwork(inside, out, judged, share, start)
 
     def walk(self) -> tuple[list[_Level], _Level]:
@@ -284,29 +280,29 @@ class CrossFit:
         smooth = self.training.network.activation.smooth
         middle = (_FIRST_LEVEL if smooth else _FIRST_WITH_KINKS) * self.largest_penalty()
         levels = self._followed(middle, 1.0 / _RATIO, [])
-        lowest = min(levels, key=_mean_score, default=None)
+        lowest = min(levels, key=attrgetter("mean_score"), default=None)
         if lowest is not None and levels[0].mean_score < (1.0 + 2.0 * _COUNTS) * lowest.mean_score and not self.ended:
             self._return_to(levels[0])
             levels = self._followed(middle * _RATIO, _RATIO, levels[:1])[:0:-1] + levels
         if not levels:  # interrupted at once: the starts as they are
             nothing, starts = np.full(self.y.shape[1], np.nan), [network.theta for network in self.networks]
             return [], _Level(middle, nothing, nothing, np.nan, starts, [{} for _ in starts])
-        return levels, min(levels, key=_mean_score)
+        return levels, min(levels, key=attrgetter("mean_score"))
 
     def _followed(self, alpha: float, factor: float, levels: list[_Level]) -> list[_Level]:
         """Return levels and those that follow from a penalty on, until they fall behind the best."""
         levels, flat, worse = list(levels), 0, 0
-        best = min(levels, key=_mean_score, default=None)
+        best = min(levels, key=attrgetter("mean_score"), default=None)
         while len(levels) < _LEVELS and flat < _FLAT_LEVELS and worse < _WORSE_LEVELS and not self.ended:
             level = self._level(alpha, first=not levels)
             if level is None:
                 break
             levels.append(level)
-            share = 0.0 if best is None else level.mean_score / best.mean_score
-            flat = flat + 1 if share > 1.0 - _COUNTS else 0
-            worse = worse + 1 if share > 1.0 + _COUNTS else 0
-            best = min(levels, key=_mean_score)
-            if share > _FAR_WORSE:
+            score, before = level.mean_score, np.inf if best is None else best.mean_score
+            flat = flat + 1 if score > (1.0 - _COUNTS) * before else 0
+            worse = worse + 1 if score > (1.0 + _COUNTS) * before else 0
+            best = min(levels, key=attrgetter("mean_score"))
+            if score > _FAR_WORSE * before:
                 break
             alpha *= factor
         return levels
@@ -330,7 +326,7 @@ class CrossFit:
         slopes = 0.5 * linear.layers(gradient)[0][:, :-1]
         strength = float(np.linalg.norm(slopes, 2)) if slopes.size else 0.0
         least: float = (columns / len(self.y)) ** 0.5
-        return max(strength, least, TINY) * total_weight(self.data)
+        return max(strength, least, TINY) * self.data.total_weight
 
     def _level(self, alpha: float, first: bool = False) -> _Level | None:
         """Train all networks under a penalty; None where someone ended that."""
@@ -343,10 +339,8 @@ class CrossFit:
             found[k // self.plan.folds, network.left_out] = network.outside.outputs(network.theta)
         gap, weights = found - self.y, self.weights / self.weights.sum()
         score = weights @ gap.mean(axis=0) ** 2
-        apart = np.zeros(m)
-        if repeats > 1:
-            apart = weights @ found.var(axis=0, ddof=1)
-            score = np.maximum(score - apart * (1.0 / repeats - 1.0 / len(self.networks)), apart / len(self.networks))
+        apart = weights @ found.var(axis=0, ddof=1)
+        score = np.maximum(score - apart * (1.0 / repeats - 1.0 / len(self.networks)), apart / len(self.networks))
         thetas = [np.array(network.theta) for network in self.networks]
         effective = self._effective(self.networks[0], alpha)
         return _Level(alpha, score, apart, effective, thetas, [dict(network.memory) for network in self.networks])
@@ -359,7 +353,8 @@ class CrossFit:
 
     def _effective(self, network: _FoldNetwork, alpha: float) -> float:
         objective = self.training.pose(network.data, alpha * network.share, network.theta)
-        if not np.isfinite(network.theta).all():
+        within_reach = min(objective.n_residuals, len(network.theta)) <= _LARGEST_MATRIX
+        if not (within_reach and np.isfinite(network.theta).all()):
             return np.nan
         found = leave_one_out(objective, np.asarray(network.theta, dtype=np.float64))
         return np.nan if found is None else found.taken_up * objective.n_residuals
@@ -373,7 +368,7 @@ class CrossFit:
                 break
             steps = int(_LAST_STEPS * self.plan.shortness)
             path = self.training.walk(objective, self.plan.solver, steps, _CLOSE / self.plan.shortness, memory)
-            if to_rest and path.status not in _OUTSIDE:
+            if to_rest and path.status not in ENDED_FROM_OUTSIDE:
                 path = self.training.to_rest(objective, path.theta)
             self._note(path)
             trained.append(self._trained(objective, path, level))
@@ -381,7 +376,10 @@ class CrossFit:
 
     def _trained(self, objective: NetworkObjective, path: Path, level: _Level) -> Trained:
         theta = np.asarray(path.theta, dtype=np.float64)
-        status = self.ended or (Status.CONVERGED if path.status is Status.CONVERGED else Status.EARLY_STOPPED)
+        status = self.ended or (path.status if path.status is Status.CONVERGED else Status.EARLY_STOPPED)
+        most = self.training.options.max_iter
+        if not self.ended and path.status is Status.MAX_ITER and not (most is None or is_auto(most)):
+            status = Status.MAX_ITER  # the user's own bound is told; those of the path belong to it
         noise = np.maximum(level.score - level.apart, _LEAST_NOISE * level.score)
         return Trained(
             path=replace(path, status=status),
@@ -395,8 +393,7 @@ class CrossFit:
         )
 
     def _note(self, path: Path) -> None:
-        self.n_iter += path.n_iter
-        if path.status in _OUTSIDE:
+        if path.status in ENDED_FROM_OUTSIDE:
             self.ended = path.status
 
 

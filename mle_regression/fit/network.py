@@ -25,7 +25,7 @@ from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.rows.standard import StandardRows, Units, standard_rows
 from mle_regression.rows.training_data import TrainingData
-from mle_regression.solvers.base import Need, Status
+from mle_regression.solvers.base import ENDED_FROM_OUTSIDE, Need, Status
 from mle_regression.solvers.levenberg_marquardt import LevenbergMarquardt
 from mle_regression.solvers.path import Control, Path, is_printed
 from mle_regression.solvers.registry import find_network_solver
@@ -44,7 +44,6 @@ _ALWAYS, _SHARE = 1e8, 0.1
 _DRAWS, _RESTARTS = 30, 5
 # Steps in a row that gain too little to go on.
 _STILL_STEPS = 2
-_ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ class Training:
             rng = np.random.default_rng(seed)
             trained, enough = self.followed(self.alive(rng), rng, {})
             found.append(trained)
-            if enough or trained.path.status in _ENDED_FROM_OUTSIDE:
+            if enough or trained.path.status in ENDED_FROM_OUTSIDE:
                 break
         best = int(np.argmax([trained.score for trained in found]))
         return found[best], found[:best] + found[best + 1 :]
@@ -179,7 +178,7 @@ class Training:
         """Train from one start, and a solver's memory; from others too where a random one leads to a constant."""
         trained = self._trained(start, rng, memory)
         for _ in range(_RESTARTS):
-            ended = trained.path.status in _ENDED_FROM_OUTSIDE
+            ended = trained.path.status in ENDED_FROM_OUTSIDE
             if ended or memory or self.options.by_evidence or not is_constant(trained.objective, trained.theta):
                 break
             again = self._trained(self.alive(rng), rng, {})

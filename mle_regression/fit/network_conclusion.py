@@ -256,9 +256,7 @@ def _posterior(objective: NetworkObjective, fit: NetworkFit, verdict: str, remed
 
 def _weights(data: TrainingData) -> tuple[float, float]:
     """Return the sum of the weights, and the largest."""
-    if data.weights is None:
-        return float(len(data.y)), 1.0
-    return float(data.weights.sum()), float(data.weights.max())
+    return data.total_weight, 1.0 if data.weights is None else float(data.weights.max())
 
 
 def _as_given(chosen: PenaltyChoice, largest: float, n: float, spread: Array) -> PenaltyChoice:

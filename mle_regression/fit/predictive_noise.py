@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mle_regression.diagnostics.left_out_rows import leave_one_out
+from mle_regression.diagnostics.left_out_rows import TAKEN_UP, leave_one_out
 from mle_regression.fitted.predictive_noise import COUNTED, HELD_OUT, LEFT_OUT, TOO_LOW, TRAINING, PredictiveNoise
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.base import NoiseFamily
@@ -18,9 +18,9 @@ from mle_regression.rows.observations import n_observations
 
 # With so many residuals a parameter, or more, counting parameters tells as much as leaving rows out.
 _MANY_RESIDUALS = 20.0
-# Parameters a residual between which, from so many residuals on, a network fitted without the row is another and not one
+# Parameters a residual up to which, from so many residuals on, a network fitted without the row is another and not one
 # close by. Many more parameters meet all rows in many ways, of which that nearest by leaves the others nearly as they are.
-_TAKEN_UP, _PLENTY, _TELLING = 0.25, 1.5, 100
+_PLENTY, _TELLING = 1.5, 100
 # Residuals up to which their square matrix is made.
 _LARGEST_MATRIX = 5000
 
@@ -102,7 +102,7 @@ def of_training(
 def _said(source: str, objective: NetworkObjective, taken_up: float) -> str:
     """Return the source, and that it is not to be trusted where parameters take up so much of the residuals."""
     network, residuals = objective.network, objective.n_residuals
-    between = taken_up > _TAKEN_UP and network.n_parameters <= _PLENTY * residuals and residuals >= _TELLING
+    between = taken_up > TAKEN_UP and network.n_parameters <= _PLENTY * residuals and residuals >= _TELLING
     return source + TOO_LOW if between and not network.linear else source
 
 

@@ -9,7 +9,7 @@ from scipy.linalg import eigh
 
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM
 from mle_regression.diagnostics.inputs import input_relations, null_inputs, without_inputs
-from mle_regression.diagnostics.left_out_rows import LeftOut, leave_one_out
+from mle_regression.diagnostics.left_out_rows import leave_one_out
 from mle_regression.diagnostics.stationary import (
     Judgement,
     Spectrum,
@@ -112,6 +112,30 @@ class NetworkCurvature:
         return self.effective_condition_number if values[0] > slack[0] else np.inf
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkRowInfluence:
+    """What each row does to a network, linearised at its parameters.
+
+    Attributes
+    ----------
+    fitted, residual, leverage : Array of shape (n, m)
+        In the units of y; how far a row determines its own prediction.
+    left_out : Array of shape (n, m)
+        Residuals from the network without the row.
+    cooks_distance : Array of shape (n,)
+        How far everything moves without the row, all outputs together; NaN where no variance is left to measure by.
+    taken_up : float
+        Share of the residuals that effective parameters take up.
+    """
+
+    fitted: Array
+    residual: Array
+    leverage: Array
+    left_out: Array
+    cooks_distance: Array
+    taken_up: float
+
+
 @dataclass(frozen=True)
 class NetworkOnRows:
     """A network, and rows to judge it by.
@@ -145,20 +169,37 @@ class NetworkOnRows:
         return self.objective.start
 
     @one_blas_thread()
-    def left_out(self) -> LeftOut:
+    def influence(self) -> NetworkRowInfluence:
         """Return what leaving out each row of weight in turn would do; raises where that is out of reach."""
-        size = min(len(self.theta), self.objective.n_residuals)
+        objective, rows = self.objective, self.objective.rows
+        size = min(len(self.theta), objective.n_residuals)
         if size > _LARGEST_DENSE:
             raise ValueError(
                 f"Leaving out rows takes a matrix of {size:,} x {size:,} numbers, the fewer of parameters and residuals; "
                 f"{_LARGEST_DENSE:,} is the most. Diagnose some of the rows, or fit fewer hidden units."
             )
-        found = leave_one_out(self.objective, self.theta, self.copies)
+        found = leave_one_out(objective, self.theta, self.copies)
         if found is None:
             raise ValueError(
                 "A row has a parameter of its own, and leaves nothing to predict it from; set a larger alpha."
             )
-        return found
+        residual, weights = -objective.weighted_residuals(self.theta), np.ones(objective.n_rows)
+        weights = weights if rows.weights is None else rows.weights
+        copies = np.ones(len(weights)) if self.copies is None else weights * (self.copies / rows.total)
+        n, effective = float(copies.sum()), found.taken_up * residual.size
+        left = n * residual.shape[1] - effective
+        variance = float((residual**2).sum()) * n / left if left > 0 else np.nan
+        unit = rows.of_y.spread / np.sqrt(weights / rows.total)[:, None]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            distance = found.moved / copies * n / (effective * variance)
+        return NetworkRowInfluence(
+            fitted=rows.y - residual * unit,
+            residual=residual * unit,
+            leverage=np.diagonal(found.leverages, axis1=1, axis2=2),
+            left_out=-found.residuals * unit,
+            cooks_distance=distance,
+            taken_up=found.taken_up,
+        )
 
     @one_blas_thread()
     def curvature(

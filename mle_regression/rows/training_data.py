@@ -26,3 +26,8 @@ class TrainingData:
     def empty(self) -> bool:
         """Whether no row has weight."""
         return not len(self.y) or (self.weights is not None and not self.weights.any())
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights; the number of rows where they have none."""
+        return float(len(self.y)) if self.weights is None else float(self.weights.sum())

@@ -42,6 +42,10 @@ UNFINISHED = {
 }
 
 
+# Ends that someone who watches has asked for.
+ENDED_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
+
+
 class Need(Enum):
     """What a solver asks of the rows of a linear model, or goes on from in a later call.
 

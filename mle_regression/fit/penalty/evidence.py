@@ -14,7 +14,7 @@ from mle_regression.linalg.arrays import TINY, Array, BoolArray, IntArray
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.labels import unlike
-from mle_regression.solvers.base import Status
+from mle_regression.solvers.base import ENDED_FROM_OUTSIDE, Status
 from mle_regression.solvers.path import Path
 
 GROUPINGS = ("single", "layer", "input")
@@ -42,7 +42,6 @@ _SETTLED_NATS, _LITTLE_NATS, _DISAPPOINTING = 1e-5, 0.05, 0.25
 _ESTIMATES = 40
 # Parameters that the data determine of a group, below which they tell nothing of it.
 _UNSEEN_PARAMETERS = 0.05
-_FROM_OUTSIDE = (Status.STOPPED, Status.INTERRUPTED)
 _AT_REST = (Status.CONVERGED, Status.PLATEAU)
 
 
@@ -227,7 +226,7 @@ class _Climb:
                 found = self._arrive(found)
                 best = found if found.surpasses(best) else best
         # Ended from outside, this is the best place so far, though not the last; out of steps, it may well be an optimum.
-        return replace(best, status=self.ended) if self.ended in _FROM_OUTSIDE else best
+        return replace(best, status=self.ended) if self.ended in ENDED_FROM_OUTSIDE else best
 
     def _allow(self, steps: int) -> None:
         """Allow more steps of the solver."""
@@ -363,7 +362,7 @@ class _Climb:
         whole.memory = path.memory
         whole.losses += path.losses[skip:]
         whole.gradient_norms += path.gradient_norms[skip:]
-        if path.status in _FROM_OUTSIDE:
+        if path.status in ENDED_FROM_OUTSIDE:
             self.ended = path.status
         elif self.left <= 0:
             self.ended = Status.MAX_ITER

@@ -8,15 +8,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from mle_regression.diagnostics.left_out_rows import TAKEN_UP
 from mle_regression.fitted.network_on_rows import DENSE_PARAMETERS, NetworkOnRows
 from mle_regression.linalg.lanczos import DENSITY_PROBES, DENSITY_STEPS, MAX_STEPS, TOL, TRACE_PRODUCTS, Density
 from mle_regression.reports.linear.coefficients import blocks
 from mle_regression.reports.network.curvature import NetworkCurvatureReport, network_curvature_report, parameter_names
 from mle_regression.validation import checks
 from mle_regression.warnings import InferenceWarning, warn_user
-
-# Share of the residuals that effective parameters take up, above which leaving out a row leads to another network.
-_TAKEN_UP = 0.25
 
 
 class NetworkDiagnosis:
@@ -113,34 +111,28 @@ class NetworkDiagnosis:
         ValueError
             Where the matrices are too large, or a row has a parameter of its own.
         """
-        network, found = self._network, self._network.left_out()
-        objective, rows = network.objective, network.objective.rows
-        residual = -objective.weighted_residuals(network.theta)
-        weights = np.ones(objective.n_rows) if rows.weights is None else rows.weights
-        root = np.sqrt(weights / rows.total)[:, None]
-        copies = weights * (network.copies / rows.total) if network.copies is not None else np.ones(len(weights))
-        n, (_, m) = float(copies.sum()), residual.shape
-        effective = found.taken_up * residual.size
-        variance = float((residual**2).sum()) * n / max(n * m - effective, 0.0) if n * m > effective else np.nan
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            distance = found.moved / copies * n / (effective * variance)
-        if found.taken_up > _TAKEN_UP and not objective.network.linear:
+        network = self._network
+        found = network.influence()
+        if found.taken_up > TAKEN_UP and not network.objective.network.linear:
             warn_user(
                 f"Effective parameters take up {found.taken_up:.0%} of the residuals: a network trained without a row is "
                 "another one, and left-out residuals may be much larger than these. Take a larger alpha, or alpha='loo'.",
                 InferenceWarning,
             )
         labels = pd.RangeIndex(network.n_given) if self._labels is None else self._labels
-        unit, tables = rows.of_y.spread, list[pd.DataFrame]()
-        for k in range(m):
-            table = {
-                "fitted": rows.y[:, k] - residual[:, k] / root[:, 0] * unit[k],
-                "residual": residual[:, k] / root[:, 0] * unit[k],
-                "leverage": found.leverages[:, k, k],
-                "loo_residual": -found.residuals[:, k] / root[:, 0] * unit[k],
-                "cooks_distance": distance,
-            }
-            tables.append(pd.DataFrame(table, index=labels[network.counted]))
+        tables = [
+            pd.DataFrame(
+                {
+                    "fitted": found.fitted[:, k],
+                    "residual": found.residual[:, k],
+                    "leverage": found.leverage[:, k],
+                    "loo_residual": found.left_out[:, k],
+                    "cooks_distance": found.cooks_distance,
+                },
+                index=labels[network.counted],
+            )
+            for k in range(found.residual.shape[1])
+        ]
         return blocks(tables, self._outputs)
 
     def sharpness(self, penalised: bool = True) -> float:
