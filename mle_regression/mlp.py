@@ -14,7 +14,8 @@ from mle_regression.estimator.continuing import network_continues, offered_if
 from mle_regression.estimator.network_options import network_options
 from mle_regression.estimator.watching import predicting, watch_of
 from mle_regression.fit.column_moments import units_of, units_so_far
-from mle_regression.fit.cross_fitting import resolved, train_by_left_out
+from mle_regression.fit.cross_fitting import train_by_left_out
+from mle_regression.fit.left_out_plan import resolved
 from mle_regression.fit.network import Trained, Training
 from mle_regression.fit.network_conclusion import add_curvature, averaged, conclude
 from mle_regression.fit.network_options import NetworkOptions

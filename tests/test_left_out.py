@@ -13,7 +13,8 @@ from sklearn.linear_model import Ridge
 from mle_regression import MLPGradientRegressor
 from mle_regression.estimator.network_options import network_options
 from mle_regression.fit.column_moments import units_of
-from mle_regression.fit.cross_fitting import CrossFit, Plan, resolved
+from mle_regression.fit.cross_fitting import CrossFit
+from mle_regression.fit.left_out_plan import Plan, resolved
 from mle_regression.fit.network import Training
 from mle_regression.fit.network_options import FIXED_PENALTY
 from mle_regression.objective.network import NetworkObjective
