@@ -146,7 +146,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
         Mean square of left-out residuals under the penalty chosen, in the units of y squared: an estimate of the mean squared
         error of new rows. The noise of `predict` and `predict_interval` is that, less what the networks lie apart.
     effective_parameters_ : float
-        How many parameters the data determine, γ, under the penalty chosen.
+        How many parameters the data determine, γ, under the penalty chosen; NaN where counting them would take long beside
+        the training (1e10 multiplications).
     log_marginal_likelihood_ : float
         Log evidence in the units of y; with ``alpha="evidence"`` only.
     n_features_in_, n_outputs_, n_layers_ : int

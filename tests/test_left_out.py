@@ -337,3 +337,11 @@ def test_what_goes_on_has_the_width_of_what_was_begun(rng):
     first = model.coefs_[0].copy()
     assert model.fit(X, y).coefs_[0].shape == first.shape
     assert MLPGradientRegressor(random_state=0).partial_fit(X, y).coefs_[0].shape == (2, 50)
+
+
+def test_effective_parameters_that_would_take_long_are_not_counted(rng, monkeypatch):
+    X, y = bowl(rng, 60)
+    monkeypatch.setattr("mle_regression.fit.cross_fitting._COUNTING_WORK", 1.0)
+    model = MLPGradientRegressor((3,), alpha="loo", random_state=0).fit(X, y)
+    assert np.isnan(model.effective_parameters_)
+    assert np.isfinite(model.alpha_path_["score"]).all()

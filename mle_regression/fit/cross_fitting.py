@@ -27,7 +27,7 @@ import numpy as np
 
 from mle_regression.diagnostics.left_out_rows import leave_one_out
 from mle_regression.fit.left_out_plan import Plan
-from mle_regression.fit.network import Trained, Training
+from mle_regression.fit.network import Trained, Training, step_work
 from mle_regression.fit.network_options import is_auto
 from mle_regression.fit.network_rows import pick_rows
 from mle_regression.fitted.penalty import LeftOutChoice
@@ -54,8 +54,8 @@ _COUNTS, _FLAT_LEVELS, _WORSE_LEVELS, _FAR_WORSE = 0.005, 4, 2, 1.1
 _LOOSE, _CLOSE = 1e-3, 1e-4
 # Steps at the end, on all rows.
 _LAST_STEPS = 50
-# Parameters or residuals, the fewer of them, up to which effective parameters are counted: by a matrix of as many rows.
-_LARGEST_MATRIX = 5000
+# Multiplications that counting the effective parameters of a level may take: less than half a second.
+_COUNTING_WORK = 1e10
 # The share of the score that is left for the noise, at least, where networks lie far apart.
 _LEAST_NOISE = 0.5
 
@@ -240,7 +240,7 @@ class CrossFit:
 
     def _effective(self, network: _FoldNetwork, alpha: float) -> float:
         objective = self.training.pose(network.data, alpha * network.share, network.theta)
-        within_reach = min(objective.n_residuals, len(network.theta)) <= _LARGEST_MATRIX
+        within_reach = step_work(self.training.network, objective.n_residuals) <= _COUNTING_WORK
         if not (within_reach and np.isfinite(network.theta).all()):
             return np.nan
         found = leave_one_out(objective, np.asarray(network.theta, dtype=np.float64))
