@@ -87,7 +87,7 @@ class SingularNoise:
 
 def factor_of_cross(cross: Array, condition: float = _CHOLESKY_CONDITION) -> Array | None:
     """Return the root of cross-products (m, m) by Cholesky; None where it is of a larger condition than this."""
-    length = np.sqrt(np.diagonal(cross))
+    length = np.sqrt(cross.diagonal())
     if not (length > 0).all():
         return None
     if len(cross) == 1:

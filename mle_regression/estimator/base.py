@@ -218,7 +218,7 @@ class LikelihoodRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, Bas
         fit = self._fit
         assert not isinstance(fit, OnTheWay)
         covariance = fit.likelihood.covariance_of_y
-        variance = np.diagonal(covariance).copy()
+        variance = covariance.diagonal().copy()
         self.noise_variance_ = float(variance[0]) if fit.single_output else variance
         self.__dict__.pop("noise_covariance_", None)
         if not fit.single_output:

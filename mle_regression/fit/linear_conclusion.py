@@ -51,7 +51,7 @@ def conclude(problem: LinearProblem, solution: Solution) -> LinearFit:
         coef=solution.coef,
         intercept=solution.intercept if problem.squares.centred else np.zeros(solution.coef.shape[1]),
         information=information,
-        residual_squares=np.diagonal(solution.residual_cross).copy(),
+        residual_squares=solution.residual_cross.diagonal().copy(),
         residual_scale=_residual_scale(solution, likelihood),
         effective_dof=dof,
         output_exponent=solution.output_exponent,
@@ -100,7 +100,7 @@ def _residual_scale(solution: Solution, likelihood: Likelihood) -> Array:
     """Return s (m,), or s/√I with the noise's information I about its location, of outputs divided by powers of two."""
     if solution.of_rows is not None:
         return np.asarray(np.diagonal(likelihood.root) / np.sqrt(likelihood.noise.information))
-    squares, left = np.diagonal(solution.residual_cross), likelihood.residual_dof
+    squares, left = solution.residual_cross.diagonal(), likelihood.residual_dof
     return np.sqrt(squares / left) if left > 0 else np.full(len(squares), np.nan)
 
 
@@ -183,9 +183,9 @@ def at_level(problem: LeastSquares, solution: Solution) -> Solution:
     With an intercept that is the optimum, penalised or not, and the only one of smallest norm.
     """
     level = problem.totals.level
-    still = np.flatnonzero(~np.isnan(level)) if problem.centred else np.zeros(0, dtype=np.int64)
-    if not still.size:
+    if not problem.centred or np.isnan(level).all():
         return solution
+    still = np.flatnonzero(~np.isnan(level))
     coef, intercept, cross = solution.coef.copy(), solution.intercept.copy(), solution.residual_cross.copy()
     coef[:, still], intercept[still] = 0.0, level[still]
     cross[still] = cross[:, still] = 0.0
@@ -354,5 +354,5 @@ def objective_at(solution: Solution) -> float:
     """Objective J at the optimum, summed over the outputs."""
     information, exponent = solution.information, solution.output_exponent
     penalty = information.alpha * np.sum(scale(solution.coef, -exponent) ** 2, axis=0) if information.alpha else 0.0
-    squares = scale(np.diagonal(solution.residual_cross) + penalty, 2 * exponent)
+    squares = scale(solution.residual_cross.diagonal() + penalty, 2 * exponent)
     return float(squares.sum() / information.total)

@@ -33,7 +33,7 @@ class Frame:
     @property
     def is_identity(self) -> bool:
         """Whether rows can be used where they lie, without a copy."""
-        return not (self.exponent.any() or self.shift.any())
+        return not (np.count_nonzero(self.exponent) or np.count_nonzero(self.shift))
 
     def apply(self, x: AnyArray, y: Array, sqrt_weights: Array | None, *, out: Array | None = None) -> Array:
         """Return the block [X | y] of shape (b, q) in these coordinates, each row times its ``sqrt_weights``."""

@@ -93,7 +93,7 @@ def refine(gram: Fixed, inverse: Array, params: Array, penalty: Array | None) ->
         params, low = two_sum(params, inverse @ newton + low)
         gain = gradient.T @ newton
         noise = 4 * k * EPS * (np.abs(inverse) @ np.abs(newton))
-        if _settled(params, noise, np.diagonal(gain), np.diagonal(rss)):
+        if _settled(params, noise, gain.diagonal(), rss.diagonal()):
             break
         direction = _residual_direction(params, low)
         gradient = scale(image.columns(slice(k)).times(direction).to_float(), -unit[:, None])
@@ -103,7 +103,7 @@ def refine(gram: Fixed, inverse: Array, params: Array, penalty: Array | None) ->
     if penalty is not None:
         taken = params.T @ (penalty[:, None] * params)
         # Subtracting the penalty's part cancels where it is most of the sum of squares.
-        harmless = (np.diagonal(taken) < _SMALL_SHARE * np.diagonal(rss)).all()
+        harmless = (taken.diagonal() < _SMALL_SHARE * rss.diagonal()).all()
         rss = rss - taken if harmless else cross_products(gram, params, low)
     return Refined(params, 0.5 * (rss + rss.T), inverse @ triangle.T, step)
 

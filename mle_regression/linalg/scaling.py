@@ -25,9 +25,9 @@ def exponents(magnitude: Array) -> IntArray:
     >>> exponents(np.array([0.75, 1.0, 1e-300, 0.0]))
     array([   0,    1, -996,    0])
     """
-    _, exponent = np.frexp(magnitude)
-    usable = np.isfinite(magnitude) & (magnitude != 0)
-    return np.where(usable, exponent, 0).astype(np.int64)
+    _, exponent = np.frexp(magnitude)  # zero of zero; of infinity and NaN whatever the C library gives
+    usable = np.isfinite(magnitude)
+    return (exponent if usable.all() else np.where(usable, exponent, 0)).astype(np.int64)
 
 
 def scale(values: AnyArray | float, exponent: IntArray | int) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg.lapack import dgecon, dpotrf, dtrtri, dtrtrs
+from scipy.linalg.lapack import dgecon, dlange, dpotrf, dtrtri, dtrtrs
 
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.linalg.frame import Frame
@@ -102,16 +102,16 @@ def triangle_of_moments(
     offset = moments.sums / total if centred else np.zeros_like(moments.sums)
     gram = moments.gram - np.outer(offset, moments.sums) if centred else moments.gram
     mean = frame.shift + offset
-    norm = np.sqrt(np.maximum(np.diagonal(gram) + total * mean**2, 0.0))
+    norm = np.sqrt(np.maximum(gram.diagonal() + total * mean**2, 0.0))
     penalised = gram[:p, :p]
     if alpha:
         penalised = penalised + np.diag(scale(np.full(p, alpha), -2 * frame.exponent[:p]))
-    unit = _unit_exponents(np.diagonal(penalised))
+    unit = _unit_exponents(penalised.diagonal())
     penalised = scale(penalised, -(unit[:, None] + unit[None, :]))
     r, info = dpotrf(penalised, clean=1)
     if info != 0 or not np.isfinite(r).all():
         return None
-    unit = np.concatenate([unit, _unit_exponents(np.diagonal(gram)[p:])])
+    unit = np.concatenate([unit, _unit_exponents(gram.diagonal()[p:])])
     cross = scale(gram[:, p:], -(unit[:, None] + unit[None, p:]))
     z, _ = dtrtrs(r, cross[:p], trans=1)
     tail = cross[p:] - z.T @ z
@@ -158,7 +158,7 @@ def reciprocal_condition(r: Array) -> float:
         return 0.0
     if r.shape[1] == 0:
         return 1.0
-    rcond, _ = dgecon(r, float(np.abs(r).sum(axis=0).max()))
+    rcond, _ = dgecon(r, dlange("1", r))
     return float(rcond)
 
 

@@ -84,4 +84,4 @@ class NoiseFamily:
 
 def log_determinant(root: Array) -> float:
     """Return log|RᵀR| of a triangle R."""
-    return 2.0 * float(np.log(np.abs(np.diagonal(root))).sum())
+    return 2.0 * float(np.log(np.abs(root.diagonal())).sum())

@@ -45,8 +45,8 @@ CLOSE_FIT = 1e3
 
 def is_close_fit(triangle: Triangle, cross: Array) -> bool:
     """Whether of some output so little is left, in the cross-products (m, m), that it is to be summed from the residuals."""
-    total = np.diagonal(triangle.tail) + np.einsum("ij,ij->j", triangle.z, triangle.z)
-    return bool((np.diagonal(cross) * CLOSE_FIT < total + EPS).any())
+    total = triangle.tail.diagonal() + np.einsum("ij,ij->j", triangle.z, triangle.z)
+    return bool((cross.diagonal() * CLOSE_FIT < total + EPS).any())
 
 
 class Polish(Enum):
@@ -261,7 +261,7 @@ def as_solution(
     x, y = triangle.exponent[:p], triangle.exponent[p:]
     cross = estimate.cross.copy()
     # A sum of squares computed as a difference can round to less than nothing.
-    np.fill_diagonal(cross, np.maximum(np.diagonal(cross), 0.0))
+    np.fill_diagonal(cross, np.maximum(cross.diagonal(), 0.0))
     # At the minimum as many parameters as rows leave nothing, whatever rounding makes of it.
     saturated = arrived and problem.totals.n_rows <= estimate.information.rank
     gradient = 2.0 / triangle.total * triangle.r.T @ (triangle.z - triangle.r @ estimate.coef)
@@ -292,4 +292,4 @@ def _noise_free(triangle: Triangle, estimate: Estimate, cross: Array) -> BoolArr
 def noise_free(length: Array, reach: Array, cross: Array) -> BoolArray:
     """Tell it from lengths (m,) of y and of the largest terms of Xβ, and cross-products (m, m) of the residuals."""
     scale_of_y = np.clip(reach, length, _CANCELLATION * length)
-    return np.asarray(np.sqrt(np.diagonal(cross)) <= _NO_NOISE_EPS * EPS * scale_of_y)
+    return np.asarray(np.sqrt(cross.diagonal()) <= _NO_NOISE_EPS * EPS * scale_of_y)

@@ -57,7 +57,9 @@ def find_frame(problem: LeastSquares) -> Frame:
 
 
 def _rescaled(frame: Frame, exponent: IntArray) -> Frame:
-    """Return a frame of columns divided by other powers of two."""
+    """Return a frame of columns divided by other powers of two; the frame itself where they are its own."""
+    if exponent is frame.exponent:
+        return frame
     return Frame(exponent, scale(frame.shift, frame.exponent - exponent))
 
 
@@ -234,7 +236,7 @@ def moments_of_block(frame: Frame, block: Block) -> Moments:
 
 def _better_frame(problem: LeastSquares, moments: Moments, frame: Frame) -> Frame | None:
     """Return the frame that these sums call for, None if theirs serves."""
-    squares = np.diagonal(moments.gram)
+    squares = moments.gram.diagonal()
     if not np.isfinite(moments.gram).all() or (squares < UNDERFLOW).any():
         exponent = _within_penalty(problem, safe_exponents(magnitudes(problem.rows)))
         if not np.array_equal(exponent, frame.exponent):

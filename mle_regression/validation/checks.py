@@ -315,7 +315,7 @@ def non_finite_message(
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``; True and 1 are told apart."""
     value = bool(value) if isinstance(value, np.bool_) else value
-    if not any(value is choice or (isinstance(value, str) and value == choice) for choice in choices):
+    if not (value in choices if isinstance(value, str) else any(value is choice for choice in choices)):
         raise ValueError(f"{name}={value!r} is not one of: {', '.join(map(repr, choices))}.")
 
 

@@ -30,11 +30,11 @@ def tell_of_fit(
     estimator: BaseEstimator, fit: LinearFit | JointFit, solution: Solution, options: LinearOptions
 ) -> LinearFit | JointFit:
     """Warn of what is amiss, or raise; return the fit with what was told in its notes."""
-    outputs = checks.output_names(estimator, len(fit.noise_free))
-    beyond = np.flatnonzero(~np.isfinite(solution.coef).all(axis=1))
-    if beyond.size:
+    finite = np.isfinite(solution.coef)
+    if not finite.all():
+        beyond = int(np.flatnonzero(~finite.all(axis=1))[0])
         raise ValueError(
-            f"The coefficient of {checks.describe_column(estimator, int(beyond[0]))} is beyond the range of float64; "
+            f"The coefficient of {checks.describe_column(estimator, beyond)} is beyond the range of float64; "
             "measure the column in smaller units, or y in larger ones."
         )
     notes, n_rows = list(solution.notes), fit.totals.n_rows
@@ -60,10 +60,12 @@ def tell_of_fit(
             remedy = f"The coefficients are those of smallest norm. Instead, {way_out}."
             warn_user(f"{said} {remedy}", RankDeficiencyWarning)
     if fit.noise_free.any():
-        names, rank = ["y"] if len(outputs) == 1 else outputs, solution.information.rank
+        outputs, rank = checks.output_names(estimator, len(fit.noise_free)), solution.information.rank
+        names = ["y"] if len(outputs) == 1 else outputs
         notes.append(describe_exact_fit(rank, n_rows, fit.constant.tolist(), fit.noise_free.tolist(), names))
         warn_user(notes[-1], NoiseFreeWarning)
     if fit.likelihood.singular is not None:
+        outputs = checks.output_names(estimator, len(fit.noise_free))
         notes.append(describe_singular_noise(fit.likelihood.singular, outputs))
         warn_user(notes[-1], NoiseFreeWarning)
     return replace(fit, notes=tuple(notes)) if notes else fit
