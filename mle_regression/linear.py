@@ -139,6 +139,12 @@ class MLELinearRegressor(LikelihoodRegressor):
         J after each iteration, the start before them; of several outputs in units that make the last value J.
     gradient_norm_ : float
         Norm of the gradient of J in columns and outputs of about unit length.
+    gradient_curve_ : list of float
+        That norm where `loss_curve_` has J; empty of direct solvers.
+    stop_reason_ : str
+        How the solver ended: "converged", "rank_deficient" (arrived, but columns are dependent), "max_iter", "stalled" (no
+        step lowers the loss), "plateau" (the loss stands still), "continuing" (a pass by ``partial_fit``), "stopped" by a
+        callback, or "interrupted".
     solver_, solver_reason_ : str
         The solver that ran, and why it was this one; empty where it was asked for.
     refined_ : bool

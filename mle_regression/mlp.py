@@ -130,6 +130,13 @@ class MLPGradientRegressor(LikelihoodRegressor):
         rows likeliest: ``−½ log(2πe · mean squared error)`` for one output. Empty if none are held out.
     loss_, gradient_norm_ : float
         J and the norm of its gradient, in standard units, at the parameters kept.
+    gradient_curve_ : list of float
+        Norm of the gradient where `loss_curve_` has J, as the solver sees it: of solvers that draw batches a mean or an
+        estimate, under evidence or another noise in the solver's own units.
+    stop_reason_ : str
+        How training ended: "converged", "early_stopped" (rows held out became no likelier; where rows left out choose the
+        penalty, steps gained too little), "plateau" (the loss stands still), "max_iter", "stalled" (no step lowers the
+        loss), "continuing" (a pass by ``partial_fit``), "stopped" by a callback, or "interrupted".
     converged_ : bool
         Whether that norm is no more than ``tol``, in the units that the solver walks in, and the network is not dead.
     n_iter_ : int

@@ -5,7 +5,7 @@ import pytest
 from watching import Watcher, needs_callbacks
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor, log_likelihood_scorer
-from mle_regression.estimator.callbacks import SharpnessMonitor
+from mle_regression.estimator.callbacks import PathRecorder, SharpnessMonitor
 
 pytestmark = [needs_callbacks, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
@@ -75,9 +75,47 @@ def test_an_iteration_begins_where_the_last_has_ended(model, rows):
 
     both = Both()
     model.set_callbacks(both).fit(X, y)
-    assert both.begun[:2] == (None, None)  # the fit, and its first iteration
+    assert both.begun[0] is None  # the fit
     for begun, ended in zip(both.begun[2:], both.ended_at, strict=False):
         np.testing.assert_array_equal(begun.predict(X), ended.predict(X))
+
+
+def test_the_first_iteration_of_a_linear_model_begins_at_the_start(rows):
+    X, y, _ = rows
+
+    class Begins(Watcher):
+        at = ()
+
+        def on_fit_task_begin(self, estimator, context, *, fitted_estimator=None):
+            self.at += (fitted_estimator,) if context.task_name == "iteration" else ()
+
+    begins = Begins()
+    model = MLELinearRegressor(solver="lbfgs").set_callbacks(begins).fit(X, y)
+    np.testing.assert_array_equal(begins.at[0].coef_, np.zeros(3))
+    assert begins.at[0].intercept_ == pytest.approx(y.mean(), rel=1e-12)
+    assert len(begins.at) == model.n_iter_
+
+
+def test_each_start_of_a_network_begins_where_it_was_drawn(rows):
+    X, y, _ = rows
+
+    class Begins(Watcher):
+        at = ()
+
+        def on_fit_task_begin(self, estimator, context, *, fitted_estimator=None):
+            if context.task_name == "iteration" and context.task_id == 0:
+                self.at += (fitted_estimator,)
+
+    begins = Begins()
+    options = {"alpha": 1e-4, "n_init": 2, "early_stopping": False, "random_state": 0, "solver": "lbfgs"}
+    model = MLPGradientRegressor((3,), max_iter=4, **options).set_callbacks(begins).fit(X, y)
+    losses = [np.mean((y - at.predict(X)) ** 2) / y.var() for at in begins.at]
+    penalties = [
+        1e-4 / len(y) * sum(np.sum(layer[:, :-1] ** 2) for layer in at._fit.network.layers(at._fit.theta))
+        for at in begins.at
+    ]
+    assert len(losses) == 2
+    assert model.loss_curve_[0] in [pytest.approx(a + b, rel=1e-12) for a, b in zip(losses, penalties, strict=True)]
 
 
 def test_several_starts_are_tasks_of_their_own(rows):
@@ -164,3 +202,58 @@ def test_starts_that_are_begun_anew(n_init, rows):
         begun_anew += watcher.iterations > 15 * n_init
         assert watcher.ended
     assert begun_anew
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize(
+    "model", [*estimators()[:1], MLPGradientRegressor((3,), alpha=1e-4, max_iter=5, early_stopping=False)], ids=str
+)
+def test_a_recorded_path_has_the_losses_of_the_fit(model, outputs, rows):
+    X, y, weights = rows
+    y = y if outputs == 1 else np.column_stack([y, X[:, 0] ** 2 + y])
+    recorder = PathRecorder()
+    model.set_callbacks(recorder).fit(X, y, weights)
+    (path,) = recorder.paths
+    assert len(path) == len(model.loss_curve_) == 1 + model.n_iter_
+    if isinstance(model, MLELinearRegressor):
+        targets = y.reshape(len(y), -1)
+        squares = np.array([weights @ (targets - at[0] - X @ at[1:]) ** 2 for at in path])
+        losses = (squares / squares[0]).sum(axis=1)  # of several outputs in units that make the last value J
+        losses *= model.loss_curve_[-1] / losses[-1]
+        assert model.loss_curve_[-1] == pytest.approx(squares[-1].sum() / weights.sum(), rel=1e-9)
+        np.testing.assert_allclose(path[-1][1:].T.reshape(model.coef_.shape), model.coef_, rtol=1e-12)
+    else:
+        objective = model._fit.objective(X, y.reshape(len(y), -1), weights)
+        losses = [objective.value_and_gradient(at)[0] for at in path]
+    np.testing.assert_allclose(losses, model.loss_curve_, rtol=1e-9)
+
+
+def test_networks_that_are_trained_in_turn_have_paths_of_their_own(rows):
+    X, y, _ = rows
+    recorder = PathRecorder()
+    starts = MLPGradientRegressor((2,), alpha=1e-4, n_init=3, max_iter=4, early_stopping=False, random_state=0)
+    starts.set_callbacks(recorder).fit(X, y)
+    assert [len(path) for path in recorder.paths] == [5, 5, 5]
+    folds = MLPGradientRegressor((2,), alpha="loo", max_iter=3, random_state=0).set_callbacks(recorder).fit(X, y)
+    assert len(recorder.paths) > 20
+    assert max(map(len, recorder.paths)) == 1 + 3
+    assert any(np.array_equal(path[-1], folds._fit.theta) for path in recorder.paths)
+
+
+def test_a_path_under_evidence_leads_to_the_fit(rows):
+    X, y, _ = rows
+    recorder = PathRecorder()
+    model = MLPGradientRegressor((2,), alpha="evidence", random_state=0).set_callbacks(recorder).fit(X, y)
+    assert min(np.linalg.norm(path[-1] - model._fit.theta) for path in recorder.paths) < 1e-3  # a last step is not told
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_networks_of_folds_are_told_with_all_rows(weighted, rows):
+    X, y, weights = rows
+    weights = weights if weighted else None
+    watcher = Watcher()
+    MLPGradientRegressor((2,), alpha="loo", max_iter=3, random_state=0).set_callbacks(watcher).fit(X, y, weights)
+    seen = watcher.seen[5]
+    w = np.ones(len(y)) if weights is None else weights
+    squares = w @ (y - seen.predict(X)) ** 2
+    assert seen.noise_variance_ == pytest.approx(squares / np.count_nonzero(w), rel=1e-9)

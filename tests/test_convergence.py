@@ -185,3 +185,53 @@ def test_lbfgs_ends_where_no_search_finds_a_lower_loss(rng):
             model.fit(X, y)
         assert model.n_iter_ < 5000
         assert model.gradient_norm_ < 1e-7
+
+
+def test_the_gradient_along_the_path_and_how_it_ended(iterative):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.standard_normal(200)
+    tol = 1e-3 if iterative in BATCHES else 1e-8
+    model = MLELinearRegressor(solver=iterative, random_state=0, max_iter=3000, tol=tol).fit(X, y)
+    assert len(model.gradient_curve_) == len(model.loss_curve_)
+    assert model.gradient_curve_[-1] == model.gradient_norm_ < 1e-2 * model.gradient_curve_[0]
+    assert model.stop_reason_ == "converged"
+    with pytest.warns(ConvergenceWarning):
+        short = MLELinearRegressor(solver=iterative, random_state=0, max_iter=1, tol=1e-15).fit(X, y)
+    assert short.stop_reason_ == "max_iter"
+    # θ = 0 in columns and y of unit length: ‖gradient‖ = 2‖correlations‖
+    correlations = np.corrcoef(np.column_stack([X, y]).T)[-1, :-1]
+    assert short.gradient_curve_[0] == pytest.approx(2 * np.linalg.norm(correlations), rel=1e-9)
+
+
+def test_how_a_direct_solver_and_dependent_columns_end():
+    X, y = np.arange(20.0).reshape(10, 2) ** 2, np.sin(np.arange(10.0))
+    model = MLELinearRegressor().fit(X, y)
+    assert (model.stop_reason_, model.gradient_curve_) == ("converged", [])
+    flat = MLELinearRegressor(solver="gd", max_iter=3000, on_rank_deficiency="min_norm").fit(
+        np.column_stack([X, X[:, :1]]), y
+    )
+    assert flat.stop_reason_ == "rank_deficient"
+    assert MLELinearRegressor().partial_fit(X[:5], y[:5]).partial_fit(X[5:], y[5:]).stop_reason_ == "converged"
+
+
+@pytest.mark.parametrize(
+    ("options", "ending"),
+    [
+        ({"solver": "lm", "early_stopping": False, "alpha": 1.0}, "converged"),
+        ({"solver": "lbfgs", "early_stopping": True, "alpha": 0.0, "hidden_layer_sizes": (30,)}, "early_stopped"),
+        ({"solver": "lbfgs", "early_stopping": False, "alpha": 0.0, "max_iter": 2}, "max_iter"),
+        ({"solver": "adam", "early_stopping": False, "alpha": 1.0, "tol": 0.05}, "plateau"),
+        ({"alpha": "loo"}, "early_stopped"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_how_the_training_of_a_network_ends(options, ending):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((80, 2))
+    y = np.sin(2 * X[:, 0]) + 0.5 * rng.standard_normal(80)
+    net = MLPGradientRegressor(**({"hidden_layer_sizes": (3,), "random_state": 0} | options)).fit(X, y)
+    assert net.stop_reason_ == ending
+    assert len(net.gradient_curve_) == len(net.loss_curve_)
+    if ending == "converged":
+        assert net.gradient_curve_[-1] == pytest.approx(net.gradient_norm_, rel=1e-6)

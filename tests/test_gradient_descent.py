@@ -65,7 +65,7 @@ def test_steps_are_those_of_the_textbook(acceleration, told):
     listening = control(6, 0.05, tell=lambda k, theta, *_: seen.append(theta.copy()))
     GradientDescent(acceleration).minimise(objective, listening)
     expected = textbook(objective.start, 6, 0.05, momentum, acceleration == "nesterov")
-    np.testing.assert_allclose(seen, expected, rtol=1e-12)
+    np.testing.assert_allclose(seen, [objective.start, *expected], rtol=1e-12)
 
 
 @pytest.mark.parametrize("acceleration", ["none", "polyak", "nesterov"])

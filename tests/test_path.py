@@ -129,7 +129,7 @@ def test_there_is_patience_for_ever_unless_told():
 # -- what is told ------------------------------------------------------------------------------------------------------
 
 
-def test_who_listens_hears_of_each_iteration_and_may_end_the_path():
+def test_who_listens_hears_of_the_start_and_each_iteration_and_may_end_the_path():
     heard = []
 
     def tell(iteration, theta, loss, norm):
@@ -138,13 +138,13 @@ def test_who_listens_hears_of_each_iteration_and_may_end_the_path():
 
     path, ended = follow([3.0, 2.0, 1.0, 0.5], [4.0, 5.0, 6.0, 7.0], (8.0,), tell=tell, patience=1, tol=0.01)
     assert ended
-    assert heard == [(1, 8.0, 2.0, 5.0), (2, 8.0, 1.0, 6.0)]
+    assert heard == [(0, 8.0, 3.0, 4.0), (1, 8.0, 2.0, 5.0), (2, 8.0, 1.0, 6.0)]
     assert path.status is Status.INTERRUPTED
     assert (path.losses, path.gradient_norms) == ([3.0, 2.0, 1.0], [4.0, 5.0, 6.0])
 
 
 def test_convergence_is_convergence_whoever_ends_the_path():
-    path, _ = follow([1.0, 0.5], [1.0, 0.0], tell=lambda *_: Status.INTERRUPTED)
+    path, _ = follow([1.0, 0.5], [1.0, 0.0], tell=lambda k, *_: Status.INTERRUPTED if k else None)
     assert path.status is Status.CONVERGED
 
 

@@ -33,7 +33,8 @@ def ends(objective, steps, radius=1.0):
     found = []
 
     def tell(iteration, theta, loss, norm):
-        found.append(float(theta[0]))
+        if iteration:
+            found.append(float(theta[0]))
 
     control = Control("auto", None, steps, 1e-12, np.random.default_rng(0), tell=tell)
     NewtonCG(radius=radius).minimise(objective, control)

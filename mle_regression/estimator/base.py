@@ -227,6 +227,7 @@ class LikelihoodRegressor(CallbackSupport, MultiOutputMixin, RegressorMixin, Bas
         self.__dict__.update(fit.likelihood.criteria)
         self.converged_, self.n_iter_ = fit.optimum.converged, fit.optimum.n_iter
         self.loss_curve_, self.gradient_norm_ = list(fit.optimum.loss_curve), fit.optimum.gradient_norm
+        self.gradient_curve_, self.stop_reason_ = list(fit.optimum.gradient_curve), fit.optimum.stop_reason
         self.solver_, self.solver_reason_ = fit.optimum.solver, fit.optimum.solver_reason
 
 

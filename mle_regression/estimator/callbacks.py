@@ -6,6 +6,10 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar
 
+import numpy as np
+
+from mle_regression.linalg.arrays import Array
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 try:
@@ -76,6 +80,10 @@ class FitTask:
         if not self.watched or not self.several or self.level is None:
             return False
         return bool(self.level.call_on_fit_task_end(estimator=self.estimator, **self.seen))
+
+    def begin_path(self, fitted: Callable[[], dict[str, Any]]) -> None:
+        """Say what the fit is where a solver starts, which is where the next iteration begins."""
+        self.before = fitted
 
     def iteration(self, fitted: Callable[[], dict[str, Any]]) -> bool:
         """Say that an iteration has ended, with what the fit then is; return whether to stop."""
@@ -148,3 +156,65 @@ class SharpnessMonitor:
                 weight = (metadata or {}).get("sample_weight")
                 self.sharpness.append(fitted_estimator.diagnose(X, y, weight).sharpness())
         return False
+
+
+class PathRecorder:
+    """Callback that records the parameters along the path of an iterative solver, start included.
+
+    ``MLELinearRegressor(solver="gd").set_callbacks(recorder)``; scikit-learn 1.9 or later. A path can be drawn on the
+    objective by `LandscapeDisplay`. Each iteration costs about what predicting the training rows does. Workers of ``n_jobs``
+    keep their records to themselves.
+
+    Attributes
+    ----------
+    paths : list of list of Array
+        One path of each start, each network, and each stretch that begins elsewhere than the last has ended. Parameters of a
+        linear model are ``(1 + p, m)``, intercepts first, in the units of X and y; those of a network (P,), in the standard
+        units that it is trained in.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from mle_regression import MLELinearRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> recorder = PathRecorder()
+    >>> model = MLELinearRegressor(solver="lbfgs")
+    >>> if hasattr(model, "set_callbacks"):  # scikit-learn 1.9
+    ...     _ = model.set_callbacks(recorder).fit(X, y)
+    ...     assert len(recorder.paths[0]) == 1 + model.n_iter_
+    """
+
+    def __init__(self) -> None:
+        self.paths: list[list[Array]] = []
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Begin anew."""
+        self.paths = []
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Keep what was recorded."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> None:
+        """Begin another path where an iteration begins elsewhere than the last has ended."""
+        if context.task_name != "iteration" or fitted_estimator is None:
+            return
+        here = parameters_of(fitted_estimator)
+        if context.task_id == 0 or not self.paths or not np.array_equal(self.paths[-1][-1], here):
+            self.paths.append([here])
+
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any = None) -> bool:
+        """Record where an iteration has ended."""
+        if context.task_name == "iteration" and fitted_estimator is not None:
+            here = parameters_of(fitted_estimator)
+            self.paths = self.paths or [[]]
+            self.paths[-1].append(here)
+        return False
+
+
+def parameters_of(fitted: Any) -> Array:
+    """Return the parameters of a fitted estimator: of a network (P,), of a linear model (1 + p, m), intercepts first."""
+    theta = getattr(fitted._fit, "theta", None)
+    if theta is not None:
+        return np.array(theta, dtype=np.float64)
+    coef = np.atleast_2d(fitted.coef_).T
+    return np.vstack([np.broadcast_to(fitted.intercept_, coef.shape[1]), coef])

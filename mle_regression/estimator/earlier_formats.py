@@ -65,6 +65,13 @@ def with_choice(fit: LinearFit, state: Mapping[str, Any]) -> LinearFit:
     return replace(fit, chosen=LinearPenalty("evidence", state["alpha_"], value, ("",)))
 
 
+def with_ending(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an estimator with what files did not always tell: gradients on the way, and how it ended."""
+    if "loss_curve_" not in state:
+        return state
+    return {"gradient_curve_": [], "stop_reason_": ""} | state
+
+
 def _singular(text: str, m: int) -> SingularNoise | None:
     """Return why the likelihood is unbounded, of which only a sentence is left."""
     return SingularNoise((), m) if text else None

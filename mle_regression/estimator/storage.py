@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from mle_regression._version import __version__
 from mle_regression.diagnostics.laplace_approximation import Inverse
 from mle_regression.diagnostics.noise_factor import SingularNoise
-from mle_regression.estimator.earlier_formats import typed_fit, with_choice
+from mle_regression.estimator.earlier_formats import typed_fit, with_choice, with_ending
 from mle_regression.fit.incremental import RunningSums
 from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.likelihood import Likelihood, OnTheWay
@@ -91,11 +91,11 @@ def from_stored(stored: Mapping[str, Any], kind: type) -> dict[str, Any]:
     state = _defaults(kind) | state
     try:
         if number <= _LAST_OF_DICTS:
-            return typed_fit(state, number)
+            return with_ending(typed_fit(state, number))
         typed = {name: as_typed(value) if name in _TYPED else value for name, value in state.items()}
         if number < FORMAT and isinstance(typed.get("_fit"), LinearFit):
             typed["_fit"] = with_choice(typed["_fit"], state)
-        return typed
+        return with_ending(typed)
     except KeyError as error:
         raise ValueError(
             f"This {kind.__name__} was stored {written}, in a format that version {__version__} does not read: its fit "

@@ -24,9 +24,12 @@ from mle_regression.solvers.path import is_printed
 
 
 def teller(task: FitTask, options: LinearOptions, problem: LinearProblem) -> Callable[..., Status | None]:
-    """Return what is called after each iteration: it prints and tells callbacks, and may say that the fit is to end."""
+    """Return what is called at the start and after each iteration: it prints and tells callbacks, and may end the fit."""
 
     def tell(iteration: int, params: Array, loss: float, norm: float) -> Status | None:
+        if iteration == 0:
+            task.begin_path(lambda: on_the_way(problem, params))
+            return None
         if options.verbose and is_printed(iteration, options.max_iter):
             print(f"{options.solver.name} {iteration:6d}: loss {loss:.8g}, gradient {norm:.3g}")
         return Status.STOPPED if task.iteration(lambda: on_the_way(problem, params)) else None
@@ -52,10 +55,15 @@ def watch_of(task: FitTask, data: TrainingData, options: NetworkOptions) -> Watc
     if not task.watched:
         return None
 
-    def tell(here: Callable[[], tuple[NetworkObjective, AnyArray]]) -> bool:
-        return task.iteration(lambda: predicting(conclude_on_the_way(*here(), data, options)))
+    def fitted(here: Callable[[], tuple[NetworkObjective, AnyArray]]) -> Callable[[], dict[str, Any]]:
+        return lambda: predicting(conclude_on_the_way(*here(), data, options))
 
-    return Watch(tell, task.begin_start, task.end_start)
+    return Watch(
+        lambda here: task.begin_path(fitted(here)),
+        lambda here: task.iteration(fitted(here)),
+        task.begin_start,
+        task.end_start,
+    )
 
 
 def predicting(fit: NetworkFit) -> dict[str, Any]:

@@ -113,6 +113,8 @@ def _optimum(solution: Solution, losses: tuple[float, ...]) -> Optimum:
         n_iter=max(1, len(solution.losses) - 1),
         loss_curve=losses,
         gradient_norm=solution.gradient_norms[-1] if solution.gradient_norms else solution.gradient_norm,
+        gradient_curve=tuple(float(norm) for norm in solution.gradient_norms),
+        stop_reason=solution.status.name.lower(),
     )
 
 

@@ -156,10 +156,10 @@ def _followed(
 
 
 def _continued(tell: Teller | None, done: int) -> Teller | None:
-    """Return what is told of iterations after some that are done; the first of each part is the last of that before."""
+    """Return what is told of iterations after some that are done; the start of each part is the end of that before."""
     if tell is None or not done:
         return tell
-    return lambda iteration, *rest: tell(done - 1 + iteration, *rest)
+    return lambda iteration, *rest: tell(done - 1 + iteration, *rest) if iteration else None
 
 
 def _has_shrunk(posed: LikelihoodProblem, phi: Array) -> bool:

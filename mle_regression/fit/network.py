@@ -52,12 +52,15 @@ class Watch:
 
     Attributes
     ----------
+    begin_path : callable
+        Called with what tells the parameters that a solver starts from.
     iteration : callable
         Called after an iteration with what tells the parameters there; returns whether to stop.
     begin_start, end_start : callable
         Called before and after training from a start; the latter returns whether to begin no other.
     """
 
+    begin_path: Callable[[Callable[[], tuple[NetworkObjective, AnyArray]]], None]
     iteration: Callable[[Callable[[], tuple[NetworkObjective, AnyArray]]], bool]
     begin_start: Callable[[], None]
     end_start: Callable[[], bool]
@@ -293,6 +296,10 @@ class Training:
 
         def tell(iteration: int, theta: AnyArray, loss: float, norm: float) -> Status | None:
             theta = factor * theta
+            if iteration == 0:
+                if self.watch is not None:
+                    self.watch.begin_path(lambda: (objective, theta))
+                return None
             stop = held_out is not None and held_out.look(theta, loss)
             if options.verbose and is_printed(iteration, control.max_iter):
                 likelihood = (

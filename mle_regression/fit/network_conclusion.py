@@ -24,6 +24,7 @@ from mle_regression.models.network import Network
 from mle_regression.noise.scale import likeliest_scales
 from mle_regression.objective.base import Evaluation
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.standard import standard_rows
 from mle_regression.rows.training_data import TrainingData
 from mle_regression.solvers.base import Status
 from mle_regression.solvers.registry import find_network_solver
@@ -86,6 +87,8 @@ def _optimum(trained: Trained, here: Evaluation, tol: float) -> Optimum:
         n_iter=max(1, path.n_iter),
         loss_curve=tuple(float(value) for value in path.losses),
         gradient_norm=norm,
+        gradient_curve=tuple(float(value) for value in path.gradient_norms),
+        stop_reason=path.status.name.lower(),
     )
 
 
@@ -94,10 +97,13 @@ def conclude_on_the_way(
 ) -> NetworkFit:
     """Return a fit that predicts, and tells how likely rows are, from some parameters.
 
-    The objective is left as it is: the solver that walks on it goes on from what it has seen.
+    The objective is left as it is: the solver that walks on it goes on from what it has seen. It may be of some of the rows
+    only, as that of a network which others are left out of.
     """
     rows, network = objective.rows, objective.network
     keep = slice(None) if data.weights is None else data.weights > 0
+    if objective.n_rows != len(data.y[keep]):
+        objective = replace(objective, rows=standard_rows(data, (rows.of_x, rows.of_y), options.dtype))
     weights = None if data.weights is None else data.weights[keep]
     residual = (data.y[keep] - rows.of_y.center) / rows.of_y.spread - objective.outputs(theta)
     cross = residual.T @ (residual if weights is None else weights[:, None] * residual)

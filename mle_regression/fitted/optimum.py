@@ -22,6 +22,10 @@ class Optimum:
     loss_curve : tuple of float
         J after each iteration, the start before them.
     gradient_norm : float
+    gradient_curve : tuple of float
+        Norm of the gradient where the loss curve has J, as the solver sees it; empty of direct solvers and earlier files.
+    stop_reason : str
+        How the solver ended: the name of its `Status`, in small letters; empty in earlier files.
     """
 
     solver: str
@@ -31,3 +35,5 @@ class Optimum:
     n_iter: int
     loss_curve: tuple[float, ...]
     gradient_norm: float
+    gradient_curve: tuple[float, ...] = ()
+    stop_reason: str = ""

@@ -46,7 +46,8 @@ class Control:
         smallest curvature where that is known, else the norm of the gradient itself.
     rng : numpy.random.Generator
     tell : callable, default=None
-        Called with (iteration, theta, loss, gradient norm) after each iteration; a status in return ends the path with it.
+        Called with (iteration, theta, loss, gradient norm) at the start, which is iteration 0, and after each iteration; a
+        status in return ends the path with it.
         What theta is (an objective's, or a model's parameters) is for who made the objective to say.
     patience : int, default=None
         Iterations without a loss lower by ``tol`` of itself after which there is no point in more; None for never.
@@ -181,7 +182,7 @@ class ConvergenceMonitor:
         path.theta = theta
         path.losses.append(loss)
         path.gradient_norms.append(norm)
-        told = control.tell(path.n_iter, theta, loss, norm) if control.tell is not None and path.n_iter > 0 else None
+        told = control.tell(path.n_iter, theta, loss, norm) if control.tell is not None else None
         if self.near(theta, loss, norm):
             told = Status.CONVERGED
         elif told is None and self._stands_still(loss, norm):
