@@ -1,0 +1,12 @@
+"""Pictures of fits, by scikit-learn's Display convention; matplotlib is imported when one is drawn.
+
+``from_estimator(estimator, X, y, ...)`` works out the numbers, keeps them, and draws them. See docs/displays.md.
+"""
+
+from mle_regression.displays.residuals import ResidualsDisplay
+
+DISPLAYS = {
+    "residuals": ResidualsDisplay,
+}
+
+__all__ = ["DISPLAYS", "ResidualsDisplay"]

@@ -1,0 +1,104 @@
+"""Numbers of residuals that pictures are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from mle_regression.diagnostics.quantile_band import QuantileBand, plotting_positions, quantile_band
+from mle_regression.linalg.arrays import EPS, Array
+
+# Residuals of this many units of rounding of y are none.
+_EXACT_EPS = 64.0
+
+
+@dataclass(frozen=True, slots=True)
+class RowInfluence:
+    """What is known of n rows beyond their residuals.
+
+    Attributes
+    ----------
+    standardized : Array of shape (n,)
+        √w e/(s √(1 − h)); NaN where a row has leverage one.
+    leverage, cooks_distance : Array of shape (n,)
+    """
+
+    standardized: Array
+    leverage: Array
+    cooks_distance: Array
+
+
+def influence_of_table(table: pd.DataFrame, weights: Array, *, frequency: bool, added: bool) -> RowInfluence:
+    """Return the influence of rows from the table of one output that ``diagnose(X, y).rows()`` tells.
+
+    Parameters
+    ----------
+    table : DataFrame of n rows
+    weights : Array of shape (n,)
+    frequency : bool
+        Whether weights count rows.
+    added : bool
+        Whether the table says what adding each row would do: a leverage g is then h = g/(1 + g) in the fit with the row.
+    """
+    leverage = table["leverage"].to_numpy()
+    leverage = leverage / (1.0 + leverage) if added else leverage
+    if "studentized_internal" in table:
+        return RowInfluence(table["studentized_internal"].to_numpy(), leverage, table["cooks_distance"].to_numpy())
+    # Of a network the table has no variance: s² = Σ w e² / (n − tr H).
+    residual, counts = table["residual"].to_numpy(), weights if frequency else np.ones(len(weights))
+    scaled = residual if frequency else np.sqrt(weights) * residual
+    unit = float(np.abs(scaled).max(initial=0.0)) or 1.0
+    dof = float(counts.sum() - counts @ leverage)
+    with np.errstate(all="ignore"):
+        deviation = np.sqrt(counts @ (scaled / unit) ** 2 / dof) if dof > 0 else np.nan
+        standardized = np.where(leverage < 1, scaled / unit / (deviation * np.sqrt(1.0 - leverage)), np.nan)
+    return RowInfluence(standardized, leverage, table["cooks_distance"].to_numpy())
+
+
+def is_exact(truth: Array, residual: Array) -> bool:
+    """Whether residuals (n,) are no more than the rounding of y (n,)."""
+    return bool((np.abs(residual) <= _EXACT_EPS * EPS * np.abs(truth).max(initial=0.0)).all())
+
+
+def in_own_units(residual: Array, weights: Array, *, frequency: bool) -> Array:
+    """Residuals √w e/s (n,) with s² the mean of w e²; NaN where all are zero."""
+    counts = weights if frequency else np.ones(len(weights))
+    scaled = residual if frequency else np.sqrt(weights) * residual
+    unit = float(np.abs(scaled).max(initial=0.0))
+    if unit == 0:
+        return np.full(len(scaled), np.nan)
+    scaled = scaled / unit  # whose squares do not overflow
+    return np.asarray(scaled / np.sqrt(counts @ scaled**2 / counts.sum()))
+
+
+def counted_parameters(found: RowInfluence) -> float:
+    """Return k of Cook's D = t² h/((1 − h) k); NaN where D is not of this form."""
+    with np.errstate(all="ignore"):
+        k = found.standardized**2 * found.leverage / (1.0 - found.leverage) / found.cooks_distance
+    k = k[np.isfinite(k) & (found.leverage > 0) & (np.abs(found.standardized) > 1e-6)]
+    return float(np.median(k)) if len(k) and np.ptp(k) <= 1e-3 * np.median(k) else float(np.nan)
+
+
+def normal_quantiles(standardized: Array, counts: Array | None) -> Array:
+    """Quantiles (n,) of normal noise at the ranks of standardised residuals (n,); NaN where these are.
+
+    A row that stands for several, ``counts`` (n,), has the middle of their ranks.
+    """
+    quantiles = np.full(len(standardized), np.nan)
+    known = np.flatnonzero(np.isfinite(standardized))
+    order = known[np.argsort(standardized[known], kind="stable")]
+    if counts is None:
+        quantiles[order] = norm.ppf(plotting_positions(len(order)))
+    elif len(order):
+        reached = np.cumsum(counts[order])
+        quantiles[order] = norm.ppf((reached - 0.5 * counts[order]) / reached[-1])
+    return quantiles
+
+
+def normal_band(n: float, coverage: float) -> QuantileBand:
+    """Band of n ordered standard normal residuals: position and limits are quantiles."""
+    band = quantile_band(max(int(n), 1), coverage)
+    return QuantileBand(norm.ppf(band.position), norm.ppf(band.lower), norm.ppf(band.upper))

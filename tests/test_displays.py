@@ -1,0 +1,147 @@
+"""What every display owes: scikit-learn's convention, words for bad input, and a picture that can be read."""
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
+from mle_regression.displays import DISPLAYS, ResidualsDisplay, drawing, subject
+
+pytest.importorskip("matplotlib", reason="pictures need matplotlib, the extra 'plot'")
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from drawn_displays import awkward_rows, faults
+
+display = pytest.mark.parametrize("display", DISPLAYS.values(), ids=DISPLAYS)
+
+
+@pytest.fixture(autouse=True)
+def agg():
+    mpl.use("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def rows(rng):
+    X = pd.DataFrame(rng.standard_normal((50, 3)), columns=["a", "b", "c"])
+    return X, pd.Series(X.to_numpy() @ [1.0, -2.0, 0.5] + rng.standard_normal(50), name="price")
+
+
+def test_no_display_imports_matplotlib_before_it_draws():
+    code = "import sys, mle_regression.displays as d; print('matplotlib' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+    code = "import sys, mle_regression; print('mle_regression.displays' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_matplotlib_missing_is_told_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r'pip install "mle-regression\[plot\]"'):
+        drawing.pyplot()
+
+
+@display
+def test_displays_follow_the_convention(display, rows):
+    X, y = rows
+    parameters = inspect.signature(display.from_estimator).parameters
+    assert list(parameters)[:3] == ["estimator", "X", "y"]
+    assert {"ax", "output"} <= set(parameters)
+    shown = display.from_estimator(MLELinearRegressor().fit(X, y), X, y)
+    assert isinstance(shown, display)
+    assert shown.figure_ is np.ravel(shown.ax_)[0].figure
+    assert shown.plot() is shown
+    assert not faults(shown.figure_)
+
+
+@display
+def test_axes_that_are_given_are_drawn_in(display, rows):
+    X, y = rows
+    figure, ax = plt.subplots(figsize=(9, 7))
+    assert display.from_estimator(MLELinearRegressor().fit(X, y), X, y, ax=ax).figure_ is figure
+    assert len(plt.get_fignums()) == 1
+
+
+@display
+@pytest.mark.parametrize("width", [4.0, 10.0])
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_nothing_overlaps_or_is_cut(display, width, style, rng):
+    X, y = awkward_rows(rng)
+    with plt.style.context(style):
+        figure = display.from_estimator(MLELinearRegressor().fit(X, y), X, y, width=width).figure_
+        assert not faults(figure)
+
+
+@display
+def test_models_inside_pipelines_and_searches_are_drawn(display, rows):
+    X, y = rows
+    pipe = make_pipeline(StandardScaler(), MLELinearRegressor())
+    search = GridSearchCV(pipe, {"mlelinearregressor__alpha": [0.0, 1.0]}).fit(X, y)
+    assert not faults(display.from_estimator(search, X, y).figure_)
+
+
+@display
+@pytest.mark.parametrize("model", [MLELinearRegressor(), MLPGradientRegressor()], ids=["linear", "network"])
+def test_what_is_not_fitted_is_refused(display, model, rows):
+    X, y = rows
+    with pytest.raises(NotFittedError):
+        display.from_estimator(model, X, y)
+    with pytest.raises(NotFittedError):
+        display.from_estimator(make_pipeline(StandardScaler(), model), X, y)
+
+
+@display
+def test_other_columns_are_refused(display, rows):
+    X, y = rows
+    with pytest.raises(ValueError, match=r"feature"):
+        display.from_estimator(MLELinearRegressor().fit(X, y), X[["a", "b"]], y)
+
+
+@display
+def test_several_outputs_ask_for_one(display, rows):
+    X, y = rows
+    Y = pd.DataFrame({"price": y, "rent": y**2})
+    model = MLELinearRegressor().fit(X, Y)
+    with pytest.raises(ValueError, match=r"output=.*'price', 'rent'"):
+        display.from_estimator(model, X, Y)
+    with pytest.raises(ValueError, match=r"output='sale' is none"):
+        display.from_estimator(model, X, Y, output="sale")
+    assert not faults(display.from_estimator(model, X, Y, output="rent").figure_)
+
+
+def test_long_names_are_cut_in_the_middle_and_no_formula_is_read():
+    assert drawing.legible(["a" * 20 + "b" * 50]) == ["a" * 13 + "…" + "b" * 14]
+    assert drawing.legible(["$a$", "two\nlines"]) == [r"\$a\$", "two lines"]
+
+
+def test_letters_that_no_font_has_are_boxes_with_a_number(monkeypatch):
+    monkeypatch.setattr(drawing, "_WIDE_FONTS", ())
+    assert drawing.legible(["a", "价格"]) == ["a", "1: □□"]
+
+
+def test_names_come_from_the_fit_or_from_the_steps_before_it(rows):
+    X, y = rows
+    model = MLELinearRegressor()
+    assert subject.column_names(subject.subject_of(model.fit(X, y))) == ["a", "b", "c"]
+    assert subject.column_names(subject.subject_of(MLELinearRegressor().fit(X.to_numpy(), y))) == ["x0", "x1", "x2"]
+    pipe = make_pipeline(StandardScaler(), MLELinearRegressor()).fit(X, y)
+    assert subject.column_names(subject.subject_of(pipe)) == ["a", "b", "c"]
+    search = GridSearchCV(pipe, {"mlelinearregressor__alpha": [0.0, 1.0]}).fit(X, y)
+    assert subject.column_names(subject.subject_of(search)) == ["a", "b", "c"]
+
+
+def test_a_registry_names_every_display():
+    import mle_regression.displays as displays
+
+    assert sorted(kind.__name__ for kind in DISPLAYS.values()) == sorted(
+        name for name in displays.__all__ if name != "DISPLAYS"
+    )
+    assert DISPLAYS["residuals"] is ResidualsDisplay
