@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.linalg.lapack import dgejsv
 
-from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.linalg.arrays import EPS, Array, IntArray
 from mle_regression.linalg.information import InformationFactor, full_factor, parameter_exponents, scaled_factor
 from mle_regression.linalg.product_information import ProductInformation
 from mle_regression.linalg.qr import triangular_factor
@@ -23,6 +23,8 @@ _EASY_CONDITION, _LIKE_LENGTHS = 1e4, 30.0
 _WIDE_RANGE, _GAP = 400, 60
 
 _REDUCTION = 1e-6
+# Errors of a column of the triangular factor, in eps of its length for each column.
+_FACTOR_EPS = 4.0
 
 UNIQUE_MINIMUM = "unique minimum"
 FLAT_MINIMUM = "flat minimum"
@@ -69,6 +71,22 @@ def hessian_eigenvalues(information: InformationFactor) -> Array:
 def condition_number(information: InformationFactor) -> float:
     """Return λmax/λmin of H; infinite where the rank is deficient, or the ratio beyond float64."""
     return hessian_spectrum(information).condition
+
+
+def eigenvalue_bounds(values: Array, scaled_condition: float, rank: int) -> Array:
+    """Return how far the eigenvalues (k,) of `hessian_eigenvalues`, ascending, may be off by rounding.
+
+    The triangular factor R has errors in each column relative to its length, η = k·eps of it. They move a singular value σ
+    by at most η κ σ, κ the condition of R with columns of unit length (Demmel and Veselić, 1992), and by no more than
+    η σmax; σ² by twice as much of itself. Those beyond the rank are zero: the smallest of the others may be off by as much
+    as the rank's decision lets them.
+    """
+    eta = _FACTOR_EPS * len(values) * EPS
+    share = np.sqrt(values / values[-1]) if values.size and values[-1] > 0 else np.ones(len(values))
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        relative = eta * np.minimum(scaled_condition if rank == len(values) else np.inf, 1.0 / share)
+        bounds = values * (2.0 * relative + relative**2)
+    return np.where(np.arange(len(values)) < len(values) - rank, (eta * values.max(initial=0.0) ** 0.5) ** 2, bounds)
 
 
 def hessian(information: InformationFactor) -> Array:

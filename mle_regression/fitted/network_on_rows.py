@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from scipy.linalg import eigh
@@ -261,11 +262,21 @@ class NetworkOnRows:
 
     @one_blas_thread()
     def spectral_density(
-        self, penalised: bool = True, probes: int = DENSITY_PROBES, steps: int = DENSITY_STEPS
+        self,
+        penalised: bool = True,
+        probes: int = DENSITY_PROBES,
+        steps: int = DENSITY_STEPS,
+        part: Literal["hessian", "gauss_newton", "rest"] = "hessian",
     ) -> Density:
-        """Return the distribution of all eigenvalues, by stochastic Lanczos quadrature."""
+        """Return the distribution of all eigenvalues of the Hessian, or of a part of it without penalty, by quadrature."""
         rng = np.random.default_rng(self.seed)
-        return spectral_density(self._product(penalised), len(self.theta), rng, probes, steps)
+        product = self._product(penalised) if part == "hessian" else self._products_of_parts()[part]
+        return spectral_density(product, len(self.theta), rng, probes, steps)
+
+    def _products_of_parts(self) -> dict[str, Product]:
+        """Return what multiplies the Gauss–Newton part of the Hessian, and the rest, without penalty."""
+        outer, whole = gauss_newton_product(self.objective, self.theta), self._product(False)
+        return {"gauss_newton": outer, "rest": lambda v: whole(v) - outer(v)}
 
     def _without_penalty(self) -> NetworkObjective:
         return NetworkObjective(self.objective.network, self.objective.rows, 0.0, self.theta)
@@ -281,10 +292,10 @@ class NetworkOnRows:
             bare = self._without_penalty().hessian(self.theta)
             first = eigh(2.0 * half, eigvals_only=True, check_finite=False)
             return first, eigh(bare - 2.0 * half, eigvals_only=True, check_finite=False)
-        outer, whole = gauss_newton_product(self.objective, self.theta), self._product(False)
+        of_part = self._products_of_parts()
         size, rng = len(self.theta), np.random.default_rng(self.seed)
-        first = extreme_eigenpairs(outer, size, k, k, rng, tol, max_products).values
-        return first, extreme_eigenpairs(lambda v: whole(v) - outer(v), size, k, k, rng, tol, max_products).values
+        first = extreme_eigenpairs(of_part["gauss_newton"], size, k, k, rng, tol, max_products).values
+        return first, extreme_eigenpairs(of_part["rest"], size, k, k, rng, tol, max_products).values
 
     def _flatness(self, found: Spectrum) -> Flatness:
         """Say what the flat directions are of: columns of X, and hidden units."""

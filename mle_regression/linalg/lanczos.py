@@ -176,9 +176,13 @@ class Density:
         each = self.size * (self.weights * function(self.nodes)).sum(axis=1)
         return float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5)
 
-    def at(self, grid: Array, width: float) -> Array:
-        """Return the density of eigenvalues on a grid, each node blurred to a Gaussian of some standard width."""
-        offset = (grid[:, None] - self.nodes.ravel()) / width
+    def at(self, grid: Array, width: float, scale: Callable[[Array], Array] | None = None) -> Array:
+        """Return the density of eigenvalues on a grid, each node blurred to a Gaussian of some standard width.
+
+        With a ``scale``, an increasing function, that of the scaled eigenvalues, on a grid of these.
+        """
+        nodes = self.nodes.ravel()
+        offset = (grid[:, None] - (nodes if scale is None else scale(nodes))) / width
         blurred = np.exp(-0.5 * offset**2) / (width * np.sqrt(2.0 * np.pi))
         return np.asarray(blurred @ self.weights.ravel() / len(self.nodes))
 

@@ -29,6 +29,8 @@ class CurvatureReport:
         H = (2/N)(XᵀWX + αI₀).
     eigenvalues : Array of shape (k,)
         Ascending.
+    error_bounds : Array of shape (k,)
+        How far each may be off by rounding.
     eigenvectors : pandas.DataFrame of shape (k, k)
         A row a parameter, a column an eigenvalue, in their order.
     condition_number : float
@@ -53,6 +55,7 @@ class CurvatureReport:
 
     hessian: pd.DataFrame
     eigenvalues: Array
+    error_bounds: Array
     eigenvectors: pd.DataFrame
     condition_number: float
     verdict: str
@@ -108,11 +111,12 @@ def curvature_report(
     """Report on the curvature that a information has, and on the ``rates`` of the solver that made the fit."""
     spectrum = curvature.hessian_spectrum(information)
     values = spectrum.eigenvalues
-    vectors = curvature.hessian_eigenvectors(information)
+    vectors, condition = curvature.hessian_eigenvectors(information), scaled_condition(information)
     steps = curvature.descent(values, information.rank)
     return CurvatureReport(
         hessian=named_matrix(curvature.hessian(information), names),
         eigenvalues=values,
+        error_bounds=curvature.eigenvalue_bounds(values, condition, information.rank),
         eigenvectors=pd.DataFrame(vectors, index=pd.Index(list(names), name="parameter")),
         condition_number=spectrum.condition,
         verdict=curvature.verdict(information),
@@ -122,7 +126,7 @@ def curvature_report(
         iterations=steps.iterations,
         steepest=describe_direction(vectors[:, -1], names),
         flattest=describe_direction(vectors[:, 0], names),
-        scaled_condition_number=scaled_condition(information) ** 2,
+        scaled_condition_number=condition**2,
         predicted_rate=rates[0],
         observed_rate=rates[1],
     )

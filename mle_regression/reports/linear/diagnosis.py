@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import qr as pivoted_qr
 
+from mle_regression.diagnostics.curvature import verdict
 from mle_regression.diagnostics.hypotheses import FTest, f_test, independent_restrictions, wald_squares
 from mle_regression.diagnostics.influence import Influence
 from mle_regression.diagnostics.residual_tests.registry import DIAGNOSTICS
@@ -22,10 +23,12 @@ from mle_regression.linalg.qr import triangular_factor
 from mle_regression.linalg.scaling import scale
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.reports.document import Document, Notes, Panel, Table
+from mle_regression.reports.landscape import Landscape, check_window, position_of_output
 from mle_regression.reports.linear.coefficients import blocks, coefficient_table, named_matrix
 from mle_regression.reports.linear.curvature import CurvatureReport, curvature_report
 from mle_regression.reports.linear.dependencies import CollinearityReport, collinearity_report
 from mle_regression.reports.linear.hypotheses import HypothesisTest
+from mle_regression.reports.linear.landscape import linear_landscape
 from mle_regression.reports.linear.restrictions import as_hypothesis_test, as_restriction
 from mle_regression.reports.linear.summary import goodness, model_line, notes
 from mle_regression.validation import checks
@@ -314,6 +317,56 @@ class LinearDiagnosis(FitOnRows):
         """
         return curvature_report(self._own_information, self._fit.names, self._fit.rates)
 
+    @one_blas_thread()
+    def landscape(
+        self,
+        directions: Any = "extremes",
+        *,
+        output: int | str | None = None,
+        path: Any = None,
+        radius: float | None = None,
+        n_points: int = 61,
+    ) -> Landscape:
+        """Return the objective J on a plane through the fit, to be drawn by `LandscapeDisplay`.
+
+        Parameters
+        ----------
+        directions : "extremes" or pair of str or int, default="extremes"
+            "extremes": along the eigenvectors of the Hessian with the smallest and the largest
+            eigenvalue, columns and y measured by their spreads. Names (or positions among (intercept, coef)) of two
+            parameters: the others stay as fitted, but for the intercept, which is the best one unless it is one of the two.
+            Of one column alone, slope and intercept.
+        output : int or str, default=None
+            Which output, where y has several.
+        path : PathRecorder or array of shape (steps, 1 + p, m), default=None
+            The parameters along the path of a solver; of several recorded ones, that which ends next to the fit.
+        radius : float, default=None
+            How far to go from the fit to all sides, in standard units; None: as far as the path, or back to zero, reaches.
+        n_points : int, default=61
+            Places on each axis.
+
+        Returns
+        -------
+        Landscape
+        """
+        self._require_least_squares("Landscapes")
+        check_window(radius, n_points)
+        fit = self._fit
+        known = self._own_information if self.data == NEW else fit.information
+        return linear_landscape(
+            fit,
+            known,
+            fit.optimum.verdict if self.data == TRAINING else verdict(known),
+            self._x,
+            self._y,
+            None if self._weights is None else scale(self._weights, 2 * fit.weight_exponent),
+            position_of_output(output, fit.outputs, self._y.shape[1]),
+            directions,
+            path,
+            radius,
+            n_points,
+        )
+
     # -- whether the assumptions hold --------------------------------------------------------------------------------
 
     @one_blas_thread()
@@ -399,7 +452,8 @@ class LinearDiagnosis(FitOnRows):
     def __repr__(self) -> str:
         return (
             f"<LinearDiagnosis on {self.data}, {len(self._y)} x {len(self._fit.features)}: coefficients(cov), "
-            "test_linear(R, q, cov), rows(), dfbetas(), press, predicted_r2, collinearity(), tests(), curvature(), report()>"
+            "test_linear(R, q, cov), rows(), dfbetas(), press, predicted_r2, collinearity(), tests(), curvature(), landscape(), "
+            "report()>"
         )
 
     def __str__(self) -> str:

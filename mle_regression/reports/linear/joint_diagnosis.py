@@ -12,6 +12,7 @@ from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.on_rows import NEW, TRAINING
 from mle_regression.linalg.arrays import Array
 from mle_regression.reports.document import Document, Notes, Panel, Table
+from mle_regression.reports.landscape import Landscape, position_of_output
 from mle_regression.reports.linear.coefficients import joined_tables
 from mle_regression.reports.linear.curvature import CurvatureReport
 from mle_regression.reports.linear.dependencies import CollinearityReport
@@ -88,6 +89,14 @@ class JointDiagnosis:
         found = [part.curvature() for part in self._parts]
         labels = fit.outputs or range(len(fit.noise_free))
         return {label: found[number] for label, number in zip(labels, fit.part_of_output.tolist(), strict=True)}
+
+    def landscape(self, directions: Any = "extremes", *, output: int | str | None = None, **options: Any) -> Landscape:
+        """Return the objective of one output on a plane, as `LinearDiagnosis.landscape`."""
+        fit = self._fit
+        which = position_of_output(output, fit.outputs, len(fit.noise_free))
+        number = int(fit.part_of_output[which])
+        inner = int(np.flatnonzero(fit.places[number] == which)[0])
+        return self._parts[number].landscape(directions, output=inner, **options)
 
     def tests(self) -> pd.DataFrame:
         """Test the assumptions, by output and test."""

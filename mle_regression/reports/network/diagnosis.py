@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,10 @@ import pandas as pd
 from mle_regression.diagnostics.left_out_rows import TAKEN_UP
 from mle_regression.fitted.network_on_rows import DENSE_PARAMETERS, NetworkOnRows
 from mle_regression.linalg.lanczos import DENSITY_PROBES, DENSITY_STEPS, MAX_STEPS, TOL, TRACE_PRODUCTS, Density
+from mle_regression.reports.landscape import Landscape, check_window
 from mle_regression.reports.linear.coefficients import blocks
 from mle_regression.reports.network.curvature import NetworkCurvatureReport, network_curvature_report, parameter_names
+from mle_regression.reports.network.landscape import network_landscape
 from mle_regression.validation import checks
 from mle_regression.warnings import InferenceWarning, warn_user
 
@@ -135,6 +137,32 @@ class NetworkDiagnosis:
         ]
         return blocks(tables, self._outputs)
 
+    def landscape(
+        self, directions: Any = "extremes", *, path: Any = None, radius: float | None = None, n_points: int = 41
+    ) -> Landscape:
+        """Return the objective J on a plane through the fit, to be drawn by `LandscapeDisplay`.
+
+        Parameters
+        ----------
+        directions : "extremes" or pair of str or int, default="extremes"
+            "extremes": along the eigenvectors of the Hessian with the lowest and the largest
+            eigenvalue; from a saddle point, the way down and across it. Names, as `curvature` has them, or positions, of two
+            parameters: the others stay as they are.
+        path : PathRecorder or array of shape (steps, P), default=None
+            The parameters along the path of a solver; of several recorded ones, that which ends next to the fit.
+        radius : float, default=None
+            How far to go from the fit to all sides, in standard units; None: as far as the path, or
+            the way down from a saddle point, leads; else 1.
+        n_points : int, default=41
+            Places on each axis.
+
+        Returns
+        -------
+        Landscape
+        """
+        check_window(radius, n_points)
+        return network_landscape(self._network, self._names, directions, path, radius, n_points)
+
     def sharpness(self, penalised: bool = True) -> float:
         """Return the largest eigenvalue of the Hessian, to 1e-4 of itself."""
         return self._network.sharpness(penalised)
@@ -152,18 +180,33 @@ class NetworkDiagnosis:
         return self._network.log_determinant(penalised)
 
     def spectral_density(
-        self, penalised: bool = True, probes: int = DENSITY_PROBES, steps: int = DENSITY_STEPS
+        self,
+        penalised: bool = True,
+        probes: int = DENSITY_PROBES,
+        steps: int = DENSITY_STEPS,
+        part: Literal["hessian", "gauss_newton", "rest"] = "hessian",
     ) -> Density:
         """Return the distribution of all eigenvalues, by stochastic Lanczos quadrature.
+
+        Parameters
+        ----------
+        penalised : bool, default=True
+            Whether the penalty is part of the Hessian; it is none of the other parts.
+        probes, steps : int
+            Random vectors, and products with each.
+        part : {"hessian", "gauss_newton", "rest"}, default="hessian"
+            "gauss_newton": what the outputs' slopes make, never negative; "rest": residuals times the network's own
+            curvature.
 
         Returns
         -------
         Density
             With ``nodes`` and ``weights``, ``trace_of(function)`` and ``at(grid, width)``.
         """
+        checks.check_choice("part", part, ("hessian", "gauss_newton", "rest"))
         checks.check_positive_integer("probes", probes)
         checks.check_positive_integer("steps", steps)
-        return self._network.spectral_density(penalised, probes, steps)
+        return self._network.spectral_density(penalised, probes, steps, part)
 
     def edge_of_stability(self) -> tuple[float, float]:
         """Return the sharpness λmax, and the curvature above which the steps of gd or sgd grow: 2/η without momentum.
@@ -180,6 +223,6 @@ class NetworkDiagnosis:
     def __repr__(self) -> str:
         rows, size = self._network.objective.n_rows, len(self._network.theta)
         return (
-            f"<NetworkDiagnosis on {rows} rows, {size:,} parameters: curvature(k, spectrum), rows(), "
+            f"<NetworkDiagnosis on {rows} rows, {size:,} parameters: curvature(k, spectrum), landscape(), rows(), "
             "sharpness(), trace(), log_determinant(), spectral_density(), edge_of_stability()>"
         )

@@ -1,0 +1,255 @@
+"""The objective on a plane: values against the objective itself, paths where they went, and what cannot be drawn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from watching import needs_callbacks
+
+from mle_regression import MLELinearRegressor, MLPGradientRegressor
+from mle_regression.estimator.callbacks import PathRecorder
+from mle_regression.objective.slices import Plane, squares_on, values_on
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture
+def rows(rng):
+    X = pd.DataFrame(rng.standard_normal((80, 3)) * [1.0, 50.0, 1e-3] + [3.0, 0.0, 1.0], columns=["a", "b", "c"])
+    y = X @ [1.0, 0.1, 2000.0] + rng.standard_normal(80)
+    return X, y, rng.uniform(0, 3, 80) * (rng.uniform(size=80) > 0.2)
+
+
+def best_intercept(X, y, w, coef):
+    return np.average(y - X @ coef, weights=w)
+
+
+def objective(X, y, w, intercept, coef, alpha=0.0):
+    """J in units of the spread of y."""
+    spread = np.average((y - np.average(y, weights=w)) ** 2, weights=w)
+    return (np.average((y - intercept - X @ coef) ** 2, weights=w) + alpha * coef @ coef / w.sum()) / spread
+
+
+def test_squares_on_a_plane_are_a_quadratic(rng):
+    A, r, w = rng.standard_normal((30, 4)), rng.standard_normal(30), rng.uniform(0, 2, 30)
+    theta, d, D = rng.standard_normal(4), rng.uniform(0, 3, 4), rng.standard_normal((4, 2))
+
+    def value(at):
+        return (w @ (r - A @ (at - theta)) ** 2 + d @ at**2) / w.sum()
+
+    x, y = np.linspace(-1, 2, 4), np.linspace(0, 3, 5)
+    expected = values_on(Plane(theta, D), value, x, y)
+    np.testing.assert_allclose(squares_on(r, A @ D, w, d, theta, D).values(x, y), expected, rtol=1e-12)
+
+
+def test_points_off_a_plane_are_seen_from_above():
+    plane = Plane(np.array([1.0, 0.0, 0.0]), np.array([[1.0, 1.0], [0.0, 2.0], [0.0, 0.0]]))
+    places, off = plane.coordinates(np.array([[4.0, 4.0, 5.0], [1.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(places, [[1.0, 2.0], [0.0, 0.0]], atol=1e-12)
+    np.testing.assert_allclose(off, [5.0, 0.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 3.0])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("container", ["frame", "sparse"])
+def test_two_coefficients_with_the_best_intercept(alpha, weighted, container, rows):
+    X, y, w = rows
+    X = X * [1.0, 1.0, 1e3]  # so that a penalty on c does not rule all
+    given = sp.csr_array(X.to_numpy()) if container == "sparse" else X
+    model = MLELinearRegressor(alpha=alpha).fit(given, y, w if weighted else None)
+    columns = (2, 3) if container == "sparse" else ("b", "c")
+    seen = model.diagnose(given, y, w if weighted else None).landscape(columns)
+    w = w if weighted else np.ones(len(y))
+    np.testing.assert_allclose(seen.optimum, model.coef_[1:], rtol=1e-12)
+    assert seen.of_parameters
+    for i, j in ((0, 0), (30, 30), (7, 55)):
+        coef = np.array([model.coef_[0], seen.x[j], seen.y[i]])
+        expected = objective(X, y, w, best_intercept(X, y, w, coef), coef, alpha)
+        assert seen.values[i, j] == pytest.approx(expected, rel=1e-9)
+    assert seen.loss == pytest.approx(objective(X, y, w, model.intercept_, model.coef_, alpha), rel=1e-9)
+    assert seen.values.min() >= seen.loss * (1 - 1e-12)
+    # as far as back to zero, whichever coefficient is the larger
+    assert min(seen.x[0], seen.y[0]) < 0 < max(seen.x[-1], seen.y[-1])
+
+
+def test_intercept_and_slope(rows):
+    X, y, _ = rows
+    model = MLELinearRegressor().fit(X, y)
+    seen = model.diagnose(X, y).landscape(("intercept", "b"), radius=0.5, n_points=5)
+    coef = np.array([model.coef_[0], seen.y[4], model.coef_[2]])
+    assert seen.values[4, 1] == pytest.approx(objective(X, y, np.ones(80), seen.x[1], coef), rel=1e-9)
+    assert seen.names == ("intercept", "b")
+    alone = MLELinearRegressor().fit(X[["a"]], y)
+    found = alone.diagnose(X[["a"]], y).landscape()
+    assert found.names == ("intercept", "a")
+    np.testing.assert_allclose(found.optimum, [alone.intercept_, alone.coef_[0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_extremes_are_those_of_the_hessian_in_standard_units(fit_intercept, rng):
+    X = rng.standard_normal((60, 4)) * [1.0, 1e3, 1e-3, 1.0]
+    X[:, 3] = X[:, 0] + 0.01 * rng.standard_normal(60)
+    y = X @ [1.0, 1e-3, 1e3, 1.0] + rng.standard_normal(60)
+    model = MLELinearRegressor(fit_intercept=fit_intercept).fit(X, y)
+    seen = model.diagnose(X, y).landscape()
+    Z = (X - X.mean(axis=0) * fit_intercept) / X.std(axis=0)
+    values, vectors = np.linalg.eigh(2 / 60 * Z.T @ Z)
+    np.testing.assert_allclose(seen.curvatures, values[[0, -1]], rtol=1e-6)
+    np.testing.assert_allclose(np.abs(seen.directions.T @ vectors[:, [0, -1]]), np.eye(2), atol=1e-6)
+    np.testing.assert_array_equal(seen.optimum, [0, 0])
+    # J rises by half the curvature times the distance squared
+    np.testing.assert_allclose(seen.values[30] - seen.loss, 0.5 * seen.curvatures[0] * seen.x**2, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(
+        seen.values[:, 30] - seen.loss, 0.5 * seen.curvatures[1] * seen.y**2, rtol=1e-6, atol=1e-12
+    )
+
+
+def test_a_flat_valley_is_flat():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 2))
+    X = np.column_stack([X, X[:, 0] - X[:, 1]])
+    y = X @ [1.0, 2.0, 3.0] + rng.standard_normal(50)
+    seen = MLELinearRegressor(on_rank_deficiency="min_norm").fit(X, y).diagnose(X, y).landscape()
+    assert seen.verdict == "flat minimum"
+    assert abs(seen.curvatures[0]) < 1e-12 < seen.curvatures[1]
+    np.testing.assert_allclose(seen.values[30], seen.loss, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e150])
+def test_units_do_not_change_the_picture(unit, rows):
+    X, y, _ = rows
+    plain = MLELinearRegressor().fit(X, y).diagnose(X, y).landscape()
+    scaled = MLELinearRegressor().fit(X * [1.0, unit, 1.0], y / unit).diagnose(X * [1.0, unit, 1.0], y / unit)
+    seen = scaled.landscape()
+    np.testing.assert_allclose(seen.values, plain.values, rtol=1e-7)
+    np.testing.assert_allclose(seen.x, plain.x, rtol=1e-7)
+    pair = scaled.landscape(("a", "b"))
+    np.testing.assert_allclose(
+        pair.values, MLELinearRegressor().fit(X, y).diagnose(X, y).landscape(("a", "b")).values, rtol=1e-7
+    )
+
+
+def test_outputs_have_landscapes_of_their_own(rows):
+    X, y, _ = rows
+    Y = pd.DataFrame({"first": y, "second": X["a"] ** 2})
+    single = MLELinearRegressor().fit(X, Y["second"]).diagnose(X, Y["second"]).landscape(("a", "b"))
+    both = MLELinearRegressor().fit(X, Y).diagnose(X, Y)
+    for output in ("second", 1):
+        np.testing.assert_allclose(both.landscape(("a", "b"), output=output).values, single.values, rtol=1e-9)
+    with pytest.raises(ValueError, match="output=None must be one of the outputs: 'first', 'second'"):
+        both.landscape()
+    joint = MLELinearRegressor(alpha=[0.0, 2.0]).fit(X, Y).diagnose(X, Y)
+    alone = MLELinearRegressor(alpha=2.0).fit(X, Y["second"]).diagnose(X, Y["second"])
+    np.testing.assert_allclose(joint.landscape(output="second").values, alone.landscape().values, rtol=1e-7)
+
+
+@needs_callbacks
+def test_the_path_of_a_linear_model_goes_down_to_the_fit(rows):
+    X, y, w = rows
+    recorder = PathRecorder()
+    X = X[["a", "b"]]
+    model = MLELinearRegressor(solver="gd").set_callbacks(recorder).fit(X, y, w)
+    seen = model.diagnose(X, y, w).landscape(("a", "b"), path=recorder)
+    steps = np.array(recorder.paths[0])[:, 1:, 0]
+    np.testing.assert_allclose(seen.path, steps, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(seen.off_plane, 0, atol=1e-12)  # two columns are all there is
+    np.testing.assert_allclose(seen.path[-1], seen.optimum, rtol=1e-9)
+    assert (seen.x[0] < steps[:, 0]).all()
+    assert (steps[:, 0] < seen.x[-1]).all()
+    assert (seen.y[0] < steps[:, 1]).all()
+    assert (steps[:, 1] < seen.y[-1]).all()
+    given = model.diagnose(X, y, w).landscape(("a", "b"), path=np.array(recorder.paths[0])[:, :, 0])
+    np.testing.assert_array_equal(given.path, seen.path)
+
+
+@needs_callbacks
+def test_of_several_networks_the_path_to_the_fit_is_taken(rows):
+    X, y, _ = rows
+    recorder = PathRecorder()
+    net = MLPGradientRegressor((3,), alpha=0.1, n_init=3, early_stopping=False, random_state=0, solver="lbfgs")
+    seen = net.set_callbacks(recorder).fit(X, y).diagnose(X, y).landscape(path=recorder)
+    assert len(recorder.paths) >= 3
+    np.testing.assert_allclose(seen.path[-1], seen.optimum, atol=1e-9)
+    assert len(seen.path) == 1 + net.n_iter_
+    assert seen.off_plane[0] > 0.1
+
+
+@pytest.mark.parametrize("directions", ["extremes", ("a > h1.0", "h1.2 > y"), (0, 3)])
+def test_a_network_on_a_plane(directions, rows):
+    X, y, w = rows
+    net = MLPGradientRegressor((3,), alpha=0.1, early_stopping=False, random_state=0).fit(X, y, w)
+    seen = net.diagnose(X, y, w).landscape(directions, n_points=5)
+    objective = net._fit.objective(X.to_numpy(), y.to_numpy()[:, None], w)
+    spanned = seen.directions.to_numpy()
+    for i, j in ((0, 0), (2, 2), (4, 1)):
+        at = net._fit.theta + spanned @ [seen.x[j] - seen.optimum[0], seen.y[i] - seen.optimum[1]]
+        assert seen.values[i, j] == pytest.approx(objective.value_and_gradient(at)[0], rel=1e-10)
+    assert seen.loss == pytest.approx(net.loss_, rel=1e-10)
+    step = 1e-3
+    for k, direction in enumerate(spanned.T):
+        ends = [objective.value_and_gradient(net._fit.theta + sign * step * direction)[0] for sign in (-1, 0, 1)]
+        assert seen.curvatures[k] == pytest.approx((ends[0] - 2 * ends[1] + ends[2]) / step**2, rel=1e-3, abs=1e-6)
+    if directions != "extremes":
+        position = (0, 3 * 4 + 2) if directions[0] != 0 else (0, 3)
+        np.testing.assert_array_equal(seen.optimum, net._fit.theta[list(position)])
+
+
+def test_the_way_down_from_a_saddle_point(rng):
+    X = rng.standard_normal((100, 2))
+    y = X[:, 0] + 0.5 * X[:, 1]
+    net = MLPGradientRegressor((2,), solver="lbfgs", alpha=1e5, early_stopping=False, random_state=0, warm_start=True)
+    net.fit(X, y).set_params(alpha=0.1).fit(X, y)  # weights that a strong penalty has taken away do not come back
+    seen = net.diagnose(X, y).landscape()
+    assert seen.verdict == "saddle point"
+    assert seen.names == ("way down", "steepest")
+    assert seen.curvatures[0] < 0 < seen.curvatures[1]
+    assert seen.values.min() < seen.loss - 0.1
+    assert seen.directions.T.to_numpy() @ seen.directions.to_numpy() == pytest.approx(np.eye(2), abs=1e-12)
+
+
+def test_many_rows_are_thinned(rng, monkeypatch):
+    from mle_regression.reports.network import landscape
+
+    X = rng.standard_normal((4000, 2))
+    y = np.tanh(X[:, 0]) + 0.1 * rng.standard_normal(4000)
+    net = MLPGradientRegressor((3,), alpha=0.1, early_stopping=False, random_state=0).fit(X, y)
+    whole = net.diagnose(X, y).landscape(n_points=5)
+    monkeypatch.setattr(landscape, "_WORK_A_PLACE", 500 * len(net._fit.theta))
+    some = net.diagnose(X, y).landscape(n_points=5)
+    assert (whole.n_rows, whole.n_rows_given) == (4000, 4000)
+    assert (some.n_rows, some.n_rows_given) == (500, 4000)
+    np.testing.assert_allclose(some.values, whole.values, rtol=0.3)
+
+
+def test_what_cannot_be_drawn_is_said(rows):
+    X, y, _ = rows
+    model = MLELinearRegressor().fit(X, y)
+    diagnosis = model.diagnose(X, y)
+    for directions, said in (
+        ("steep", "must be 'extremes', or the names of two parameters"),
+        (("a",), "must be 'extremes', or the names of two"),
+        (("a", "a"), "names one parameter twice"),
+        (("a", "bb"), "'bb', which is no parameter of the fit; near are 'b'"),
+        ((1, 9), "9, which is no parameter"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            diagnosis.landscape(directions)
+    with pytest.raises(ValueError, match="radius=-1 must be"):
+        diagnosis.landscape(radius=-1)
+    with pytest.raises(ValueError, match="n_points=2 must be 3 or more"):
+        diagnosis.landscape(n_points=2)
+    with pytest.raises(ValueError, match=r"path has steps of shape \(7,\), and the parameters of this fit are"):
+        diagnosis.landscape(path=np.zeros((5, 7)))
+    with pytest.raises(ValueError, match="path has no steps"):
+        diagnosis.landscape(path=PathRecorder())
+    one = MLELinearRegressor(fit_intercept=False).fit(X[["a"]], y)
+    with pytest.raises(ValueError, match="A plane takes two parameters, and this fit has 'a'"):
+        one.diagnose(X[["a"]], y).landscape()
+
+
+def test_new_rows_have_a_landscape_of_their_own(rows):
+    X, y, _ = rows
+    model = MLELinearRegressor().fit(X[:40], y[:40])
+    seen = model.diagnose(X[40:], y[40:]).landscape(("a", "b"))
+    assert seen.values.min() < seen.loss  # their optimum is elsewhere
+    assert seen.n_rows == 40
