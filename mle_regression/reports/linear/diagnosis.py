@@ -452,8 +452,8 @@ class LinearDiagnosis(FitOnRows):
     def __repr__(self) -> str:
         return (
             f"<LinearDiagnosis on {self.data}, {len(self._y)} x {len(self._fit.features)}: coefficients(cov), "
-            "test_linear(R, q, cov), rows(), dfbetas(), press, predicted_r2, collinearity(), tests(), curvature(), landscape(), "
-            "report()>"
+            "test_linear(R, q, cov), rows(), dfbetas(), press, predicted_r2, collinearity(), tests(), curvature(), "
+            "landscape(), report()>"
         )
 
     def __str__(self) -> str:
