@@ -3,10 +3,12 @@
 ``from_estimator(estimator, X, y, ...)`` works out the numbers, keeps them, and draws them. See docs/displays.md.
 """
 
+from mle_regression.displays.coefficients import CoefficientsDisplay
 from mle_regression.displays.residuals import ResidualsDisplay
 
 DISPLAYS = {
+    "coefficients": CoefficientsDisplay,
     "residuals": ResidualsDisplay,
 }
 
-__all__ = ["DISPLAYS", "ResidualsDisplay"]
+__all__ = ["DISPLAYS", "CoefficientsDisplay", "ResidualsDisplay"]

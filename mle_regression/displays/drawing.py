@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -257,13 +259,23 @@ def _common_area(box: Any, other: Any) -> float:
 
 
 def title_and_axes(ax: Any, title: str, x: str, y: str) -> None:
-    """Write a title and the names of the axes; numbers beyond 1e-3 and 1e4 have their power of ten at the axis' end."""
-    ax.set_title(title, fontsize="medium")
+    """Write a title, on two lines where one is too long, and the names of the axes.
+
+    Numbers beyond 1e-3 and 1e5 have their power of ten at the axis' end.
+    """
+    inches = float(ax.get_window_extent().width) / ax.figure.dpi
+    ax.set_title(textwrap.fill(title, max(int(_LETTERS_AN_INCH * inches), 12)), fontsize="medium")
     ax.set_xlabel(x)
     ax.set_ylabel(y)
-    for axis, scale in (("x", ax.get_xscale()), ("y", ax.get_yscale())):
-        if scale == "linear":
-            ax.ticklabel_format(axis=axis, scilimits=(-3, 5))
+    for axis in (ax.xaxis, ax.yaxis):
+        if hasattr(axis.get_major_formatter(), "set_powerlimits"):
+            axis.get_major_formatter().set_powerlimits((-3, 5))
+    if ax.get_xscale() == "linear" and inches < _FEW_TICKS:
+        ax.locator_params(axis="x", nbins=5)
+
+
+# Letters of a title that an inch holds, and the width of axes in inches below which they have few ticks.
+_LETTERS_AN_INCH, _FEW_TICKS = 11.0, 3.6
 
 
 def legible(names: Sequence[Any], most: int = MOST_LETTERS) -> list[str]:
@@ -271,13 +283,23 @@ def legible(names: Sequence[Any], most: int = MOST_LETTERS) -> list[str]:
 
     A letter that no font on the system has is drawn as □, and the number of such a name stands before it.
     """
-    texts = [" ".join(str(name).split()) for name in names]
     shown = []
-    for number, text in enumerate(texts):
-        cut = text if len(text) <= most else f"{text[: most - most // 2 - 1]}…{text[len(text) - most // 2 :]}"
+    for number, name in enumerate(names):
+        cut = _without_middle(" ".join(str(name).split()), most)
         drawn = "".join(letter if _has_letter(letter) else "□" for letter in cut)
         shown.append((drawn if drawn == cut else f"{number}: {drawn}").replace("$", r"\$"))
     return shown
+
+
+def _without_middle(text: str, most: int) -> str:
+    """Leave out the middle of a text that is wider than so many letters; Chinese ones are as wide as two."""
+    widths = [2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text]
+    if sum(widths) <= most:
+        return text
+    reached, left = np.cumsum(widths), np.cumsum(widths[::-1])
+    head = int(np.searchsorted(reached, most - most // 2 - 1, side="right"))
+    tail = int(np.searchsorted(left, most // 2, side="right"))
+    return f"{text[:head]}…{text[len(text) - tail :]}"
 
 
 def _has_letter(letter: str) -> bool:

@@ -21,6 +21,7 @@ from mle_regression.displays.residual_numbers import (
     normal_quantiles,
 )
 from mle_regression.displays.subject import (
+    block_of_output,
     check_same_shape,
     chosen_output,
     output_labels,
@@ -252,7 +253,7 @@ class ResidualsDisplay:
         table = diagnosis.rows()
         names = _outputs_of_table(table)
         which = chosen_output(names, max(len(names), 1), output)
-        block = _block(table, which, max(len(names), 1))
+        block = block_of_output(table, which, max(len(names), 1))
         weights = weights_of(sample_weight, len(block) if sample_weight is None else np.size(sample_weight))
         weights = weights if len(weights) == len(block) else weights[weights > 0]
         influence = influence_of_table(
@@ -339,7 +340,7 @@ class ResidualsDisplay:
 def _influence(diagnosis: Any, which: int, mean: Array, weights: Array, frequency: bool) -> RowInfluence | None:
     """Return the influence of all rows on one output; None where predictions are not those of the network diagnosed."""
     table = diagnosis.rows()
-    block = _block(table, which, max(len(_outputs_of_table(table)), 1))
+    block = block_of_output(table, which, max(len(_outputs_of_table(table)), 1))
     counted = weights > 0 if len(block) < len(weights) else np.ones(len(weights), dtype=bool)
     if not np.allclose(block["fitted"], mean[counted], rtol=1e-6, atol=1e-6 * float(np.abs(mean).max())):
         return None
@@ -356,10 +357,3 @@ def _outputs_of_table(table: pd.DataFrame) -> list[str]:
     if table.index.nlevels < 2 or table.index.names[0] != "output":
         return []
     return [str(name) for name in dict.fromkeys(table.index.get_level_values(0))]
-
-
-def _block(table: pd.DataFrame, which: int, n_outputs: int) -> pd.DataFrame:
-    """Return the rows of one output, by their labels."""
-    size = len(table) // n_outputs
-    block = table.iloc[which * size : (which + 1) * size]
-    return block.droplevel(0) if n_outputs > 1 else block

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mle_regression.estimator.base import LikelihoodRegressor
 from mle_regression.linalg.arrays import Array
@@ -61,6 +62,13 @@ def subject_of(estimator: Any, X: Any = None) -> Subject:
     model, inner = unwrapped(estimator, X)
     check_is_fitted(model)
     return Subject(estimator, model, inner)
+
+
+def checked_rows(subject: Subject) -> Any:
+    """Return the rows that reach the model as numbers (n, p), dense or sparse; raise where they are not those it takes."""
+    if subject.likelihood:
+        return checks.new_data(subject.model, subject.x)
+    return validate_data(subject.model, X=subject.x, reset=False, accept_sparse=True, dtype=np.float64)
 
 
 def column_names(subject: Subject) -> list[str]:
@@ -188,3 +196,22 @@ def weights_of(sample_weight: Any, n_rows: int) -> Array:
     """Return weights (n,), ones if None."""
     found = checks.check_weights(sample_weight, n_rows)
     return np.ones(n_rows) if found is None else found
+
+
+def block_of_output(table: pd.DataFrame, which: int, n_outputs: int) -> pd.DataFrame:
+    """Return the part of one output of a table that has those of all one below another."""
+    size = len(table) // n_outputs
+    block = table.iloc[which * size : (which + 1) * size]
+    return block.droplevel(0) if n_outputs > 1 else block
+
+
+def moments_of_columns(x: Any, weights: Array) -> tuple[Array, Array]:
+    """Weighted means and standard deviations (p,) of the columns of rows (n, p), dense or sparse."""
+    share = weights / weights.sum()
+    if sp.issparse(x):
+        mean = np.asarray(x.T @ share).ravel()
+        squares = np.asarray(x.multiply(x).T @ share).ravel()
+        return mean, np.sqrt(np.maximum(squares - mean**2, 0.0))
+    values = np.asarray(as_numbers(x, "X"), dtype=np.float64)
+    mean = share @ values
+    return mean, np.sqrt(share @ (values - mean) ** 2)
