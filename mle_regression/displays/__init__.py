@@ -4,11 +4,13 @@
 """
 
 from mle_regression.displays.coefficients import CoefficientsDisplay
+from mle_regression.displays.prediction_band import PredictionBandDisplay
 from mle_regression.displays.residuals import ResidualsDisplay
 
 DISPLAYS = {
     "coefficients": CoefficientsDisplay,
+    "prediction_band": PredictionBandDisplay,
     "residuals": ResidualsDisplay,
 }
 
-__all__ = ["DISPLAYS", "CoefficientsDisplay", "ResidualsDisplay"]
+__all__ = ["DISPLAYS", "CoefficientsDisplay", "PredictionBandDisplay", "ResidualsDisplay"]

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from mle_regression.displays.drawing import MARKERS, axes_for, fonts, legible, palette_of, title_and_axes
+from mle_regression.displays.drawing import MARKERS, axes_for, fonts, legend_above, legible, palette_of, title_and_axes
 from mle_regression.displays.subject import (
     Subject,
     block_of_output,
@@ -267,8 +267,7 @@ class CoefficientsDisplay:
         folded = f"{len(names)} of {len(self.names)} coefficients" if len(names) < len(self.names) else "Coefficients"
         title_and_axes(ax, "" if several else f"{folded} for {legible([self.target])[0]}", what, "")
         if several:
-            columns = 1 if ax.figure.get_figwidth() < 6 else min(len(self.models), 3)
-            ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize="small", frameon=False)
+            legend_above(ax)
 
 
 def _named(estimators: Sequence[Any]) -> dict[str, Any]:

@@ -92,13 +92,16 @@ def pyplot() -> Any:
     return found
 
 
-def axes_for(ax: Any, width: float | None = None, height: float | None = None) -> Any:
-    """Return the axes to draw in: those given, or those of a new figure, its size in inches matplotlib's if None."""
+def axes_for(ax: Any, width: float | None = None, height: float | None = None, extra_height: float = 0.0) -> Any:
+    """Return the axes to draw in: those given, or those of a new figure, its size in inches matplotlib's if None.
+
+    ``extra_height`` is what a legend above the axes takes.
+    """
     if ax is not None:
         return ax
     usual_width, usual_height = pyplot().rcParams["figure.figsize"]
     width = usual_width if width is None else width
-    size = (width, width * usual_height / usual_width if height is None else height)
+    size = (width, width * usual_height / usual_width + extra_height if height is None else height)
     return pyplot().subplots(figsize=size, layout="constrained")[1]
 
 
@@ -180,6 +183,32 @@ def draw_points(ax: Any, x: Array, y: Array, **style: Any) -> Any:
     width = float(ax.get_window_extent().width) / ax.figure.dpi
     cells = int(np.clip(11 * width, 20, 70))
     return ax.hexbin(x, y, gridsize=cells, bins="log", mincnt=1, cmap=shades, linewidths=0.2, edgecolors="face")
+
+
+def draw_within(ax: Any, x: Array, y: Array, bands: Sequence[Array], label: str) -> None:
+    """Draw rows about bands; those that would squeeze the others into a line stand as arrows at the edge, and are counted.
+
+    They are further from the bands than these are high, and further from the quartiles than six times their distance.
+    """
+    low, high = float(np.nanmin(bands)), float(np.nanmax(bands))
+    first, third = np.quantile(y, [0.25, 0.75]) if len(y) else (low, high)
+    low, high = min(2 * low - high, first - 6 * (third - first)), max(2 * high - low, third + 6 * (third - first))
+    inside = (y >= low) & (y <= high)
+    draw_points(ax, x[inside], y[inside], label=label)
+    beyond, colours = np.flatnonzero(~inside), palette_of(ax)
+    if not len(beyond):
+        return
+    bottom, top = ax.get_ylim()
+    room = 0.06 * (top - bottom)
+    above, below = beyond[y[beyond] > high], beyond[y[beyond] < low]
+    bottom, top = bottom - room * (len(below) > 0), top + room * (len(above) > 0)
+    name = f"{len(beyond)} rows beyond" if len(beyond) > 1 else "1 row beyond"
+    for which, marker, at in ((above, "^", top - 0.4 * room), (below, "v", bottom + 0.4 * room)):
+        if len(which):
+            style = {"marker": marker, "color": colours.second, "s": 30, "zorder": 4, "label": name}
+            ax.scatter(x[which], np.full(len(which), at), **style)
+            name = "_"
+    ax.set_ylim(bottom, top)
 
 
 def _between(colours: Palette) -> Any:
@@ -272,6 +301,16 @@ def title_and_axes(ax: Any, title: str, x: str, y: str) -> None:
             axis.get_major_formatter().set_powerlimits((-3, 5))
     if ax.get_xscale() == "linear" and inches < _FEW_TICKS:
         ax.locator_params(axis="x", nbins=5)
+
+
+def legend_above(ax: Any) -> None:
+    """Put a legend above the axes, where it covers nothing; they must have no title."""
+    columns = 2 if ax.get_window_extent().width / ax.figure.dpi < _FEW_TICKS else 4
+    found = len(ax.get_legend_handles_labels()[1])
+    if found:
+        ax.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(columns, found), fontsize="small", frameon=False
+        )
 
 
 # Letters of a title that an inch holds, and the width of axes in inches below which they have few ticks.
