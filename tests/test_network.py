@@ -150,7 +150,7 @@ def test_batches_of_a_pass_are_all_rows_and_their_gradients_add_up(weighted):
         share = batch.y.shape[1] if batch.weights is None else batch.weights.sum()
         total += share / objective.rows.total * objective.batch_gradient(objective.start, batch)[1]
         seen.append(batch.y.copy())
-    assert [part.shape[1] for part in seen] == [12, 13, 12, 13]
+    assert [part.shape[1] for part in seen] == [13, 13, 12, 12]
     np.testing.assert_allclose(total, gradient, rtol=1e-12)
     np.testing.assert_array_equal(np.sort(np.hstack(seen).ravel()), np.sort(objective.rows.y.ravel()))
 

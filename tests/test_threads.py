@@ -6,7 +6,7 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, get_ident
 
 import numpy as np
 import pytest
@@ -214,6 +214,21 @@ def test_threads_work_under_the_error_state_of_who_hands_out():
         assert each_in_threads(lambda x: x * x, [np.float64(1e200)] * 3) == [np.inf] * 3
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
         each_in_threads(lambda x: x * x, [np.float64(1.0), np.float64(1e200)])
+
+
+def test_what_no_thread_has_begun_is_done_by_who_hands_out():
+    """A core that another process keeps busy runs no thread of ours; here all threads of the pool wait for the end."""
+    end = Event()
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(end.wait) for _ in range(2)]
+        try:
+            assert each_in_threads(lambda k: (k, get_ident()), range(4), pool) == [(k, get_ident()) for k in range(4)]
+            with pytest.raises(ZeroDivisionError):
+                each_in_threads(lambda k: 1 // (k - 2), range(4), pool)
+        finally:
+            end.set()
+        assert all(one.result() for one in waiting)
+        assert each_in_threads(lambda k: k, range(4), pool) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("weighted", [True, False])

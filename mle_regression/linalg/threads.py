@@ -144,13 +144,18 @@ def hand_out(pool: Executor, task: Callable[..., T], *given: Any) -> Future[T]:
 def each_in_threads(task: Callable[[P], T], parts: Sequence[P], pool: Executor | None = None) -> list[T]:
     """Return ``task(part)`` of each part, the first in this thread and the others in one each; BLAS has one thread.
 
-    Of a ``pool`` the threads live on: to start one takes as long as a small batch.
+    Of a ``pool`` the threads live on: to start one takes as long as a small batch. What no thread has begun by the time this
+    one is free, it does itself: while another process keeps a core busy, it would wait for a thread that does not run.
     """
     if len(parts) == 1:
         return [task(parts[0])]
     with one_blas_thread(), ThreadPoolExecutor(len(parts) - 1) if pool is None else nullcontext(pool) as team:
         others = [hand_out(team, task, part) for part in parts[1:]]
-        return [task(parts[0]), *(other.result() for other in others)]
+        found = [task(parts[0])]
+        found += [
+            task(part) if other.cancel() else other.result() for part, other in zip(parts[1:], others, strict=True)
+        ]
+        return found
 
 
 # From this many multiplications in a factorisation (2000 x 2000), BLAS may use its own threads. Up

@@ -25,6 +25,8 @@ class Workspace:
         Inputs of the units, slopes there, and derivatives of the loss with respect to z.
     a : list of arrays (units + 1, rows)
         Outputs, with a last row of ones.
+    x : array of shape (d + 1, rows)
+        Inputs times derivatives of the loss with respect to one output.
     out : array of shape (m, rows)
         The network's.
     """
@@ -35,6 +37,7 @@ class Workspace:
         self.z, self.s, self.d = ([np.empty((h, n_rows), dtype) for h in hidden] for _ in range(3))
         self.a = [np.ones((h + 1, n_rows), dtype) for h in hidden]
         self.inner = [a[:-1] for a in self.a]
+        self.x = np.empty((network.sizes[0] + 1, n_rows), dtype)
         self.out = np.empty((network.sizes[-1], n_rows), dtype)
 
 
@@ -125,7 +128,8 @@ class Network:
             if index == 1 and len(above) == 1:
                 # diag(w)·(s·diag(above))·xᵀ: what goes along the rows goes to x, which has fewer of them.
                 self.activation.slope(ws.z[0], ws.inner[0], ws.s[0])
-                np.matmul(ws.s[0], (x * above).T, out=gradient[0])
+                np.multiply(x, above, out=ws.x)
+                np.matmul(ws.s[0], ws.x.T, out=gradient[0])
                 gradient[0] *= layers[1][0, :-1, None]
                 return
             self._descend(layers[index], above, index - 1, ws)

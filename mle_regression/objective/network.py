@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray, Array, Product
-from mle_regression.linalg.threads import hand_out, one_blas_thread, row_workers
+from mle_regression.linalg.threads import each_in_threads, row_workers
 from mle_regression.models.network import Network, Workspace
 from mle_regression.models.second_order import HessianSum, block_rows
 from mle_regression.models.tangent_kernel import TangentKernel
@@ -69,6 +69,7 @@ class NetworkObjective:
         each = np.where(self.network.is_weight, self.alpha, 0.0) if np.ndim(self.alpha) == 0 else np.asarray(self.alpha)
         self.penalty = each / self.rows.total
         self._batch_penalty = (2.0 * self.penalty).astype(self.dtype) if each.any() else None
+        self._shrinkage = np.empty(0 if self._batch_penalty is None else len(each), dtype=self.dtype)
         self._workspaces = [_BatchWorkspace(self.network, self.dtype)]
         self._viewed: tuple[AnyArray, list[AnyArray]] | None = None
 
@@ -206,12 +207,12 @@ class NetworkObjective:
             self._viewed = theta, self.network.layers(theta)
         layers, n = self._viewed[1], batch.y.shape[1]
         weight = float(n) if batch.weights is None else float(batch.weights.sum())
-        loss = float(self._gradient_of(layers, batch, 2.0 / weight).trace()) / weight
+        loss = self._gradient_of(layers, batch, 2.0 / weight) / weight
         gradient = self._workspaces[0].gradient
         if self._batch_penalty is not None:
-            shrink = self._batch_penalty * theta
-            gradient += shrink
-            loss += 0.5 * float(shrink @ theta)
+            np.multiply(self._batch_penalty, theta, out=self._shrinkage)
+            gradient += self._shrinkage
+            loss += 0.5 * float(self._shrinkage @ theta)
         return loss, gradient
 
     def batch_curvature(self, size: int) -> float:
@@ -221,25 +222,23 @@ class NetworkObjective:
     def after_pass(self, theta: AnyArray) -> None:
         """Return nothing: looking at J costs a third of a pass."""
 
-    def _gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> AnyArray:
-        """Write the gradient to the first workspace, return the residuals' cross-products (m, m); in threads if it pays."""
+    def _gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> float:
+        """Write the gradient to the first workspace, return the sum of the weighted squares; in threads if it pays."""
         n = batch.y.shape[1]
         workers = row_workers() if n * self.network.n_parameters >= _THREADED_FROM else 1
         if workers == 1 or n < workers:
             return self._workspaces[0].gradient_of(layers, batch, factor)
         while len(self._workspaces) < workers:
             self._workspaces.append(_BatchWorkspace(self.network, self.dtype))
-        parts = [batch.rows(slice(n * k // workers, n * (k + 1) // workers)) for k in range(workers)]
-        with one_blas_thread():
-            others = [
-                (space, hand_out(self.rows.pool, space.gradient_of, layers, part, factor))
-                for space, part in zip(self._workspaces[1:], parts[1:], strict=False)
-            ]
-            cross = self._workspaces[0].gradient_of(layers, parts[0], factor)
-            for space, other in others:
-                cross += other.result()
-                self._workspaces[0].gradient += space.gradient
-        return cross
+
+        def of_part(k: int) -> float:
+            part = batch.rows(slice(n * k // workers, n * (k + 1) // workers))
+            return self._workspaces[k].gradient_of(layers, part, factor)
+
+        squares = sum(each_in_threads(of_part, range(workers), self.rows.pool))
+        for space in self._workspaces[1:workers]:
+            self._workspaces[0].gradient += space.gradient
+        return squares
 
     # How sums over rows are taken.
 
@@ -313,8 +312,8 @@ class _BatchWorkspace:
         self.layers = network.layers(self.gradient)
         self.spaces: dict[int, Workspace] = {}
 
-    def gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> AnyArray:
-        """Write the gradient of ``factor``/2 times the squares; return the residuals' cross-products (m, m)."""
+    def gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> float:
+        """Write the gradient of ``factor``/2 times the weighted squares of the residuals; return the sum of these."""
         n = batch.y.shape[1]
         ws = self.spaces.get(n)
         if ws is None:
@@ -324,7 +323,7 @@ class _BatchWorkspace:
         residual = self.network.forward(layers, batch.x, ws)
         residual -= batch.y
         weighted = residual if batch.weights is None else residual * batch.weights
-        cross: AnyArray = residual @ weighted.T
+        squares = float(np.vdot(residual, weighted))
         weighted *= factor
         self.network.backward(layers, batch.x, weighted, ws, self.layers)
-        return cross
+        return squares

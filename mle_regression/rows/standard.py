@@ -194,7 +194,8 @@ class StandardRows:
             yield self.block(slice(0, n))
             return
         order = rng.permutation(n)
-        edges = (np.arange(count + 1) * n // count).tolist()
+        # The larger ones first: arrays of their size are left only once.
+        edges = (np.arange(count + 1) * (n // count) + np.minimum(np.arange(count + 1), n % count)).tolist()
         # The copy that is kept is gathered column by column, which is quick from one end of them to the other.
         together = count if self._kept is not None else max(1, _DRAWN_SIZE // (size * (d + m)))
         for first in range(0, count, together):
