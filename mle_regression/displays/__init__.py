@@ -3,14 +3,16 @@
 ``from_estimator(estimator, X, y, ...)`` works out the numbers, keeps them, and draws them. See docs/displays.md.
 """
 
+from mle_regression.displays.calibration import CalibrationDisplay
 from mle_regression.displays.coefficients import CoefficientsDisplay
 from mle_regression.displays.prediction_band import PredictionBandDisplay
 from mle_regression.displays.residuals import ResidualsDisplay
 
 DISPLAYS = {
+    "calibration": CalibrationDisplay,
     "coefficients": CoefficientsDisplay,
     "prediction_band": PredictionBandDisplay,
     "residuals": ResidualsDisplay,
 }
 
-__all__ = ["DISPLAYS", "CoefficientsDisplay", "PredictionBandDisplay", "ResidualsDisplay"]
+__all__ = ["DISPLAYS", "CalibrationDisplay", "CoefficientsDisplay", "PredictionBandDisplay", "ResidualsDisplay"]
