@@ -73,7 +73,7 @@ def likelihood_ratio_test(restricted: Any, full: Any) -> HypothesisTest:
     >>> restricted = MLELinearRegressor().fit(X.drop(columns=["age", "s3"]), y)
     >>> print(likelihood_ratio_test(restricted, full))
     H0: the restricted model
-    chi2(2) = 0.25478, p = 0.8804
+    chi2(2) = 0.2548, p = 0.8804
     """
     (small, lower), (large, upper) = _linear_fit(restricted, "restricted"), _linear_fit(full, "full")
     _check_same_noise(small, large)

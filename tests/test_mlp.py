@@ -287,7 +287,7 @@ def test_summary_tells_what_the_fit_knows(options, curve):
     assert ("log marginal likelihood" in text) == ("alpha" in options)
     assert model.verdict_ in text if "curvature" in options else "verdict" not in text
     assert ("mean of 2 networks" in text) == ("ensemble" in options)
-    assert report._repr_html_().startswith("<div>")
+    assert report._repr_html_().startswith("<div class=mle-report>")
     assert max(map(len, report.to_text(60).splitlines())) <= 60
 
 

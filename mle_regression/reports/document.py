@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import html
 import shutil
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
+
+from mle_regression.reports import markup
+from mle_regression.reports.digits import aligned, number, written
 
 _GAP = 2
 _NARROWEST_TEXT = 24
 _NARROWEST = 40
-
-
-def number(value: object, digits: int = 5) -> str:
-    """Write a number with some significant digits; text stays as it is.
-
-    Examples
-    --------
-    >>> number(1234567.0), number(0.25), number(float("nan")), number(12), number("auto")
-    ('1.2346e+06', '0.25', 'nan', '12', 'auto')
-    """
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        return str(value)
-    return f"{value:d}" if isinstance(value, (int, np.integer)) else f"{value:.{digits}g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +28,18 @@ class Panel:
     def to_text(self, width: int) -> str:
         """Lay the items out in as many columns as fit, of three at most; long values are wrapped."""
         pairs = [(label, number(value)) for label, value in self.items]
-        left = max((len(label) for label, _ in pairs), default=0)
-        right = max((len(value) for _, value in pairs), default=0)
+        left = max((width_of(label) for label, _ in pairs), default=0)
+        right = max((width_of(value) for _, value in pairs), default=0)
         per_line = min(3, (width + 2 * _GAP) // (left + right + 3 * _GAP))
         if per_line < 2:
             return "\n".join(_hanging(label, left + _GAP, value, width) for label, value in pairs)
-        cells = [f"{label:<{left}}{' ' * _GAP}{value:>{right}}" for label, value in pairs]
+        cells = [_padded(label, left) + " " * _GAP + _padded(value, right, right=True) for label, value in pairs]
         depth = -(-len(cells) // per_line)
         return "\n".join((" " * 2 * _GAP).join(cells[row::depth]).rstrip() for row in range(depth))
 
     def to_html(self) -> str:
-        """Write the items as a table of two columns."""
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(label)}</th><td>{html.escape(number(value))}</td></tr>"
-            for label, value in self.items
-        )
-        return f"<table>{rows}</table>"
+        """Write the items as a list of definitions."""
+        return markup.panel([(label, number(value)) for label, value in self.items])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +48,17 @@ class Table:
 
     title: str
     frame: pd.DataFrame
-    digits: int = 5
+    digits: int = 4
 
     def to_text(self, width: int) -> str:
         """Lay the columns out within the width."""
         index = [_index_text(label) for label in self.frame.index]
-        head = max([len(text) for text in index], default=0)
-        columns = [self._cells(j) for j in range(self.frame.shape[1])]
-        widths = [max(len(cell) for cell in cells) for cells in columns]
+        head = max(map(width_of, index), default=0)
+        columns = [
+            [name, *(cells if self._is_text(j) else aligned(cells))]
+            for j, (name, cells) in enumerate(zip(self._names(), written(self.frame, self.digits), strict=True))
+        ]
+        widths = [max(map(width_of, cells)) for cells in columns]
         wrapped = self._is_text(self.frame.shape[1] - 1) if columns else False
         room = width - head - sum(w + _GAP for w in widths[:-1]) - _GAP
         if wrapped:
@@ -80,32 +68,31 @@ class Table:
         return "\n\n".join(self._chunk_text(chunk, index, head, columns, widths) for chunk in chunks)
 
     def to_html(self) -> str:
-        """Write the frame as an HTML table."""
-        shown = pd.DataFrame(
-            {j: self._cells(j)[1:] for j in range(self.frame.shape[1])},
-            index=pd.Index([_index_text(label) for label in self.frame.index]),
-        )
-        shown.columns = pd.Index([str(name) for name in self.frame.columns])
-        return str(shown.to_html(escape=True, border=0))
+        """Write the frame as a table."""
+        texts = [self._is_text(j) for j in range(self.frame.shape[1])]
+        index = [_index_text(label) for label in self.frame.index]
+        return markup.table(index, self._names(), written(self.frame, self.digits), texts)
+
+    def _names(self) -> list[str]:
+        return [str(name) for name in self.frame.columns]
 
     def _is_text(self, j: int) -> bool:
         return not pd.api.types.is_numeric_dtype(self.frame.iloc[:, j])
-
-    def _cells(self, j: int) -> list[str]:
-        values = [number(value, self.digits) for value in self.frame.iloc[:, j]]
-        return [str(self.frame.columns[j]), *("" if value == "nan" else value for value in values)]
 
     def _chunk_text(
         self, chunk: Sequence[int], index: list[str], head: int, columns: list[list[str]], widths: list[int]
     ) -> str:
         lines = []
         for i, label in enumerate(["", *index]):
-            cells = [textwrap.wrap(columns[j][i], widths[j]) or [""] for j in chunk]
+            cells = [
+                (textwrap.wrap(columns[j][i], widths[j]) or [""]) if self._is_text(j) else [columns[j][i]]
+                for j in chunk
+            ]
             for depth in range(max(map(len, cells), default=1)):
-                line = f"{label if depth == 0 else '':<{head}}"
+                line = _padded(label if depth == 0 else "", head)
                 for j, cell in zip(chunk, cells, strict=True):
                     text = cell[depth] if depth < len(cell) else ""
-                    line += " " * _GAP + (f"{text:<{widths[j]}}" if self._is_text(j) else f"{text:>{widths[j]}}")
+                    line += " " * _GAP + _padded(text, widths[j], right=not self._is_text(j))
                 lines.append(line.rstrip())
         return "\n".join(lines)
 
@@ -126,7 +113,7 @@ class Notes:
 
     def to_html(self) -> str:
         """Write the points as a list."""
-        return f"<ul>{''.join(f'<li>{html.escape(point)}</li>' for point in self.points)}</ul>"
+        return markup.notes(self.points)
 
 
 class Document:
@@ -156,9 +143,8 @@ class Document:
         return "\n\n".join(blocks)
 
     def to_html(self) -> str:
-        """Write the report as HTML without style sheets or scripts."""
-        parts = "".join(f"<h4>{html.escape(part.title)}</h4>{part.to_html()}" for part in self.parts)
-        return f"<div><h3>{html.escape(self.title)}</h3>{parts}</div>"
+        """Write the report as HTML that needs no other file, without scripts, for a light or a dark ground."""
+        return markup.document(self.title, [(part.title, part.to_html()) for part in self.parts])
 
     def __str__(self) -> str:
         return self.to_text()
@@ -168,6 +154,26 @@ class Document:
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+
+def width_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes, two a letter in the scripts of East Asia.
+
+    Examples
+    --------
+    >>> width_of("area"), width_of("面積")
+    (4, 4)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(letter) else 1 + (unicodedata.east_asian_width(letter) in "WF") for letter in text
+    )
+
+
+def _padded(text: str, width: int, right: bool = False) -> str:
+    blank = " " * max(width - width_of(text), 0)
+    return blank + text if right else text + blank
 
 
 def _index_text(label: object) -> str:

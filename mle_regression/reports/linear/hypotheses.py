@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mle_regression.linalg.arrays import Array
+from mle_regression.reports.digits import number, p_equals
 from mle_regression.reports.linear.equations import evaluate, quoted, read
 
 # Equations of more terms are written without a look at how they would be read.
@@ -48,7 +49,7 @@ class HypothesisTest:
     def __str__(self) -> str:
         law = f"chi2({self.df_num:.6g})" if np.isinf(self.df_denom) else f"F({self.df_num:.6g}, {self.df_denom:.6g})"
         pairs = zip(np.atleast_1d(self.statistic), np.atleast_1d(self.p_value), strict=True)
-        results = [f"{law} = {statistic:.5g}, p = {p_value:.4g}" for statistic, p_value in pairs]
+        results = [f"{law} = {number(float(statistic))}, {p_equals(float(p_value))}" for statistic, p_value in pairs]
         if len(results) > 1:
             names = self.outputs or tuple(f"output {k}" for k in range(len(results)))
             results = [f"{name}: {result}" for name, result in zip(names, results, strict=True)]

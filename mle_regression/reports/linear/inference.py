@@ -194,7 +194,7 @@ def test_linear(
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> print(MLELinearRegressor().fit(X, y).test_linear("s1 = s2 = 0"))
     H0: s1 - s2 = 0, s2 = 0
-    F(2, 431) = 3.0032, p = 0.05067
+    F(2, 431) = 3.003, p = 0.0507
     """
     fit = _unpenalised(self, "test_linear", feature_names)
     restriction, value, text = as_restriction(R, q, fit.names, fit.params.shape[1])

@@ -14,7 +14,8 @@ from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.linear import LinearFit
 from mle_regression.fitted.penalty import INFINITY, ZERO, LinearPenalty
 from mle_regression.linalg.arrays import Array
-from mle_regression.reports.document import Document, Notes, Panel, Table, number
+from mle_regression.reports.digits import fixed, number, p_value, with_error
+from mle_regression.reports.document import Document, Notes, Panel, Table
 from mle_regression.reports.linear.coefficients import table_of_fit
 from mle_regression.reports.linear.dependencies import describe_near_dependency
 
@@ -67,21 +68,21 @@ def goodness(fit: LinearFit | JointFit) -> list[tuple[str, object]]:
         ("residual dof", _one_or_each(fit.residual_dof)),
         (f"R²{uncentred}", _each(fit.r2)),
         (f"adjusted R²{uncentred}", _each(fit.adjusted_r2)),
-        ("residual sd s", _each(np.sqrt(fit.residual_variance))),
+        ("residual sd s", _deviations(np.sqrt(fit.residual_variance), fit.residual_dof)),
     ]
     if isinstance(fit, LinearFit) and not fit.penalised and fit.rank > int(fit.centred):
         test = fit.overall_f_test()
         items += [
             (f"F({test.df_num}, {test.df_denom:.6g})", _each(test.statistic)),
-            ("p-value of F", _each(test.p_value)),
+            ("p-value of F", "  ".join(p_value(float(p)) for p in np.atleast_1d(test.p_value))),
         ]
     if fit.chosen is not None:
         items.append((_CRITERIA[fit.chosen.method], _each(fit.chosen.value)))
     criteria = fit.likelihood.criteria
     items += [
-        ("log-likelihood", f"{fit.likelihood.log_likelihood:.8g}"),
-        ("AIC", f"{criteria['aic_']:.8g}"),
-        ("BIC", f"{criteria['bic_']:.8g}"),
+        ("log-likelihood", fixed(fit.likelihood.log_likelihood, 2)),
+        ("AIC", fixed(criteria["aic_"], 2)),
+        ("BIC", fixed(criteria["bic_"], 2)),
         ("solver", solver_line(fit)),
     ]
     return items
@@ -208,6 +209,14 @@ def _residual_ratio(fit: LinearFit) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sqrt(fit.residual_squares / (fit.explained + mean))
     return float(np.nan_to_num(ratio, nan=0.0, posinf=_NO_FIT).max())
+
+
+def _deviations(deviations: Any, dof: float | Array) -> str:
+    """Write residual standard deviations to the digits that their standard errors s/√(2 dof) leave."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors = np.atleast_1d(deviations) / np.sqrt(2 * np.maximum(np.asarray(dof, dtype=np.float64), 0.0))
+    pairs = np.broadcast_arrays(np.atleast_1d(deviations), errors)
+    return "  ".join(with_error(float(value), float(error)) for value, error in zip(*pairs, strict=True))
 
 
 def _one_or_each(values: float | Array) -> object:

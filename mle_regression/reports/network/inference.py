@@ -17,7 +17,8 @@ from mle_regression.fitted.network_on_rows import network_on_rows
 from mle_regression.fitted.predictive_noise import is_unsure
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.registry import least_squares_families
-from mle_regression.reports.document import Document, number
+from mle_regression.reports.digits import number
+from mle_regression.reports.document import Document
 from mle_regression.reports.network.diagnosis import NetworkDiagnosis
 from mle_regression.reports.network.summary import network_summary
 from mle_regression.rows.labels import shown

@@ -9,7 +9,8 @@ import numpy as np
 
 from mle_regression.fitted.network import KeptCurvature, NetworkFit
 from mle_regression.fitted.penalty import LeftOutChoice
-from mle_regression.reports.document import Document, Notes, Panel, number
+from mle_regression.reports.digits import fixed, number
+from mle_regression.reports.document import Document, Notes, Panel
 from mle_regression.reports.linear.dependencies import describe_singular_noise
 
 _SHOWN_PENALTIES = 12
@@ -42,7 +43,7 @@ def _likelihood(fit: NetworkFit) -> list[tuple[str, object]]:
     n, unit = fit.likelihood.n, fit.of_y.spread
     items: list[tuple[str, object]] = [
         ("observations", round(n) if n == round(n) else n),
-        ("log-likelihood", f"{fit.likelihood.log_likelihood:.8g}"),
+        ("log-likelihood", fixed(fit.likelihood.log_likelihood, 2)),
         ("noise sd", _each(np.sqrt(np.diagonal(fit.likelihood.covariance_of_y)))),
     ]
     if fit.left_out is not None:
@@ -53,7 +54,7 @@ def _likelihood(fit: NetworkFit) -> list[tuple[str, object]]:
     if fit.validation_curve:
         items.append(("held-out log-likelihood a row", max(fit.validation_curve)))
     if fit.penalty is not None:
-        items.append(("log marginal likelihood", f"{fit.penalty.log_marginal_likelihood:.8g}"))
+        items.append(("log marginal likelihood", fixed(fit.penalty.log_marginal_likelihood, 2)))
     if fit.posterior is not None:
         items.append(("effective parameters", fit.posterior.effective))
     return items
