@@ -62,7 +62,7 @@ def test_two_coefficients_with_the_best_intercept(alpha, weighted, container, ro
     w = w if weighted else np.ones(len(y))
     np.testing.assert_allclose(seen.optimum, model.coef_[1:], rtol=1e-12)
     assert seen.of_parameters
-    for i, j in ((0, 0), (30, 30), (7, 55)):
+    for i, j in ((0, 0), (80, 80), (7, 155)):
         coef = np.array([model.coef_[0], seen.x[j], seen.y[i]])
         expected = objective(X, y, w, best_intercept(X, y, w, coef), coef, alpha)
         assert seen.values[i, j] == pytest.approx(expected, rel=1e-9)
@@ -98,9 +98,9 @@ def test_the_extremes_are_those_of_the_hessian_in_standard_units(fit_intercept, 
     np.testing.assert_allclose(np.abs(seen.directions.T @ vectors[:, [0, -1]]), np.eye(2), atol=1e-6)
     np.testing.assert_array_equal(seen.optimum, [0, 0])
     # J rises by half the curvature times the distance squared
-    np.testing.assert_allclose(seen.values[30] - seen.loss, 0.5 * seen.curvatures[0] * seen.x**2, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(seen.values[80] - seen.loss, 0.5 * seen.curvatures[0] * seen.x**2, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(
-        seen.values[:, 30] - seen.loss, 0.5 * seen.curvatures[1] * seen.y**2, rtol=1e-6, atol=1e-12
+        seen.values[:, 80] - seen.loss, 0.5 * seen.curvatures[1] * seen.y**2, rtol=1e-6, atol=1e-12
     )
 
 
@@ -112,7 +112,7 @@ def test_a_flat_valley_is_flat():
     seen = MLELinearRegressor(on_rank_deficiency="min_norm").fit(X, y).diagnose(X, y).landscape()
     assert seen.verdict == "flat minimum"
     assert abs(seen.curvatures[0]) < 1e-12 < seen.curvatures[1]
-    np.testing.assert_allclose(seen.values[30], seen.loss, rtol=1e-9)
+    np.testing.assert_allclose(seen.values[80], seen.loss, rtol=1e-9)
 
 
 @pytest.mark.parametrize("unit", [1e-150, 1e150])

@@ -5,14 +5,29 @@
 
 from mle_regression.displays.calibration import CalibrationDisplay
 from mle_regression.displays.coefficients import CoefficientsDisplay
+from mle_regression.displays.landscape import LandscapeDisplay
 from mle_regression.displays.prediction_band import PredictionBandDisplay
 from mle_regression.displays.residuals import ResidualsDisplay
+from mle_regression.displays.spectrum import SpectrumDisplay
+from mle_regression.displays.training import TrainingDisplay
 
 DISPLAYS = {
     "calibration": CalibrationDisplay,
     "coefficients": CoefficientsDisplay,
     "prediction_band": PredictionBandDisplay,
     "residuals": ResidualsDisplay,
+    "landscape": LandscapeDisplay,
+    "spectrum": SpectrumDisplay,
+    "training": TrainingDisplay,
 }
 
-__all__ = ["DISPLAYS", "CalibrationDisplay", "CoefficientsDisplay", "PredictionBandDisplay", "ResidualsDisplay"]
+__all__ = [
+    "DISPLAYS",
+    "CalibrationDisplay",
+    "CoefficientsDisplay",
+    "LandscapeDisplay",
+    "PredictionBandDisplay",
+    "ResidualsDisplay",
+    "SpectrumDisplay",
+    "TrainingDisplay",
+]

@@ -215,3 +215,22 @@ def moments_of_columns(x: Any, weights: Array) -> tuple[Array, Array]:
     values = np.asarray(as_numbers(x, "X"), dtype=np.float64)
     mean = share @ values
     return mean, np.sqrt(share @ (values - mean) ** 2)
+
+
+def diagnosis_of(subject: Subject, y: Any, sample_weight: Any = None) -> Any:
+    """Return ``model.diagnose`` of rows, columns named as the steps before the model name them.
+
+    Raises
+    ------
+    ValueError
+        If the model is none of this package.
+    """
+    model = subject.model
+    if not subject.likelihood:
+        raise ValueError(
+            f"{type(model).__name__} has no objective that is known here; this picture is of MLELinearRegressor and "
+            "MLPGradientRegressor, alone or inside pipelines and searches."
+        )
+    named = hasattr(model, "feature_names_in_") or getattr(model, "_labels", {}).get("X") is not None
+    names = None if named else column_names(subject)
+    return model.diagnose(subject.x, y, sample_weight, feature_names=names)

@@ -61,6 +61,11 @@ class Quadratic:
     gradient: Array
     hessian: Array
 
+    @property
+    def lowest(self) -> Array:
+        """Return where it is lowest (2,): of several places the nearest to zero."""
+        return np.asarray(-np.linalg.pinv(self.hessian, rcond=1e-12, hermitian=True) @ self.gradient)
+
     def values(self, x: Array, y: Array) -> Array:
         """Return the values (len(y), len(x)) on a grid."""
         a, b = np.meshgrid(x, y)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from mle_regression.linalg.arrays import Array
-from mle_regression.objective.slices import Plane
 from mle_regression.validation import checks
 
 EXTREMES = "extremes"
@@ -150,7 +149,7 @@ def chosen_path(path: Any, shapes: Sequence[tuple[int, ...]], end: Array) -> Arr
     return min(fitting, key=lambda one: float(np.linalg.norm(one[-1] - end)))
 
 
-def window(plane: Plane, places: Array, seen: Array, radius: float | None, usual: float) -> Array:
+def window(places: Array, seen: Array, radius: float | None, usual: float) -> Array:
     """Return the ends (2, 2) of a square window of a plane: a row an axis, in coordinates.
 
     With a ``radius`` it is about the origin; else it shows ``places`` (k, 2) of a path if there are any, or itself ``usual``

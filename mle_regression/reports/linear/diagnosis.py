@@ -325,7 +325,7 @@ class LinearDiagnosis(FitOnRows):
         output: int | str | None = None,
         path: Any = None,
         radius: float | None = None,
-        n_points: int = 61,
+        n_points: int = 161,
     ) -> Landscape:
         """Return the objective J on a plane through the fit, to be drawn by `LandscapeDisplay`.
 
@@ -342,7 +342,7 @@ class LinearDiagnosis(FitOnRows):
             The parameters along the path of a solver; of several recorded ones, that which ends next to the fit.
         radius : float, default=None
             How far to go from the fit to all sides, in standard units; None: as far as the path, or back to zero, reaches.
-        n_points : int, default=61
+        n_points : int, default=161
             Places on each axis.
 
         Returns

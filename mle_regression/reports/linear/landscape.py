@@ -97,7 +97,9 @@ def linear_landscape(
     steps = _path(fit, path, output)
     places, off = plane.coordinates(at.in_standard(steps)) if len(steps) else (np.zeros((0, 2)), np.zeros(0))
     nothing = plane.coordinates(np.zeros((1, len(at.params))))[0]
-    ends = window(plane, places, nothing, radius, _USUAL)
+    # Of a path that has not arrived the lowest place is elsewhere, and to be seen.
+    shown = np.vstack([places, surface.lowest[None]]) if len(places) and not fit.optimum.converged else places
+    ends = window(shown, nothing, radius, _USUAL)
     grid = [np.linspace(low, high, n_points) for low, high in ends]
     origin = np.zeros(2) if positions is None else unit * at.params[first]
     return Landscape(

@@ -50,7 +50,7 @@ def network_landscape(
     escape = None if curvature is None else curvature.judgement.escape
     far = np.zeros(len(theta)) if escape is None else _BEYOND * escape.step * escape.direction
     seen = np.vstack([plane.coordinates((theta + far)[None])[0], [[_USUAL, _USUAL]]])
-    ends = window(plane, places, seen, radius, _USUAL)
+    ends = window(places, seen, radius, _USUAL)
     grid = [np.linspace(low, high, n_points) for low, high in ends]
     objective = whole.thinned(max(1, _WORK_A_PLACE // len(theta)))
     origin = np.zeros(2) if positions is None else theta[list(positions)]
