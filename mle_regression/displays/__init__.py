@@ -6,6 +6,7 @@
 from mle_regression.displays.calibration import CalibrationDisplay
 from mle_regression.displays.coefficients import CoefficientsDisplay
 from mle_regression.displays.landscape import LandscapeDisplay
+from mle_regression.displays.partial_residuals import PartialResidualsDisplay
 from mle_regression.displays.prediction_band import PredictionBandDisplay
 from mle_regression.displays.residuals import ResidualsDisplay
 from mle_regression.displays.spectrum import SpectrumDisplay
@@ -14,9 +15,10 @@ from mle_regression.displays.training import TrainingDisplay
 DISPLAYS = {
     "calibration": CalibrationDisplay,
     "coefficients": CoefficientsDisplay,
+    "landscape": LandscapeDisplay,
+    "partial_residuals": PartialResidualsDisplay,
     "prediction_band": PredictionBandDisplay,
     "residuals": ResidualsDisplay,
-    "landscape": LandscapeDisplay,
     "spectrum": SpectrumDisplay,
     "training": TrainingDisplay,
 }
@@ -26,6 +28,7 @@ __all__ = [
     "CalibrationDisplay",
     "CoefficientsDisplay",
     "LandscapeDisplay",
+    "PartialResidualsDisplay",
     "PredictionBandDisplay",
     "ResidualsDisplay",
     "SpectrumDisplay",

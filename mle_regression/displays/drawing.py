@@ -221,6 +221,25 @@ def _between(colours: Palette) -> Any:
     )
 
 
+def draw_line(ax: Any, x: Array, y: Array, **style: Any) -> Any:
+    """Draw a line with an edge in the colour of the ground, so that it is seen on dark points as well."""
+    width = style.setdefault("linewidth", 2.0)
+    return ax.plot(x, y, path_effects=[*_edge(ax, width + 1.6), _normal()], **{"zorder": 4} | style)[0]
+
+
+def _edge(ax: Any, width: float) -> list[Any]:
+    """Return the effect that strokes what is drawn in the colour of the ground first."""
+    from matplotlib.patheffects import Stroke
+
+    return [Stroke(linewidth=width, foreground=palette_of(ax).ground)]
+
+
+def _normal() -> Any:
+    from matplotlib.patheffects import Normal
+
+    return Normal()
+
+
 @dataclass(frozen=True, slots=True)
 class PointLabels:
     """Names to be written beside points of axes: ``x``, ``y`` (k,) and ``names``, the most important first."""
@@ -243,13 +262,11 @@ def write_labels(labels: Sequence[PointLabels]) -> None:
 
 
 def _write_beside(labels: PointLabels) -> None:
-    from matplotlib.patheffects import withStroke
-
     ax = labels.ax
     frame, legend = ax.get_window_extent(), ax.get_legend()
     taken = [] if legend is None else [legend.get_window_extent()]
     colours = palette_of(ax)
-    halo = [withStroke(linewidth=2.0, foreground=colours.ground)]
+    halo = [*_edge(ax, 2.0), _normal()]
     letters = max(int(0.09 * frame.width / (ax.figure.dpi / 72)), 6)
     for x, y, name in zip(labels.x.tolist(), labels.y.tolist(), legible(labels.names, letters), strict=True):
         style = {"fontsize": "small", "color": colours.ink, "path_effects": halo, "zorder": 5}
@@ -303,18 +320,24 @@ def title_and_axes(ax: Any, title: str, x: str, y: str) -> None:
         ax.locator_params(axis="x", nbins=5)
 
 
-def legend_above(ax: Any) -> None:
-    """Put a legend above the axes, where it covers nothing; they must have no title."""
+def legend_above(ax: Any, only: str = "") -> None:
+    """Put a legend above the axes, where it covers nothing, of what has ``only`` in its name; they must have no title."""
     columns = 2 if ax.get_window_extent().width / ax.figure.dpi < _FEW_TICKS else 4
-    found = len(ax.get_legend_handles_labels()[1])
+    handles, names = ax.get_legend_handles_labels()
+    found = [(handle, name) for handle, name in zip(handles, names, strict=True) if only in name]
     if found:
-        ax.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(columns, found), fontsize="small", frameon=False
-        )
+        style = {"fontsize": "small", "frameon": False, "ncols": min(columns, len(found))}
+        ax.legend(*zip(*found, strict=True), loc="lower center", bbox_to_anchor=(0.5, 1.0), **style)
 
 
 # Letters of a title that an inch holds, and the width of axes in inches below which they have few ticks.
 _LETTERS_AN_INCH, _FEW_TICKS = 11.0, 3.6
+
+
+def name_along(ax: Any, name: str) -> str:
+    """Return a name that fits the horizontal axis, its power of ten beside it."""
+    inches = float(ax.get_window_extent().width) / ax.figure.dpi
+    return legible([name], int(np.clip(6.5 * inches, 12, MOST_LETTERS)))[0]
 
 
 def legible(names: Sequence[Any], most: int = MOST_LETTERS) -> list[str]:

@@ -9,10 +9,12 @@ import numpy as np
 from mle_regression.displays.columns import columns_by_change, table_of, values_along
 from mle_regression.displays.drawing import (
     axes_for,
+    draw_line,
     draw_within,
     fonts,
     legend_above,
     legible,
+    name_along,
     palette_of,
     title_and_axes,
 )
@@ -214,11 +216,11 @@ class PredictionBandDisplay:
             bands += self.mean_interval
             style = {"color": colours.line, "alpha": 0.4, "linewidth": 0, "zorder": 1, "label": f"{share} for the mean"}
             ax.fill_between(self.grid, *self.mean_interval, **style)
-        ax.plot(self.grid, self.mean, color=colours.line, linewidth=2.0, zorder=4, label="mean")
+        draw_line(ax, self.grid, self.mean, color=colours.line, label="mean")
         if self.x is not None and self.y is not None:
             draw_within(ax, self.x, self.y, bands, "rows, adjusted" if self.adjusted else "rows")
         ax.margins(x=0.03)
-        name = legible([self.column])[0]
+        name = name_along(ax, self.column)
         title_and_axes(ax, "", f"{name}\nothers in their middle" if self.several else name, legible([self.target])[0])
         if len(self.grid) <= _FEW_VALUES:
             ax.set_xticks(self.grid)

@@ -13,9 +13,10 @@ from mle_regression.diagnostics.quantile_band import QuantileBand
 from mle_regression.displays.drawing import (
     PointLabels,
     axes_for,
+    draw_line,
     draw_points,
     grid_for,
-    legible,
+    name_along,
     palette_of,
     title_and_axes,
     write_labels,
@@ -66,7 +67,7 @@ def residuals_and_mean(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
     _cloud(ax, shown.fitted, shown.residual, shown.trend)
     ax.axhline(0.0, color=palette_of(ax).faint, linewidth=0.9, zorder=1)
     title = "Exact fit: residuals are rounding" if shown.exact else "Residuals against fitted"
-    title_and_axes(ax, title, f"Fitted {legible([shown.target])[0]}", "Residual")
+    title_and_axes(ax, title, f"Fitted {name_along(ax, shown.target)}", "Residual")
     size = np.abs(shown.residual if shown.exact else shown.standardized)
     return _largest(ax, shown, shown.fitted, shown.residual, size, 0 if shown.exact else n_labels)
 
@@ -77,7 +78,7 @@ def scale_and_mean(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
     known = np.isfinite(size)
     _cloud(ax, shown.fitted[known], size[known], shown.scale_trend)
     ax.set_ylim(bottom=0.0)
-    title_and_axes(ax, "Scale–location", f"Fitted {legible([shown.target])[0]}", "√|standardized residual|")
+    title_and_axes(ax, "Scale–location", f"Fitted {name_along(ax, shown.target)}", "√|standardized residual|")
     return _largest(ax, shown, shown.fitted, size, size, n_labels)
 
 
@@ -139,7 +140,7 @@ def observed(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
     colours, truth = palette_of(ax), shown.fitted + shown.residual
     draw_points(ax, shown.fitted, truth)
     ax.axline((float(np.mean(shown.fitted)),) * 2, slope=1.0, color=colours.line, linewidth=1.6, zorder=3)
-    name = legible([shown.target])[0]
+    name = name_along(ax, shown.target)
     title_and_axes(ax, "Observed against fitted", f"Fitted {name}", f"Observed {name}")
     size = np.abs(shown.residual if shown.exact else shown.standardized)
     return _largest(ax, shown, shown.fitted, truth, size, 0 if shown.exact else n_labels)
@@ -159,7 +160,7 @@ def _cloud(ax: Any, x: Array, y: Array, trend: Curve) -> None:
     draw_points(ax, x, y)
     ax.margins(0.06)
     if len(trend.x):
-        ax.plot(trend.x, trend.y, color=palette_of(ax).line, linewidth=1.8, zorder=3)
+        draw_line(ax, trend.x, trend.y, color=palette_of(ax).line)
 
 
 def _cooks_contours(ax: Any, n_parameters: float) -> bool:
