@@ -15,7 +15,7 @@ from mle_regression.validation import checks
 
 EXTREMES = "extremes"
 # What is seen beyond the places that are to be seen, as a share of what they span.
-_MARGIN = 0.15
+_MARGIN = 0.25
 # Places on an axis between which contours can be drawn.
 _FEWEST_POINTS = 3
 
