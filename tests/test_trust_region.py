@@ -6,7 +6,7 @@ import pytest
 from mle_regression.solvers import NewtonCG
 from mle_regression.solvers.base import Status
 from mle_regression.solvers.damped_systems import _Primal
-from mle_regression.solvers.levenberg_marquardt import step_within
+from mle_regression.solvers.levenberg_marquardt import DampedLength, step_within
 from mle_regression.solvers.newton import _to_edge, escape_direction, trust_region_step
 from mle_regression.solvers.path import Control
 
@@ -116,11 +116,46 @@ def test_no_step_within_the_radius_leads_much_further_down(radius, kind, damping
         along[0] *= {"hard": 0.0, "nearly hard": 1e-9}.get(kind, 1.0)
         matrix, gradient = vectors * values @ vectors.T, vectors @ along
         system = _Primal(0.5 * (matrix + matrix.T), np.zeros(6))
-        step, multiplier = step_within(system, gradient, radius, damping)
+        step, last = step_within(system, gradient, radius, DampedLength(damping))
         lowest = lowest_within(matrix, gradient, radius)
         assert np.linalg.norm(step) <= 1.2 * radius
-        assert multiplier >= 0.0
+        assert last.damping >= 0.0
         assert (2.0 * gradient @ step + step @ matrix @ step) / lowest >= 0.8
+
+
+class Counted(_Primal):
+    """A system that counts its factorisations."""
+
+    count = 0
+
+    def solver(self, damping):
+        self.count += 1
+        return super().solver(damping)
+
+
+@pytest.mark.parametrize("change", [0.25, 1.0, 2.0])
+def test_the_length_of_one_step_foretells_the_damping_of_the_next(change, rng):
+    """Of another matrix close by, and a region of another radius: most often no more than one more factorisation."""
+    counts = []
+    for _ in range(30):
+        factor, gradient = rng.standard_normal((40, 30)) * np.logspace(0, -3, 30), rng.standard_normal(30)
+        _, last = step_within(_Primal(factor.T @ factor, np.zeros(30)), gradient, 1.0, DampedLength())
+        factor *= rng.uniform(0.9, 1.1, factor.shape)
+        system = Counted(factor.T @ factor, np.zeros(30))
+        step, found = step_within(system, gradient * rng.uniform(0.9, 1.1, 30), change, last)
+        assert np.linalg.norm(step) == pytest.approx(found.length)
+        assert found.length == pytest.approx(change, rel=0.2)
+        counts.append(system.count)
+    assert np.mean(counts) <= 1.5
+
+
+def test_the_first_damping_of_all_is_near_where_the_gradient_is_an_eigenvector():
+    system = Counted(np.diag([2.0, 5.0]), np.zeros(2))
+    step, last = step_within(system, np.array([3.0, 0.0]), 0.5, DampedLength())
+    assert system.count == 1
+    np.testing.assert_allclose(step, [-0.5, 0.0])
+    assert (last.damping, last.length, last.rate) == pytest.approx((4.0, 0.5, 1 / 6))
+    assert last.damping_at(0.25) == pytest.approx(10.0)
 
 
 class Bowl:

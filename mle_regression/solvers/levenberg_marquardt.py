@@ -17,9 +17,9 @@ from mle_regression.solvers.path import Control, ConvergenceMonitor, Path, run_m
 from mle_regression.solvers.trust_region import ACCEPTABLE_SHARE, LOSS_EPS, next_radius
 
 # How near to the edge of the region is at it, and how many times the damping is bettered to get there.
-_AT_EDGE, _TRIES = 0.1, 20
+_AT_EDGE, _TRIES = 0.2, 20
 # By what the damping grows where nothing tells how far, and up to how much more than the least it is the least.
-_MORE_DAMPING, _AT_LEAST = 10.0, 1.01
+_MORE_DAMPING, _LESS_DAMPING, _AT_LEAST = 10.0, 0.1, 1.01
 # Share of the gain that a step lengthened along negative curvature may leave to a better one.
 _ENOUGH = 0.2
 # Parameters up to which the exact Hessian is made; where they outnumber the residuals, whose matrix is cheaper; and Newton's
@@ -131,15 +131,38 @@ class LevenbergMarquardt(Options):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class DampedLength:
+    """How long a step δ(λ) is: what tells about which damping λ makes the next one as long as its radius.
+
+    Attributes
+    ----------
+    damping : float
+        λ.
+    length : float
+        ‖δ(λ)‖; zero where nothing is known.
+    rate : float
+        By which part 1/‖δ‖, all but linear in λ, grows with λ; zero where that is not known.
+    """
+
+    damping: float = 0.0
+    length: float = 0.0
+    rate: float = 0.0
+
+    def damping_at(self, length: float) -> float:
+        """Return about the damping of steps of another length; negative where these are longer than all."""
+        return self.damping + (self.length / length - 1.0) / max(self.rate, TINY)
+
+
 @dataclass
 class _Radius:
     """Steps are no longer than the radius, which moves."""
 
     radius: float
-    damping: float = 0.0
+    last: DampedLength = DampedLength()
 
     def step(self, system: DampedSystem, slope: Array) -> Array:
-        step, self.damping = step_within(system, slope, self.radius, self.damping)
+        step, self.last = step_within(system, slope, self.radius, self.last)
         return step
 
     def judge(self, share: float, length: float) -> None:
@@ -209,8 +232,21 @@ def _creeps(losses: list[float]) -> bool:
     return len(losses) > _LAST and losses[-1 - _LAST] - losses[-1] < _LITTLE_GAIN * losses[-1]
 
 
-def step_within(system: DampedSystem, gradient: Array, radius: float, damping: float) -> tuple[Array, float]:
-    """Return the step that minimises the model within the radius, and its damping; begins with that of the last step.
+def _first_damping(system: DampedSystem, gradient: Array, radius: float, last: DampedLength) -> float:
+    """Return about the damping of a step as long as the radius: by the last step's, else as if g were an eigenvector."""
+    if last.rate:
+        foretold = last.damping_at(radius)
+        return foretold if foretold > 0 else _LESS_DAMPING * last.damping
+    norm = float(np.linalg.norm(gradient))
+    if last.damping or not norm:
+        return last.damping
+    return max(norm / radius - system.squares(gradient / norm), _LESS_DAMPING * norm / radius)
+
+
+def step_within(
+    system: DampedSystem, gradient: Array, radius: float, last: DampedLength
+) -> tuple[Array, DampedLength]:
+    """Return the step that minimises the model within the radius, and how long steps are; begins with what is known of that.
 
     With ``δ(λ) = −(M + λI)⁻¹g`` Newton's method on 1/radius − 1/‖δ‖, nearly linear in λ, converges from either side. Where M
     has a negative eigenvalue along which the gradient has next to nothing, δ stays short however near λ comes to it; what is
@@ -218,8 +254,8 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
     """
     least = system.least * max(system.size, TINY)
     low, high = 0.0, np.inf
-    trial = max(damping, least)
-    step, down = np.zeros_like(gradient), None
+    trial = max(_first_damping(system, gradient, radius, last), least)
+    step, down, found, less = np.zeros_like(gradient), None, last, _LESS_DAMPING
     for _ in range(_TRIES):
         try:
             solve = system.solver(trial)
@@ -232,20 +268,25 @@ def step_within(system: DampedSystem, gradient: Array, radius: float, damping: f
         if not np.isfinite(length):
             low, trial = trial, _MORE_DAMPING * trial
             continue
+        along = step / max(length, TINY)
+        found = DampedLength(trial, length, float(along @ solve(along)))
         if abs(length - radius) <= _AT_EDGE * radius or (length < radius and trial <= _AT_LEAST * max(low, least)):
             break
         if down is not None and length < radius:
             longer, lost = _lengthened(system, gradient, step, solve(down), down, radius)
             if lost <= _ENOUGH * (trial * radius**2 - float(gradient @ step)):
-                return longer, trial
+                return longer, found
         low, high = (trial, high) if length > radius else (low, trial)
-        slope = float(step @ solve(step)) / length**2
-        trial += (length / radius - 1.0) / max(slope, TINY)
+        trial = found.damping_at(radius)
         if not low < trial < high:
-            # Where nothing is known to be indefinite, damping may as well be none.
-            trial = np.sqrt(low * high) if np.isfinite(high) else _MORE_DAMPING * low
+            if not np.isfinite(high):
+                trial = _MORE_DAMPING * low
+            elif low:
+                trial = np.sqrt(low * high)
+            else:  # a tenth of it at first, and then none
+                trial, less = less * high, 0.0
         trial = max(trial, least)
-    return step, trial
+    return step, found
 
 
 def _lengthened(
