@@ -7,6 +7,7 @@ column is the bias, and one product gives the gradient of weights and bias alike
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -39,6 +40,14 @@ class Workspace:
         self.inner = [a[:-1] for a in self.a]
         self.x = np.empty((network.sizes[0] + 1, n_rows), dtype)
         self.out = np.empty((network.sizes[-1], n_rows), dtype)
+        self.spare: dict[Hashable, AnyArray] = {}
+
+    def room(self, name: Hashable, *shape: int) -> AnyArray:
+        """Return an array of this name and shape, the same one each time; what is in it is from the last time."""
+        found = self.spare.get((name, *shape))
+        if found is None:
+            found = self.spare[(name, *shape)] = np.empty(shape, self.out.dtype)
+        return found
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ Where a′ itself depends on z, a second product is added.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from mle_regression.models.network import Network, Workspace
 
 # Rows of a block at least: of fewer, products of matrices are slow.
 _FEWEST_ROWS = 8
+# Layers of how many different sizes have their pairs of units at hand.
+_KEPT_INDICES = 8
 
 
 class HessianSum:
@@ -55,7 +58,7 @@ class HessianSum:
                 if high == low == last - 1:
                     self._multiply_below_output(layers[last], below[low], weights, second_terms, ws)
                 else:
-                    self._multiply(low, high, below, second[high], weights)
+                    self._multiply(low, high, below, second[high], weights, ws)
                 if high > low and not self.gauss_newton:
                     self._multiply_moved(low, high, below, of_output[high], moved, ws)
 
@@ -75,8 +78,14 @@ class HessianSum:
             (units, inputs), (units_above, inputs_above) = shapes[low], shapes[high]
             rows, columns = slice(edges[low], edges[low + 1]), slice(edges[high], edges[high + 1])
             if kind == "same":
-                at = product.shape[1] * _pair_index(inputs)[None, :, None, :] + _pair_index(units)[:, None, :, None]
-                whole[rows, columns] += product.take(at).reshape(units * inputs, -1)
+                # Of units u ≤ v and inputs i, j; a view of the block, which is symmetric in i and j too.
+                each, at = product.T.take(_pair_index(inputs), axis=1), 0
+                block = whole[rows, columns].reshape(units, inputs, units, inputs)
+                for unit in range(units):
+                    with_others = each[at : at + units - unit]
+                    block[unit:, :, unit, :] += with_others
+                    block[unit, :, unit + 1 :, :] += with_others[1:].transpose(1, 0, 2)
+                    at += len(with_others)
                 continue
             block = np.zeros((units, inputs, units_above, inputs_above))
             if kind == "output":
@@ -160,30 +169,39 @@ class HessianSum:
     ) -> None:
         """Multiply for pairs of units of the last hidden layer: ``(WᵀW)ᵤᵥ sᵤ sᵥ``, and the activation's second derivative."""
         low = len(self.network.shapes) - 2
-        first, other = np.triu_indices(len(below))
-        unit, fellow = np.triu_indices(len(ws.s[low]))
-        pairs = below[first] * below[other]
-        slopes = ws.s[low][unit] * ws.s[low][fellow]
-        product = (pairs if weights is None else pairs * weights) @ slopes.T
+        unit, fellow = _pairs(len(ws.s[low]))
+        pairs, slopes = _products_of_pairs(below, ws, "inputs"), _products_of_pairs(ws.s[low], ws, "slopes")
+        key = (low, low, "same")
+        product = _product(key, pairs if weights is None else pairs * weights, slopes, ws)
         product *= (layer[:, :-1].T @ layer[:, :-1])[unit, fellow]
         if not self.gauss_newton:
             product[:, unit == fellow] += pairs @ second_terms[low].T
-        self._put((low, low, "same"), product)
+        self._put(key, product)
 
     def _multiply(
-        self, low: int, high: int, below: list[AnyArray], second: AnyArray | None, weights: AnyArray | None
+        self,
+        low: int,
+        high: int,
+        below: list[AnyArray],
+        second: AnyArray | None,
+        weights: AnyArray | None,
+        ws: Workspace,
     ) -> None:
         if second is None:
-            inputs = below[high]
-            self._put((low, high, "output"), inputs @ (inputs if weights is None else inputs * weights).T)
+            inputs, key = below[high], (low, high, "output")
+            self._put(key, _product(key, inputs, inputs if weights is None else inputs * weights, ws))
         elif low == high:
-            first, other = np.triu_indices(len(below[low]))
-            unit, fellow = np.triu_indices(len(second))
-            pairs = below[low][first] * below[low][other]
-            self._put((low, high, "same"), pairs @ second[unit, fellow].T)
+            pairs, key = _products_of_pairs(below[low], ws, "inputs"), (low, high, "same")
+            unit, fellow = _pairs(len(second))
+            both = ws.room("second", len(unit), second.shape[2])
+            second.reshape(-1, second.shape[2]).take(len(second) * unit + fellow, axis=0, out=both, mode="clip")
+            self._put(key, _product(key, pairs, both, ws))
         else:
-            pairs = (below[low][:, None, :] * below[high][None, :, :]).reshape(-1, second.shape[2])
-            self._put((low, high, "pairs"), pairs @ second.reshape(-1, second.shape[2]).T)
+            n, key = second.shape[2], (low, high, "pairs")
+            pairs = np.multiply(
+                below[low][:, None, :], below[high], out=ws.room("both", len(below[low]), len(below[high]), n)
+            )
+            self._put(key, _product(key, pairs.reshape(-1, n), second.reshape(-1, n), ws))
 
     def _multiply_moved(
         self, low: int, high: int, below: list[AnyArray], of_z: AnyArray, moved: dict[int, AnyArray], ws: Workspace
@@ -192,17 +210,19 @@ class HessianSum:
         n = of_z.shape[1]
         if high == low + 1:
             both = (of_z[:, None, :] * ws.s[low][None, :, :]).reshape(-1, n)
-            self._put((low, high, "next"), below[low] @ both.T)
+            key = (low, high, "next")
+            self._put(key, _product(key, below[low], both, ws))
         else:
             follows = (ws.s[high - 1][:, None, :] * moved[high - 1]).reshape(-1, n)
             pairs = (below[low][:, None, :] * of_z[None, :, :]).reshape(-1, n)
-            self._put((low, high, "far"), pairs @ follows.T)
+            key = (low, high, "far")
+            self._put(key, _product(key, pairs, follows, ws))
 
     def _put(self, key: tuple[int, int, str], product: AnyArray) -> None:
         if key in self.products:
             self.products[key] += product
         else:
-            self.products[key] = np.asarray(product, dtype=np.float64)
+            self.products[key] = np.array(product, dtype=np.float64)
 
 
 def block_rows(network: Network, size: int) -> int:
@@ -211,9 +231,30 @@ def block_rows(network: Network, size: int) -> int:
     return max(_FEWEST_ROWS, size // widest)
 
 
+def _product(key: tuple[int, int, str], a: AnyArray, b: AnyArray, ws: Workspace) -> AnyArray:
+    """Return a·bᵀ, good until the next of this key."""
+    return np.matmul(a, b.T, out=ws.room(key, len(a), len(b)))
+
+
+def _products_of_pairs(values: AnyArray, ws: Workspace, name: str) -> AnyArray:
+    """Return products of all pairs i ≤ j of the rows of an array (k, rows), good until the next of this name."""
+    k, n = values.shape
+    products, at = ws.room(name, k * (k + 1) // 2, n), 0
+    for i in range(k):
+        np.multiply(values[i], values[i:], out=products[at : at + k - i])
+        at += k - i
+    return products
+
+
+@lru_cache(maxsize=_KEPT_INDICES)
+def _pairs(n: int) -> tuple[IntArray, IntArray]:
+    """Return all pairs i ≤ j, in order."""
+    first, other = np.triu_indices(n)
+    return first, other
+
+
 def _pair_index(n: int) -> IntArray:
     """Return where each pair (i, j) is found among those with i ≤ j."""
     index = np.zeros((n, n), dtype=np.int64)
-    upper = np.triu_indices(n)
-    index[upper] = np.arange(len(upper[0]))
+    index[_pairs(n)] = np.arange(n * (n + 1) // 2)
     return np.maximum(index, index.T)

@@ -42,6 +42,8 @@ _BLOCK_SIZE = 1 << 21
 _SECOND_ORDER_SIZE = 1 << 18
 # Multiplications (rows × parameters) below which handing rows to a second thread costs more than it saves.
 _THREADED_FROM = 4_000_000
+# Rows times parameters of a gradient that cost as much as one row times parameters² of a Gauss–Newton matrix.
+_OF_A_HESSIAN = 0.1
 # Numbers that are kept between products with the same Hessian.
 _KEPT_LINEARISED = 1 << 24
 
@@ -123,16 +125,18 @@ class NetworkObjective:
 
     def hessian(self, theta: AnyArray) -> Array:
         """Return the Hessian (P, P) of J, penalty included."""
-        hessian = 2.0 * self._half_hessian(theta, gauss_newton=False)
+        hessian = self._half_hessian(theta, gauss_newton=False)
+        hessian *= 2.0
         hessian[np.diag_indices_from(hessian)] += 2.0 * self.penalty
         return hessian
 
     def _half_hessian(self, theta: AnyArray, gauss_newton: bool) -> Array:
-        width = block_rows(self.network, _SECOND_ORDER_SIZE)
-        return (
-            self._summed(HalfHessian(*self._at(theta), gauss_newton), HessianSum.__add__, width).matrix()
-            / self.rows.total
-        )
+        width, size = block_rows(self.network, _SECOND_ORDER_SIZE), self.network.n_parameters
+        of_blocks = HalfHessian(*self._at(theta), gauss_newton)
+        work = _OF_A_HESSIAN * self.n_rows * size**2
+        half = self.rows.reduce(of_blocks, HessianSum.__add__, width, self._workers(work)).matrix()
+        half /= self.rows.total
+        return half
 
     def residual_jacobian(self, theta: AnyArray) -> tuple[Array, Array]:
         """Return the residuals f − y (k,) and their Jacobian (k, P), both times √(w/Σw); k = n·m."""
@@ -225,7 +229,7 @@ class NetworkObjective:
     def _gradient_of(self, layers: list[AnyArray], batch: StandardBlock, factor: float) -> float:
         """Write the gradient to the first workspace, return the sum of the weighted squares; in threads if it pays."""
         n = batch.y.shape[1]
-        workers = row_workers() if n * self.network.n_parameters >= _THREADED_FROM else 1
+        workers = self._workers(n * self.network.n_parameters)
         if workers == 1 or n < workers:
             return self._workspaces[0].gradient_of(layers, batch, factor)
         while len(self._workspaces) < workers:
@@ -289,8 +293,11 @@ class NetworkObjective:
         units = sum(self.network.sizes)
         least = max(1, min(_BLOCK_ROWS[0], _BLOCK_SIZE // units))
         width = width or min(max(_BLOCK_UNITS // units, least), _BLOCK_ROWS[1])
-        work = self.n_rows * self.network.n_parameters
-        return width, row_workers() if work >= _THREADED_FROM else 1
+        return width, self._workers(self.n_rows * self.network.n_parameters)
+
+    def _workers(self, work: float) -> int:
+        """Return how many threads go through rows, for so much work in multiplications of rows by parameters."""
+        return row_workers() if work >= _THREADED_FROM else 1
 
     def _at(self, theta: AnyArray) -> tuple[Network, list[AnyArray], np.dtype[Any]]:
         """Return what a function of blocks is made of."""

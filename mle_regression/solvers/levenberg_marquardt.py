@@ -243,9 +243,7 @@ def _first_damping(system: DampedSystem, gradient: Array, radius: float, last: D
     return max(norm / radius - system.squares(gradient / norm), _LESS_DAMPING * norm / radius)
 
 
-def step_within(
-    system: DampedSystem, gradient: Array, radius: float, last: DampedLength
-) -> tuple[Array, DampedLength]:
+def step_within(system: DampedSystem, gradient: Array, radius: float, last: DampedLength) -> tuple[Array, DampedLength]:
     """Return the step that minimises the model within the radius, and how long steps are; begins with what is known of that.
 
     With ``δ(λ) = −(M + λI)⁻¹g`` Newton's method on 1/radius − 1/‖δ‖, nearly linear in λ, converges from either side. Where M
