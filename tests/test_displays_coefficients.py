@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import Lasso, LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -112,6 +113,32 @@ def test_names_of_categories_come_from_the_pipeline(rows):
     X = pd.DataFrame({"city": np.where(X["a"] > 0, "Rome", "Oslo")})
     pipe = make_pipeline(OneHotEncoder(drop="first", sparse_output=True), MLELinearRegressor()).fit(X, y)
     assert CoefficientsDisplay.from_estimator(pipe, X, y).names == ["city_Rome"]
+
+
+def test_names_are_drawn_without_the_step_that_made_them_where_that_is_enough(rows):
+    X, y = rows
+    X = X.assign(city=np.where(X["a"] > 0, "Rome", "Oslo"))
+    steps = make_column_transformer((OneHotEncoder(drop="first"), ["city"]), (StandardScaler(), ["b", "c"]))
+    shown = CoefficientsDisplay.from_estimator(make_pipeline(steps, MLELinearRegressor()).fit(X, y), X, y)
+    assert shown.names == ["onehotencoder__city_Rome", "standardscaler__b", "standardscaler__c"]
+    assert [label.get_text() for label in shown.ax_.get_yticklabels()] == ["city_Rome", "b", "c"]
+    twice = make_column_transformer((StandardScaler(), ["b"]), ("passthrough", ["b"]))
+    with pytest.warns(UserWarning, match="rank"):
+        pipe = make_pipeline(twice, MLELinearRegressor()).fit(X, y)
+    labels = [label.get_text() for label in CoefficientsDisplay.from_estimator(pipe, X, y).ax_.get_yticklabels()]
+    assert labels == ["standardscaler__b", "passthrough__b"]
+
+
+@pytest.mark.parametrize("exponent", [-1000, 1000])
+def test_standardized_coefficients_of_extreme_units_are_those_of_others(exponent, rows):
+    X, y = rows
+    plain = only(CoefficientsDisplay.from_estimator(MLELinearRegressor().fit(X, y), X, y))
+    unit = np.ldexp(1.0, exponent)
+    found = only(CoefficientsDisplay.from_estimator(MLELinearRegressor().fit(X, y * unit), X, y * unit))
+    np.testing.assert_allclose(found.estimate, plain.estimate, rtol=1e-10)
+    x = sp.csr_array(X.to_numpy() * [unit, 1.0, 1.0])
+    found = only(CoefficientsDisplay.from_estimator(MLELinearRegressor().fit(x, y), x, y))
+    np.testing.assert_allclose(found.estimate, plain.estimate, rtol=1e-10)
 
 
 @pytest.mark.parametrize("width", [4.0, 10.0])

@@ -53,7 +53,17 @@ def test_the_smoother_of_many_rows_is_that_of_all(rng):
 
 
 def test_where_few_places_are_there_is_no_curve():
-    assert not len(lowess(np.array([0.0, 0.0, 1.0, 1.0]), np.arange(4.0)).x)
+    assert not len(lowess(np.arange(10.0) % 2, np.arange(10.0)).x)
+    assert not len(lowess(np.arange(7.0), np.arange(7.0)).x)  # of so few rows a curve is the points themselves
+
+
+def test_rows_of_dates_are_named_by_the_date(rows):
+    X, y = rows
+    X = X.set_index(pd.date_range("2024-01-01", periods=40))
+    shown = ResidualsDisplay.from_estimator(
+        MLELinearRegressor().fit(X, y.to_numpy()), X, y.to_numpy(), kind="residuals"
+    )
+    assert all(len(text.get_text()) == len("2024-01-01") for text in shown.ax_.texts)
 
 
 def test_the_smoother_passes_through_the_medians_of_tied_places(rng):
@@ -227,7 +237,7 @@ def test_rows_of_leverage_one_are_counted_where_they_cannot_be_drawn(rows):
     alone = X.assign(only=(X.index == "row 5").astype(float))
     shown = ResidualsDisplay.from_estimator(MLELinearRegressor().fit(alone, y), alone, y)
     assert np.isnan(shown.standardized[5])
-    assert shown.ax_[3].get_xlabel() == "Leverage (1 rows of leverage 1 not drawn)"
+    assert shown.ax_[3].get_xlabel() == "Leverage (1 of leverage 1 hidden)"
     assert len(shown.ax_[3].collections[0].get_offsets()) == 39
 
 

@@ -14,6 +14,8 @@ _MOST_ROWS = 3000
 # Rows of this many median absolute residuals and more are left out in the next round.
 _OUTLYING = 6.0
 _ROUNDS = 3
+# Rows below which a curve would say nothing that the points do not.
+_LEAST_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ def lowess(x: Array, y: Array, weights: Array | None = None, span: float = 2 / 3
 
     At each place a line is fitted to the ``span`` of the rows nearest to it, with tricube weights (1 − (d/h)³)³, h the
     distance of the furthest of them; then again, ``rounds`` times, with bisquare weights of the residuals, so that outlying
-    rows do not bend the curve. Of more than 3,000 rows as many take part, evenly spaced in the order of x.
+    rows do not bend the curve. Of more than 3,000 rows as many take part, evenly spaced in the order of x; of fewer than 8
+    rows, or of two places alone, there is no curve.
 
     Examples
     --------
@@ -43,7 +46,7 @@ def lowess(x: Array, y: Array, weights: Array | None = None, span: float = 2 / 3
         order = order[np.linspace(0, len(x) - 1, _MOST_ROWS).round().astype(int)]
     x, y, mass = x[order], y[order], np.ones(len(order)) if weights is None else weights[order]
     places = np.unique(x)
-    if len(places) < 3:
+    if len(places) < 3 or len(x) < _LEAST_ROWS:
         return Curve(np.zeros(0), np.zeros(0))
     if len(places) > _GRID:
         places = np.unique(np.quantile(x, np.linspace(0.0, 1.0, _GRID), method="nearest"))

@@ -28,8 +28,8 @@ from mle_regression.validation import checks
 
 # Coefficients that are drawn of more than that, unless the user says how many.
 _MOST = 40
-# Inches that a coefficient takes, and those of one more model beside it.
-_LINE, _MODEL = 0.26, 0.12
+# Inches that a coefficient takes, one more model beside it, and a letter of its name.
+_LINE, _MODEL, _LETTER = 0.26, 0.12, 0.09
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,17 +232,18 @@ class CoefficientsDisplay:
         CoefficientsDisplay
             With ``ax_`` and ``figure_``.
         """
+        own_figure = ax is None
         line = _LINE + _MODEL * (len(self.models) - 1)
         with fonts():
             if ax is not None and most is None:
                 most = max(int(ax.get_window_extent().height / ax.figure.dpi / line), 1)
             order = self.order if most is None else self.largest(most)
             ax = axes_for(ax, width, height=1.3 + line * len(order) + 0.22 * (len(self.models) > 1))
-            self._draw(ax, order)
+            self._draw(ax, order, own_figure)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw(self, ax: Any, order: list[int]) -> None:
+    def _draw(self, ax: Any, order: list[int], own_figure: bool) -> None:
         colours, names = palette_of(ax), [self.names[number] for number in order]
         ax.axvline(0.0, color=colours.faint, linewidth=0.9, zorder=1)
         step = 0.7 / len(self.models)
@@ -256,7 +257,8 @@ class CoefficientsDisplay:
             style = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "s": 30, "zorder": 3}
             ax.scatter(model.estimate[drawn], at, label=legible([name])[0], facecolors=colour, **style)
         letters = int(np.clip(3.4 * ax.figure.get_figwidth(), 10, 28))
-        ax.set_yticks(range(len(names)), labels=legible(names, letters))
+        shown = legible(_without_steps(names), letters)
+        ax.set_yticks(range(len(names)), labels=shown)
         ax.set_ylim(len(names) - 0.4, -0.6)
         ax.grid(axis="y", color=colours.band, linewidth=0.6, zorder=0)
         ax.set_axisbelow(True)
@@ -265,7 +267,9 @@ class CoefficientsDisplay:
             what += f", {100 * self.confidence:g} % interval"
         several = len(self.models) > 1
         folded = f"{len(names)} of {len(self.names)} coefficients" if len(names) < len(self.names) else "Coefficients"
-        title_and_axes(ax, "" if several else f"{folded} for {legible([self.target])[0]}", what, "")
+        inches = ax.figure.get_figwidth() - _LETTER * max(map(len, shown)) - 0.4
+        title = "" if several else f"{folded} for {legible([self.target])[0]}"
+        title_and_axes(ax, title, what, "", inches if own_figure else None)
         if several:
             legend_above(ax)
 
@@ -336,3 +340,9 @@ def _factors(subject: Subject, y: Any, weights: Any, which: int) -> Array:
     if unit[0] == 0:
         raise ValueError("y does not vary, so that coefficients have no standard deviation of y to be told in.")
     return np.asarray(spread / unit[0])
+
+
+def _without_steps(names: Sequence[str]) -> list[str]:
+    """Return names without that of the step of a ColumnTransformer that made them, where they are told apart without."""
+    bare = [name.split("__", 1)[-1] or name for name in names]
+    return bare if len(set(bare)) == len(names) else list(names)

@@ -77,7 +77,7 @@ DARK = Palette(
     line="#ffb454",
     second="#d5ecff",
     band="#3a414c",
-    series=("#6fc0f5", "#ffa04d", "#48d1a4", "#eab0d3", "#c9e6fb", "#e0c64a"),
+    series=("#56a8e8", "#ffd09a", "#2f9e77", "#e38cc0", "#d5ecff", "#b89a1c"),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
@@ -304,20 +304,28 @@ def _common_area(box: Any, other: Any) -> float:
     return float(max(width, 0.0) * max(height, 0.0))
 
 
-def title_and_axes(ax: Any, title: str, x: str, y: str) -> None:
-    """Write a title, on two lines where one is too long, and the names of the axes.
+def title_and_axes(ax: Any, title: str, x: str, y: str, inches: float | None = None) -> None:
+    """Write a title and the name of the horizontal axis, on two lines where one is too long, and that of the other axis.
 
-    Numbers beyond 1e-3 and 1e5 have their power of ten at the axis' end.
+    Numbers beyond 1e-3 and 1e5 have their power of ten at the axis' end. ``inches`` are the width of the axes, as they are
+    now if None.
     """
-    inches = float(ax.get_window_extent().width) / ax.figure.dpi
-    ax.set_title(textwrap.fill(title, max(int(_LETTERS_AN_INCH * inches), 12)), fontsize="medium")
-    ax.set_xlabel(x)
+    inches = float(ax.get_window_extent().width) / ax.figure.dpi if inches is None else inches
+    letters = max(int(_LETTERS_AN_INCH * inches), 12)
+    ax.set_title(textwrap.fill(title, letters), fontsize="medium")
+    ax.set_xlabel("\n".join(textwrap.fill(line, letters) for line in x.split("\n")))
     ax.set_ylabel(y)
     for axis in (ax.xaxis, ax.yaxis):
         if hasattr(axis.get_major_formatter(), "set_powerlimits"):
             axis.get_major_formatter().set_powerlimits((-3, 5))
     if ax.get_xscale() == "linear" and inches < _FEW_TICKS:
         ax.locator_params(axis="x", nbins=5)
+
+
+def tick_at_values(ax: Any, values: Array) -> None:
+    """Put a tick at each of a few values, where these are far enough apart for its number."""
+    if np.diff(values).min() > 0.15 * (values[-1] - values[0]):
+        ax.set_xticks(values, labels=[f"{value:.4g}" for value in values])
 
 
 def legend_above(ax: Any, only: str = "") -> None:

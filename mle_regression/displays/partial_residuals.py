@@ -21,6 +21,7 @@ from mle_regression.displays.drawing import (
     legible,
     name_along,
     palette_of,
+    tick_at_values,
     title_and_axes,
 )
 from mle_regression.displays.subject import (
@@ -215,7 +216,7 @@ class PartialResidualsDisplay:
         draw_within(ax, component.x, component.partial_residual, bands, "rows")
         ax.margins(x=0.04)
         if few:
-            ax.set_xticks(grid)
+            tick_at_values(ax, grid)
         title_and_axes(ax, "", name_along(ax, component.name), f"Effect on {legible([self.target], 16)[0]}")
         legend_above(ax, only="" if first else "beyond")
 

@@ -16,6 +16,7 @@ from mle_regression.displays.drawing import (
     legible,
     name_along,
     palette_of,
+    tick_at_values,
     title_and_axes,
 )
 from mle_regression.displays.subject import (
@@ -223,7 +224,7 @@ class PredictionBandDisplay:
         name = name_along(ax, self.column)
         title_and_axes(ax, "", f"{name}\nothers in their middle" if self.several else name, legible([self.target])[0])
         if len(self.grid) <= _FEW_VALUES:
-            ax.set_xticks(self.grid)
+            tick_at_values(ax, self.grid)
         legend_above(ax)
 
 

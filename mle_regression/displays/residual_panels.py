@@ -129,7 +129,7 @@ def leverage(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
     title_and_axes(
         ax,
         "Residuals against leverage" if drawn else f"Leverage (Cook's distance ≤ {most})",
-        f"Leverage ({alone} rows of leverage 1 not drawn)" if alone else "Leverage",
+        f"Leverage ({alone} of leverage 1 hidden)" if alone else "Leverage",
         "Standardized residual",
     )
     return _largest(ax, shown, shown.leverage, shown.standardized, shown.cooks_distance, n_labels)
@@ -188,7 +188,7 @@ def _largest(ax: Any, shown: Residuals, x: Array, y: Array, size: Array, n_label
     """Return the rows of largest size, which are to be named."""
     known = np.flatnonzero(np.isfinite(size) & np.isfinite(x) & np.isfinite(y))
     most: IntArray = known[np.argsort(-size[known], kind="stable")[: max(n_labels, 0)]]
-    return PointLabels(ax, x[most], y[most], [str(shown.labels[row]) for row in most])
+    return PointLabels(ax, x[most], y[most], shown.labels[most].astype(str).tolist())
 
 
 def _spread_ranks(n: int) -> IntArray:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mle_regression.estimator.base import LikelihoodRegressor
 from mle_regression.linalg.arrays import Array
+from mle_regression.linalg.scaling import exponents, scale
 from mle_regression.rows.labels import labels_of, shown
 from mle_regression.scoring import unwrapped
 from mle_regression.validation import checks
@@ -209,12 +210,16 @@ def moments_of_columns(x: Any, weights: Array) -> tuple[Array, Array]:
     """Weighted means and standard deviations (p,) of the columns of rows (n, p), dense or sparse."""
     share = weights / weights.sum()
     if sp.issparse(x):
+        unit = 2.0 ** -exponents(np.asarray(abs(x).max(axis=0).todense()).ravel())
+        x = x @ sp.diags_array(unit)
         mean = np.asarray(x.T @ share).ravel()
         squares = np.asarray(x.multiply(x).T @ share).ravel()
-        return mean, np.sqrt(np.maximum(squares - mean**2, 0.0))
+        return mean / unit, np.sqrt(np.maximum(squares - mean**2, 0.0)) / unit
     values = np.asarray(as_numbers(x, "X"), dtype=np.float64)
+    exponent = exponents(np.abs(values).max(axis=0))
+    values = scale(values, -exponent)  # in units of its own no square overflows
     mean = share @ values
-    return mean, np.sqrt(share @ (values - mean) ** 2)
+    return scale(mean, exponent), scale(np.sqrt(share @ (values - mean) ** 2), exponent)
 
 
 def diagnosis_of(subject: Subject, y: Any, sample_weight: Any = None) -> Any:
