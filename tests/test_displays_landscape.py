@@ -169,3 +169,14 @@ def test_directions_in_few_letters():
     assert len(short) <= 36
     assert short.endswith("on − 0.69 b")
     assert direction_text(-direction[:1], names, 8).startswith("−0.7 a")
+
+
+def test_a_network_has_one_objective_for_all_outputs(rows):
+    X, y = rows
+    Y = pd.DataFrame({"price": y, "rent": y**2})
+    net = MLPGradientRegressor((2,), alpha=0.1, random_state=0).fit(X, Y)
+    plain = LandscapeDisplay.from_estimator(net, X, Y, n_points=5)
+    chosen = LandscapeDisplay.from_estimator(net, X, Y, n_points=5, output="rent")
+    np.testing.assert_array_equal(chosen.landscape.values, plain.landscape.values)
+    with pytest.raises(ValueError, match="output='sale' is none of the outputs"):
+        LandscapeDisplay.from_estimator(net, X, Y, output="sale")

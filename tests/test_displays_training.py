@@ -72,7 +72,7 @@ def test_rows_that_are_watched_only_decide_nothing(rows):
     shown = TrainingDisplay.from_estimator(net)
     assert "held_out" in shown.panels
     assert shown.kept == len(net.loss_curve_) - 1
-    assert "the gradient has vanished" in title(shown.ax_[0])
+    assert "the gradient vanishes" in title(shown.ax_[0])
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -106,14 +106,14 @@ def test_an_iterative_solver_and_a_direct_one(rows):
     X, y = rows
     gd = TrainingDisplay.from_estimator(MLELinearRegressor(solver="gd").fit(X, y), X, y)
     assert gd.panels == ("loss", "gradient")
-    assert title(gd.ax_[0]).endswith("the gradient has vanished")
+    assert title(gd.ax_[0]).endswith("the gradient vanishes")
     model = MLELinearRegressor().fit(X, y)
     direct = TrainingDisplay.from_estimator(model, X, y)
     np.testing.assert_allclose(direct.loss, [np.var(y), np.mean((y - model.predict(X)) ** 2)])
     assert title(direct.ax_[0]) == "normal: solved in one step"
     assert [tick.get_text() for tick in direct.ax_[0].get_xticklabels()] == ["best constant", "fit"]
     short = TrainingDisplay.from_estimator(MLELinearRegressor(solver="gd", max_iter=2).fit(X, y))
-    assert title(short.ax_[0]) == "gd, 2 iterations: max_iter is used up"
+    assert title(short.ax_[0]) == "gd, 2 iterations: max_iter reached"
 
 
 @pytest.mark.parametrize("width", [4.0, 10.0])

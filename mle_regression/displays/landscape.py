@@ -15,6 +15,10 @@ from mle_regression.reports.landscape import Landscape
 
 # Contours, and the lowest of them above the lowest place, as a share of the range of J.
 _N_CONTOURS, _LOWEST_SHARE, _LOW_EDGE = 10, 1e-9, 0.1
+# Letters along axes up to which they have few ticks.
+_FEW_LETTERS = 26
+# Curvatures this share of the larger one are rounding.
+_FLAT = 1e-13
 # A path this share of the window away from the plane is said to be.
 _OFF_PLANE = 0.02
 
@@ -102,8 +106,10 @@ class LandscapeDisplay:
         """
         subject = subject_of(estimator, X)
         diagnosis = diagnosis_of(subject, y, sample_weight)
-        if not hasattr(subject.model, "coefs_"):
+        network = hasattr(subject.model, "coefs_")
+        if not network or output is not None:
             output = chosen_output(output_labels(subject, y), outputs_of(y).shape[1], output)
+        output = None if network else output
         options = {"directions": directions, "path": path, "radius": radius, "n_points": n_points}
         return cls.from_diagnosis(diagnosis, output=output, ax=ax, width=width, **options)
 
@@ -255,11 +261,12 @@ def _words(ax: Any, seen: Landscape) -> None:
     ax.set_box_aspect(1)
     for side in "xy":
         ax.ticklabel_format(axis=side, scilimits=(-3, 5))
-        ax.locator_params(axis=side, nbins=5)
     ax.set_xlabel("\n")
     ax.set_ylabel("\n")
     some = f" ({seen.n_rows:,} of {seen.n_rows_given:,} rows)" if seen.n_rows < seen.n_rows_given else ""
     title_over_legend(ax, f"Objective: J = {seen.loss:.4g} at the fit{some}")
+    for side in "xy":
+        ax.locator_params(axis=side, nbins=3 if room_for_letters(ax, side) < _FEW_LETTERS else 5)
     ax.set_xlabel(_axis_name(ax, seen, 0))
     ax.set_ylabel(_axis_name(ax, seen, 1))
 
@@ -270,5 +277,7 @@ def _axis_name(ax: Any, seen: Landscape, which: int) -> str:
     if seen.of_parameters:
         return legible([name], max(room, 10))[0]
     direction = direction_text(seen.directions.iloc[:, which].to_numpy(), list(seen.directions.index), room)
-    curvature = f"{seen.curvatures[which]:.2g}".replace("-", "−", 1 if seen.curvatures[which] < 0 else 0)
+    value = seen.curvatures[which]
+    flat = abs(value) <= _FLAT * float(np.abs(seen.curvatures).max())
+    curvature = "0" if flat else f"{value:.2g}".replace("-", "−", 1 if value < 0 else 0)
     return f"{name} (curvature {curvature})\n{direction}"

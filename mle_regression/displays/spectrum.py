@@ -8,9 +8,10 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
+from mle_regression.diagnostics.curvature import FLAT_MINIMUM
 from mle_regression.displays.drawing import axes_for, fonts, palette_of
 from mle_regression.displays.subject import chosen_output, diagnosis_of, output_labels, outputs_of, subject_of
-from mle_regression.displays.words import direction_text, room_for_letters, title_over_legend
+from mle_regression.displays.words import direction_text, few_decades, room_for_letters, title_over_legend
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.linalg.lanczos import Density
 from mle_regression.validation import checks
@@ -24,6 +25,8 @@ _ONE_BY_ONE = 400
 _FLOOR = EPS
 # Width in inches of a figure up to which words take so much room that it is made higher.
 _NARROW = 5.0
+# Condition numbers from which on a power of ten is told.
+_LARGE = 1e4
 # Parts of the Hessian are drawn down to this share of its lowest eigenvalue.
 _BELOW = 0.1
 # Below this share of the largest, Lanczos' nodes do not resolve a density; blur, and what is drawn beyond the ends, in
@@ -161,8 +164,8 @@ class SpectrumDisplay:
         """
         subject = subject_of(estimator, X)
         diagnosis = diagnosis_of(subject, y, sample_weight)
-        if not hasattr(subject.model, "coefs_"):
-            labels = output_labels(subject, y)
+        network, labels = hasattr(subject.model, "coefs_"), output_labels(subject, y)
+        if not network or output is not None:
             output = chosen_output(labels, outputs_of(y).shape[1], output)
             output = labels[output] if labels else output
         return cls.from_diagnosis(diagnosis, output=output, kind=kind, ax=ax, width=width)
@@ -296,6 +299,7 @@ def _draw_eigenvalues(shown: SpectrumDisplay, ax: Any) -> None:
 
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     ax.margins(x=0.04, y=0.08)
+    few_decades(ax, "y", *ax.get_ylim())
 
 
 def _draw_part(ax: Any, ranks: Array, values: Array, floor: float, **style: Any) -> None:
@@ -360,15 +364,17 @@ def _signed_decades(curves: SpectralCurves, room: int) -> tuple[Array, list[str]
     return np.array(ticks), names
 
 
+def _in_few_letters(condition: float) -> str:
+    if not np.isfinite(condition):
+        return "∞"
+    return f"{condition:.2e}" if condition >= _LARGE else f"{condition:.3g}"
+
+
 def _words(shown: SpectrumDisplay, ax: Any, density: bool) -> None:
     """Say what the axes are, the verdict, and which directions are flat and steep."""
     words = [f"Hessian: {shown.verdict}" if shown.verdict else "Hessian"]
-    if not np.isnan(shown.condition_number):
-        words.append(
-            f"condition {shown.condition_number:.2e}"
-            if shown.condition_number >= 1e4
-            else f"condition {shown.condition_number:.3g}"
-        )
+    if shown.verdict == FLAT_MINIMUM or np.isfinite(shown.condition_number):
+        words.append(f"condition {_in_few_letters(shown.condition_number)}")
     title = (", " if len(", ".join(words)) <= room_for_letters(ax) else "\n").join(words)
     where = "eigenvalue" if density else "rank of the eigenvalue"
     ax.set_ylabel("eigenvalues a decade" if density else f"size, in {shown.units}" if shown.units else "size")

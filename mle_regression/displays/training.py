@@ -10,6 +10,7 @@ import numpy as np
 
 from mle_regression.displays.drawing import Palette, axes_for, fonts, grid_for, palette_of, title_and_axes
 from mle_regression.displays.subject import chosen_output, output_labels, outputs_of, subject_of, weights_of
+from mle_regression.displays.words import few_decades
 from mle_regression.linalg.arrays import Array
 from mle_regression.rows.labels import shown as numbered
 from mle_regression.validation import checks
@@ -18,9 +19,9 @@ Kind = Literal["grid", "loss", "gradient", "held_out", "penalty"]
 KINDS = ("grid", "loss", "gradient", "held_out", "penalty")
 # How a solver may end, in words that follow "lbfgs, 57 iterations: ".
 ENDINGS = {
-    "converged": "the gradient has vanished",
-    "rank_deficient": "the gradient has vanished; columns are dependent",
-    "max_iter": "max_iter is used up",
+    "converged": "the gradient vanishes",
+    "rank_deficient": "the gradient vanishes, columns are dependent",
+    "max_iter": "max_iter reached",
     "plateau": "the loss stands still",
     "early_stopped": "held-out rows become no likelier",
     "stalled": "no step lowers the loss",
@@ -30,6 +31,7 @@ ENDINGS = {
 }
 _UNDER_A_PENALTY = "steps gain little under the penalty chosen"
 _IN_ONE_STEP = "solved in one step"
+_ARRIVED = ("converged", "rank_deficient")
 # A curve whose ends are further apart than this is drawn on a logarithmic axis.
 _WIDE = 5.0
 
@@ -111,8 +113,8 @@ class TrainingDisplay:
         self.ending = ENDINGS.get(stop_reason, "")
         if stop_reason == "early_stopped" and penalties is not None and not len(self.held_out):
             self.ending = _UNDER_A_PENALTY
-        if stop_reason == "converged" and not len(self.gradient):
-            self.ending = _IN_ONE_STEP
+        if stop_reason in _ARRIVED and not len(self.gradient):
+            self.ending = self.ending.replace(ENDINGS["converged"], _IN_ONE_STEP)
         there = {"gradient": len(self.gradient) > 1, "held_out": len(self.held_out), "penalty": penalties is not None}
         self.panels = ("loss", *(name for name, found in there.items() if found))
 
@@ -270,7 +272,7 @@ def _draw_penalty(shown: TrainingDisplay, ax: Any) -> None:
     positive = path.penalty[path.penalty > 0]
     if len(positive):
         ax.set_xscale("log" if (path.penalty > 0).all() else "symlog", **_threshold(path.penalty, positive))
-        _few_decades(ax, "x", float(positive.min()), float(positive.max()))
+        few_decades(ax, "x", float(positive.min()), float(positive.max()))
     _mark(ax, colours, path.chosen, f"chosen: {path.chosen:.3g}")
     at = int(np.argmin(np.abs(path.penalty - path.chosen)))
     told = f": {path.effective[at]:.3g} effective parameters" if np.isfinite(path.effective[at]) else ""
@@ -292,7 +294,7 @@ def _curve(ax: Any, x: Array, y: Array, kept: int, *, named: bool = True) -> Non
     finite = y[np.isfinite(y)]
     if len(finite) and finite.min() > 0 and finite.max() > _WIDE * finite.min():
         ax.set_yscale("log")
-        _few_decades(ax, "y", float(finite.min()), float(finite.max()))
+        few_decades(ax, "y", float(finite.min()), float(finite.max()))
     if kept < x[-1]:
         _mark(ax, colours, kept, f"kept: iteration {kept}" if named else None)
     ax.margins(x=0.03, y=0.08)
@@ -305,16 +307,3 @@ def _mark(ax: Any, colours: Palette, place: float, name: str | None) -> None:
     ax.axvline(place, color=colours.line, linestyle="--", linewidth=1.4, label=name)
     if name is not None:
         ax.legend(fontsize="small", frameon=False)
-
-
-def _few_decades(ax: Any, side: str, low: float, high: float) -> None:
-    """Label a logarithmic axis at powers of ten that do not crowd it, or by a few numbers where it spans less than one."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axis, decades = getattr(ax, f"{side}axis"), np.log10(high / low)
-    if decades >= 1.5:
-        axis.set_major_locator(LogLocator(base=10.0, numticks=6))
-    else:
-        axis.set_major_locator(LogLocator(base=10.0, subs=(1.0, 2.0, 5.0), numticks=6))
-        axis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:.3g}"))
-    axis.set_minor_formatter(NullFormatter())

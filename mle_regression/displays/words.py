@@ -74,3 +74,16 @@ def title_over_legend(ax: Any, title: str) -> None:
     ax.figure.draw_without_rendering()
     above = legend.get_window_extent().y1 - ax.get_window_extent().y1
     ax.set_title(title, fontsize="medium", pad=above / ax.figure.dpi * 72 + 3.0)
+
+
+def few_decades(ax: Any, side: str, low: float, high: float) -> None:
+    """Label a logarithmic axis at powers of ten that do not crowd it, or by a few numbers where it spans less than one."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis, decades = getattr(ax, f"{side}axis"), np.log10(high / low)
+    if decades >= 1.5:
+        axis.set_major_locator(LogLocator(base=10.0, numticks=6))
+    else:
+        axis.set_major_locator(LogLocator(base=10.0, subs=(1.0, 2.0, 5.0), numticks=6))
+        axis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:.3g}"))
+    axis.set_minor_formatter(NullFormatter())
