@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.displays import SpectrumDisplay
 from mle_regression.displays import spectrum as module
-from mle_regression.displays.spectrum import SpectralCurves
+from mle_regression.displays.spectrum_panels import SpectralCurves
 from mle_regression.linalg.lanczos import Density
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib, the extra 'plot'")
