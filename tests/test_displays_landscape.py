@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -156,6 +157,9 @@ def test_other_models_and_nan_are_refused(rows):
     X, y = rows
     with pytest.raises(ValueError, match="Ridge has no objective that is known here"):
         LandscapeDisplay.from_estimator(Ridge().fit(X, y), X, y)
+    transformed = TransformedTargetRegressor(MLELinearRegressor(), func=np.log1p, inverse_func=np.expm1)
+    with pytest.raises(ValueError, match="TransformedTargetRegressor has no objective.*Draw its regressor_ with y"):
+        LandscapeDisplay.from_estimator(transformed.fit(X, y**2), X, y**2)
     model = MLELinearRegressor().fit(X, y)
     with pytest.raises(ValueError, match="NaN or infinity"):
         LandscapeDisplay.from_estimator(model, X.where(X > -1), y)

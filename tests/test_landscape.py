@@ -162,6 +162,29 @@ def test_the_path_of_a_linear_model_goes_down_to_the_fit(rows):
     np.testing.assert_array_equal(given.path, seen.path)
 
 
+def test_a_path_that_is_given_is_seen_on_the_plane(rows):
+    X, y, _ = rows
+    model = MLELinearRegressor().fit(X, y)
+    end = np.r_[model.intercept_, model.coef_]
+    steps = np.array([np.zeros(4), 0.5 * end, end])
+    seen = model.diagnose(X, y).landscape(("b", "c"), path=steps)
+    np.testing.assert_allclose(seen.path, steps[:, 2:], rtol=1e-9, atol=1e-12)
+    spread = X["a"].std(ddof=0) / y.std(ddof=0)  # what is off the plane is the coefficient of a
+    np.testing.assert_allclose(seen.off_plane, np.abs(end[1] - steps[:, 1]) * spread, rtol=1e-9, atol=1e-12)
+    net = MLPGradientRegressor((2,), alpha=0.1, early_stopping=False, random_state=0).fit(X, y)
+    theta = net._fit.theta
+    seen = net.diagnose(X, y).landscape((0, 5), path=[np.zeros_like(theta), theta], n_points=5)
+    np.testing.assert_allclose(seen.path, [[0.0, 0.0], theta[[0, 5]]], atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_the_size_of_all_weights_changes_nothing(size, rows):
+    X, y, w = rows
+    plain = MLELinearRegressor().fit(X, y, w).diagnose(X, y, w).landscape(("a", "b"))
+    sized = MLELinearRegressor().fit(X, y, size * w).diagnose(X, y, size * w).landscape(("a", "b"))
+    np.testing.assert_allclose(sized.values, plain.values, rtol=1e-9)
+
+
 @needs_callbacks
 def test_of_several_networks_the_path_to_the_fit_is_taken(rows):
     X, y, _ = rows

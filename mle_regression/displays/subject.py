@@ -222,6 +222,17 @@ def moments_of_columns(x: Any, weights: Array) -> tuple[Array, Array]:
     return scale(mean, exponent), scale(np.sqrt(share @ (values - mean) ** 2), exponent)
 
 
+def require_own(subject: Subject, lack: str) -> None:
+    """Raise unless the model is one of this package; ``lack`` says what others do not have."""
+    if subject.likelihood:
+        return
+    inner = " Draw its regressor_ with y as it was transformed." if hasattr(subject.model, "regressor_") else ""
+    raise ValueError(
+        f"{type(subject.model).__name__} {lack}; this picture is of MLELinearRegressor and MLPGradientRegressor, alone or "
+        f"inside pipelines and searches.{inner}"
+    )
+
+
 def diagnosis_of(subject: Subject, y: Any, sample_weight: Any = None) -> Any:
     """Return ``model.diagnose`` of rows, columns named as the steps before the model name them.
 
@@ -230,12 +241,8 @@ def diagnosis_of(subject: Subject, y: Any, sample_weight: Any = None) -> Any:
     ValueError
         If the model is none of this package.
     """
+    require_own(subject, "has no objective that is known here")
     model = subject.model
-    if not subject.likelihood:
-        raise ValueError(
-            f"{type(model).__name__} has no objective that is known here; this picture is of MLELinearRegressor and "
-            "MLPGradientRegressor, alone or inside pipelines and searches."
-        )
     named = hasattr(model, "feature_names_in_") or getattr(model, "_labels", {}).get("X") is not None
     names = None if named else column_names(subject)
     return model.diagnose(subject.x, y, sample_weight, feature_names=names)

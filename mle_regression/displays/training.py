@@ -9,7 +9,14 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from mle_regression.displays.drawing import Palette, axes_for, fonts, grid_for, palette_of, title_and_axes
-from mle_regression.displays.subject import chosen_output, output_labels, outputs_of, subject_of, weights_of
+from mle_regression.displays.subject import (
+    chosen_output,
+    output_labels,
+    outputs_of,
+    require_own,
+    subject_of,
+    weights_of,
+)
 from mle_regression.displays.words import few_decades
 from mle_regression.linalg.arrays import Array
 from mle_regression.rows.labels import shown as numbered
@@ -163,11 +170,7 @@ class TrainingDisplay:
         checks.check_choice("kind", kind, KINDS)
         subject = subject_of(estimator, X)
         model = subject.model
-        if not subject.likelihood:
-            raise ValueError(
-                f"{type(model).__name__} does not tell how it was fitted; this picture is of MLELinearRegressor and "
-                "MLPGradientRegressor, alone or inside pipelines and searches."
-            )
+        require_own(subject, "does not tell how it was fitted")
         if X is not None:
             checks.new_data(model, subject.x)
         loss, held_out = np.asarray(model.loss_curve_), np.asarray(getattr(model, "validation_curve_", ()))
