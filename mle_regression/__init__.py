@@ -4,6 +4,7 @@ from mle_regression._version import __version__
 from mle_regression.compare import compare_models, likelihood_ratio_test
 from mle_regression.linear import MLELinearRegressor
 from mle_regression.mlp import MLPGradientRegressor
+from mle_regression.page import report
 from mle_regression.scoring import log_likelihood_scorer
 from mle_regression.warnings import InferenceWarning, NoiseFreeWarning, RankDeficiencyWarning
 
@@ -17,4 +18,5 @@ __all__ = [
     "compare_models",
     "likelihood_ratio_test",
     "log_likelihood_scorer",
+    "report",
 ]

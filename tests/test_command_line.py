@@ -291,6 +291,31 @@ def test_real_files(tmp_path, capsys, load, target):
     assert "Rows held out" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("model", ["linear", "network"])
+def test_the_page(tmp_path, capsys, model):
+    pytest.importorskip("jinja2")
+    frame, page = (
+        houses().assign(day=pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d")),
+        tmp_path / "page.html",
+    )
+    command = [str(written(tmp_path, frame)), "--target", "price", "--model", model, "--report", str(page)]
+    assert main(command) == 0
+    assert f"Wrote the page to {page}." in capsys.readouterr().out
+    assert main(command) == 0
+    assert "in the place of an older file" in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert "On 12 rows held out the mean of" in text
+    assert "day: date; 2020-01-01 to 2020-02-29" in text or "day: date; 2020-01-0" in text
+    assert "city = " in text
+
+
+def test_places_of_the_page(tmp_path, capsys, monkeypatch):
+    data = written(tmp_path, houses())
+    assert "there is no folder" in failed(capsys, data, "--target", "price", "--report", tmp_path / "no" / "page.html")
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert "pip install" in failed(capsys, data, "--target", "price", "--report", tmp_path / "page.html")
+
+
 # -- saved, and used -------------------------------------------------------------------------------------------------
 
 

@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mle_regression.linalg.arrays import Array
 from mle_regression.linear import MLELinearRegressor
 from mle_regression.mlp import MLPGradientRegressor
+from mle_regression.page.judgement import COVERAGE, judge
 
 MEAN, LINEAR, NETWORK = "mean", "linear", "network"
-COVERAGE = 0.9
 # Numbers in X beyond which the network is trained on a random part of the rows, and rows that it has at least.
 _MOST_NUMBERS, _LEAST_ROWS = 2_000_000, 5_000
 # Rows a column below which the linear model is given a penalty.
@@ -203,37 +202,24 @@ def _judged(
         seconds = time.perf_counter() - start
         model = pipeline[-1]
         inner = test.x if len(steps) == 1 else pipeline[:-1].transform(test.x)
-        predicted = np.asarray(model.predict(inner), dtype=np.float64)
-        lower, upper = model.predict_interval(inner, COVERAGE, sample_weight=test.weights)
-        density = _log_density(model, inner, test)
+        judged = judge(model, inner, test.y, test.weights)
     said = list(dict.fromkeys(str(warning.message) for warning in caught))
-    known = np.isfinite(lower) & np.isfinite(upper)
-    if not known.all():
+    if judged.unknown[0]:
         said.append(
-            f"Of {(~known).sum():,} rows held out the {name} model has no interval: the rows to fit do not determine it."
+            f"Of {judged.unknown[0]:,.0f} rows held out the {name} has no interval: the rows to fit do not determine it."
         )
-    squares = (test.y - predicted) ** 2
-    squared_error = float(np.average(squares, weights=test.weights))
-    at_mean = squared_error if mean is None else mean.rmse**2
+    error = float(judged.rmse[0])
+    at_mean = error if mean is None else mean.rmse
     return Judged(
         name,
         tuple(pipeline.steps),
         seconds,
         (*remarks, *said),
-        squares,
-        float(np.sqrt(squared_error)),
-        float(np.average(np.abs(test.y - predicted), weights=test.weights)),
-        1.0 - squared_error / at_mean if at_mean > 0 else np.nan,
-        float(np.mean((lower <= test.y)[known] & (test.y <= upper)[known])) if known.any() else np.nan,
-        float(np.mean(density[known])) if known.any() else np.nan,
+        judged.residual[:, 0] ** 2,
+        error,
+        float(judged.mean_error[0]),
+        1.0 - (error / at_mean) ** 2 if at_mean > 0 else np.nan,
+        float(judged.covered[0]),
+        float(judged.log_density[0]),
         len(train.y),
     )
-
-
-def _log_density(model: Any, x: Any, test: Rows) -> Array:
-    """Log density of each row, with the uncertainty of the fit."""
-    if isinstance(model, MLPGradientRegressor):
-        return np.asarray(model.log_predictive_density(x, test.y, pointwise=True, sample_weight=test.weights))
-    mean, deviation = model.predict(x, return_std=True, sample_weight=test.weights)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(student_t.logpdf((test.y - mean) / deviation, model.residual_dof_) - np.log(deviation))

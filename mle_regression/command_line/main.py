@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from sklearn.pipeline import Pipeline
 
 from mle_regression.command_line import comparison
 from mle_regression.command_line.columns import ColumnRule, find_rules
-from mle_regression.command_line.comparison import Judged, Rows
+from mle_regression.command_line.comparison import Judged, Rows, sentence
+from mle_regression.command_line.paging import page_template, write_page
 from mle_regression.command_line.prediction import check_coverage, predict_file
 from mle_regression.command_line.preparation import fit_preparation
 from mle_regression.command_line.problems import CommandError, unknown_column
@@ -23,7 +25,7 @@ from mle_regression.command_line.progress import Progress
 from mle_regression.command_line.reading import RawTable, read_table
 from mle_regression.command_line.saved import check_writable, save_pipeline, skops_io, write_bytes
 from mle_regression.command_line.task import Split, Task, pose_task, split_rows
-from mle_regression.command_line.telling import comparison_document, data_document, shortened
+from mle_regression.command_line.telling import column_lines, comparison_document, data_document, shortened
 
 _PROGRAM = "python -m mle_regression"
 _PREDICT = "predict"
@@ -75,6 +77,9 @@ def _fit_parser() -> argparse.ArgumentParser:
     parser.add_argument("data", help="CSV (separator, decimal comma and encoding are found out) or Parquet")
     parser.add_argument("--target", required=True, help="column to predict")
     parser.add_argument("--model", choices=_MODELS, default="both")
+    parser.add_argument(
+        "--report", metavar="FILE", help="write a page of the model that is kept, as HTML (needs jinja2)"
+    )
     parser.add_argument("--save", metavar="FILE", help="write the fitted pipeline (needs skops)")
     parser.add_argument("--drop", metavar="A,B", default="", help="columns to leave out")
     parser.add_argument("--keep", metavar="A,B", default="", help="columns to keep that look like identifiers")
@@ -103,7 +108,10 @@ def _fit(options: argparse.Namespace) -> None:
     if options.save:
         skops_io("--save")
         check_writable(Path(options.save), "--save")
-    with Progress(5) as progress:
+    if options.report:
+        page_template()
+        check_writable(Path(options.report), "--report")
+    with Progress(6) as progress:
         progress.stage(f"reading {options.data}")
         table, task, split, rules = _data(options)
         _print(progress, data_document(Path(options.data).name, table, task, split, rules))
@@ -114,6 +122,12 @@ def _fit(options: argparse.Namespace) -> None:
         _print(progress, comparison_document(judged, kept, task.target))
         progress.stage("summary")
         _print(progress, shortened(kept.model.summary()))
+        if options.report:
+            progress.stage("writing the page")
+            remarks, said = [*task.remarks, *column_lines(rules)], sentence(judged, kept, task.target)
+            written = write_page(options.report, kept, train, test, remarks, said, _command(), task.target)
+            progress.clear()
+            print(written)
     if options.save:
         size = save_pipeline(Pipeline([*preparation.steps, *kept.steps]), Path(options.save))
         print(f"Saved the {kept.name} model, fitted to {kept.n_fitted:,} rows, as {options.save} ({size}).")
@@ -181,6 +195,11 @@ def _predict(options: argparse.Namespace) -> None:
         return
     write_bytes(Path(options.output), text.encode(), "--output")
     print(f"Wrote {len(found):,} predictions to {options.output}.", file=sys.stderr)
+
+
+def _command() -> str:
+    """Return the line that was given."""
+    return shlex.join([*_PROGRAM.split(), *sys.argv[1:]])
 
 
 def _check_numbers(options: argparse.Namespace) -> None:

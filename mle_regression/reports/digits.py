@@ -167,7 +167,8 @@ def _column(column: pd.Series, decimals: int | None, digits: int) -> list[str]:
     if decimals is None and (top - low > _SPAN or low < _LOWEST or top > _HIGHEST):
         return ["" if np.isnan(value) else number(value, digits) for value in values]
     if decimals is None:
-        decimals = max(digits - 1 - top, min(1 - low, digits - 1), 0)
+        # Shares below one have as many decimals as digits; what is smaller still, digits of its own.
+        decimals = max(digits - 1 - (top if top < -2 else max(top, -1)), min(1 - low, digits - 1), 0)
     return ["" if np.isnan(value) else fixed(value, decimals) for value in values]
 
 

@@ -25,14 +25,15 @@ border-bottom:1px solid rgba(128,128,128,.22)}
 .mle-report dl>.wide{grid-column:1/-1;justify-content:flex-start}
 .mle-report dl>.wide>dt{flex:0 0 min(17rem,45%)}
 .mle-report dt{opacity:.72;font-weight:400}
-.mle-report dd{margin:0;text-align:right;overflow-wrap:anywhere}
-.mle-report .wide>dd{text-align:left}
+.mle-report dd{margin:0;text-align:right;white-space:nowrap}
+.mle-report .wide>dd{text-align:left;white-space:normal;overflow-wrap:anywhere}
 .mle-report .scroll{overflow-x:auto;max-width:100%}
 .mle-report table{border-collapse:collapse;border:0;margin:.2rem 0;font-size:inherit;color:inherit;background:none}
 .mle-report th,.mle-report td{padding:.22rem .7rem;border:0;background:none;vertical-align:top;color:inherit}
 .mle-report thead th{font-weight:600;text-align:right;vertical-align:bottom;white-space:nowrap;
 border-bottom:1.5px solid rgba(128,128,128,.6)}
-.mle-report tbody th{font-weight:500;text-align:left;padding-left:0;min-width:5rem;max-width:22rem;overflow-wrap:anywhere}
+.mle-report tbody th{font-weight:500;text-align:left;padding-left:0;
+min-width:min(8.5rem,24vw);max-width:22rem;overflow-wrap:anywhere}
 .mle-report thead th:first-child{padding-left:0}
 .mle-report td{text-align:right;white-space:nowrap}
 .mle-report .text{text-align:left;white-space:normal;min-width:11rem}
@@ -43,6 +44,8 @@ border-bottom:1.5px solid rgba(128,128,128,.6)}
 .mle-report ul{margin:.3rem 0;padding-left:1.2rem}
 .mle-report li{margin:.25rem 0;overflow-wrap:anywhere}
 .mle-report summary{cursor:pointer;padding:.35rem 0;opacity:.8}
+@media (max-width:32rem){.mle-report table{font-size:.82em}.mle-report th,.mle-report td{padding:.22rem .4rem}
+.mle-report thead th{white-space:normal}}
 @media print{.mle-report .scroll{overflow:visible}.mle-report tr{break-inside:avoid}}
 """
 # Letters from which a value of a panel has a line of its own.
