@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
-from mle_regression.displays import DISPLAYS, ResidualsDisplay, TrainingDisplay, drawing, subject
+from mle_regression.displays import DISPLAYS, ResidualsDisplay, TrainingDisplay, drawing, lettering, subject
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib, the extra 'plot'")
 import matplotlib as mpl
@@ -71,6 +71,15 @@ def test_axes_that_are_given_are_drawn_in(display, rows):
 
 
 @display
+def test_a_part_of_a_figure_is_drawn_in(display, rows):
+    X, y = rows
+    _, part = plt.figure(figsize=(14, 7), layout="constrained").subfigures(1, 2)
+    shown = display.from_estimator(MLELinearRegressor().fit(X, y), X, y, ax=part.subplots())
+    assert shown.figure_ is part
+    assert not faults(part.figure)
+
+
+@display
 @pytest.mark.parametrize("width", [4.0, 10.0])
 @pytest.mark.parametrize("style", ["default", "dark_background"])
 def test_nothing_overlaps_or_is_cut(display, width, style, rng):
@@ -119,13 +128,13 @@ def test_several_outputs_ask_for_one(display, rows):
 
 
 def test_long_names_are_cut_in_the_middle_and_no_formula_is_read():
-    assert drawing.legible(["a" * 20 + "b" * 50]) == ["a" * 13 + "…" + "b" * 14]
-    assert drawing.legible(["$a$", "two\nlines"]) == [r"\$a\$", "two lines"]
+    assert lettering.legible(["a" * 20 + "b" * 50]) == ["a" * 13 + "…" + "b" * 14]
+    assert lettering.legible(["$a$", "two\nlines"]) == [r"\$a\$", "two lines"]
 
 
 def test_letters_that_no_font_has_are_boxes_with_a_number(monkeypatch):
-    monkeypatch.setattr(drawing, "_WIDE_FONTS", ())
-    assert drawing.legible(["a", "价格"]) == ["a", "1: □□"]
+    monkeypatch.setattr(lettering, "_WIDE_FONTS", ())
+    assert lettering.legible(["a", "价格"]) == ["a", "1: □□"]
 
 
 def test_names_come_from_the_fit_or_from_the_steps_before_it(rows):

@@ -10,7 +10,8 @@ from scipy.stats import binom, norm
 from scipy.stats import t as student_t
 
 from mle_regression.diagnostics.quantile_band import quantile_band
-from mle_regression.displays.drawing import axes_for, fonts, grid_for, palette_of, title_and_axes
+from mle_regression.displays.drawing import axes_for, grid_for, palette_of
+from mle_regression.displays.lettering import fonts, title_and_axes
 from mle_regression.displays.subject import (
     Subject,
     block_of_output,
@@ -229,7 +230,7 @@ class CalibrationDisplay:
         style = {
             "width": width,
             "align": "edge",
-            "color": colours.points,
+            "color": colours.band,
             "edgecolor": colours.second,
             "linewidth": 0.8,
         }

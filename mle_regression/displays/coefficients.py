@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from mle_regression.displays.drawing import MARKERS, axes_for, fonts, legend_above, legible, palette_of, title_and_axes
+from mle_regression.displays.drawing import MARKERS, axes_for, palette_of
+from mle_regression.displays.lettering import fonts, legend_above, legible, title_and_axes
 from mle_regression.displays.subject import (
     Subject,
     block_of_output,
@@ -256,7 +257,8 @@ class CoefficientsDisplay:
             ax.hlines(at[known], model.lower[drawn][known], model.upper[drawn][known], color=colour, linewidth=2.0)
             style = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "s": 30, "zorder": 3}
             ax.scatter(model.estimate[drawn], at, label=legible([name])[0], facecolors=colour, **style)
-        letters = int(np.clip(3.4 * ax.figure.get_figwidth(), 10, 28))
+        across = float(ax.figure.bbox.width) / float(ax.figure.dpi)
+        letters = int(np.clip(3.4 * across, 10, 28))
         shown = legible(_without_steps(names), letters)
         ax.set_yticks(range(len(names)), labels=shown)
         ax.set_ylim(len(names) - 0.4, -0.6)
@@ -267,7 +269,7 @@ class CoefficientsDisplay:
             what += f", {100 * self.confidence:g} % interval"
         several = len(self.models) > 1
         folded = f"{len(names)} of {len(self.names)} coefficients" if len(names) < len(self.names) else "Coefficients"
-        inches = ax.figure.get_figwidth() - _LETTER * max(map(len, shown)) - 0.4
+        inches = across - _LETTER * max(map(len, shown)) - 0.4
         title = "" if several else f"{folded} for {legible([self.target])[0]}"
         title_and_axes(ax, title, what, "", inches if own_figure else None)
         if several:

@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 
 from mle_regression.diagnostics.stationary import SADDLE
-from mle_regression.displays.drawing import Palette, axes_for, fonts, legible, palette_of
+from mle_regression.displays.drawing import Palette, axes_for, palette_of
+from mle_regression.displays.lettering import fonts, legible
 from mle_regression.displays.subject import chosen_output, diagnosis_of, output_labels, outputs_of, subject_of
 from mle_regression.displays.words import direction_text, room_for_letters, title_over_legend
 from mle_regression.linalg.arrays import Array

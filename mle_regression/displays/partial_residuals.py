@@ -11,19 +11,8 @@ from scipy.stats import t as student_t
 
 from mle_regression.diagnostics.local_regression import Curve, lowess
 from mle_regression.displays.columns import Table, columns_by_change, table_of, values_along
-from mle_regression.displays.drawing import (
-    axes_for,
-    draw_line,
-    draw_within,
-    fonts,
-    grid_for,
-    legend_above,
-    legible,
-    name_along,
-    palette_of,
-    tick_at_values,
-    title_and_axes,
-)
+from mle_regression.displays.drawing import axes_for, draw_line, draw_within, grid_for, palette_of
+from mle_regression.displays.lettering import fonts, legend_above, legible, name_along, tick_at_values, title_and_axes
 from mle_regression.displays.subject import (
     Subject,
     block_of_output,

@@ -7,18 +7,8 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from mle_regression.displays.columns import columns_by_change, table_of, values_along
-from mle_regression.displays.drawing import (
-    axes_for,
-    draw_line,
-    draw_within,
-    fonts,
-    legend_above,
-    legible,
-    name_along,
-    palette_of,
-    tick_at_values,
-    title_and_axes,
-)
+from mle_regression.displays.drawing import axes_for, draw_line, draw_within, palette_of
+from mle_regression.displays.lettering import fonts, legend_above, legible, name_along, tick_at_values, title_and_axes
 from mle_regression.displays.subject import (
     Subject,
     check_same_shape,

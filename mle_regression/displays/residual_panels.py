@@ -10,17 +10,8 @@ import pandas as pd
 
 from mle_regression.diagnostics.local_regression import Curve
 from mle_regression.diagnostics.quantile_band import QuantileBand
-from mle_regression.displays.drawing import (
-    PointLabels,
-    axes_for,
-    draw_line,
-    draw_points,
-    grid_for,
-    name_along,
-    palette_of,
-    title_and_axes,
-    write_labels,
-)
+from mle_regression.displays.drawing import axes_for, draw_line, draw_points, grid_for, palette_of
+from mle_regression.displays.lettering import PointLabels, name_along, title_and_axes, write_labels
 from mle_regression.linalg.arrays import Array, IntArray
 
 # Cook's distances that are drawn: from one half on a row is worth a look, from one on it leads the fit.

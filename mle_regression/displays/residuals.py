@@ -10,7 +10,7 @@ from numpy.linalg import LinAlgError
 
 from mle_regression.diagnostics.local_regression import lowess
 from mle_regression.displays import residual_panels
-from mle_regression.displays.drawing import fonts
+from mle_regression.displays.lettering import fonts
 from mle_regression.displays.residual_numbers import (
     RowInfluence,
     counted_parameters,

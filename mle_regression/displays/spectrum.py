@@ -7,7 +7,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from mle_regression.displays.drawing import axes_for, fonts
+from mle_regression.displays.drawing import axes_for
+from mle_regression.displays.lettering import fonts
 from mle_regression.displays.spectrum_panels import SpectralCurves, draw_density, draw_eigenvalues, write_words
 from mle_regression.displays.subject import chosen_output, diagnosis_of, output_labels, outputs_of, subject_of
 from mle_regression.linalg.arrays import Array

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from mle_regression.displays.drawing import Palette, axes_for, fonts, grid_for, palette_of, title_and_axes
+from mle_regression.displays.drawing import Palette, axes_for, grid_for, palette_of
+from mle_regression.displays.lettering import fonts, title_and_axes
 from mle_regression.displays.subject import (
     chosen_output,
     output_labels,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mle_regression.displays.drawing import legible
+from mle_regression.displays.lettering import legible
 from mle_regression.linalg.arrays import Array
 
 # Components that are too small to be named, and how many are at most.
@@ -71,7 +71,7 @@ def title_over_legend(ax: Any, title: str) -> None:
     columns = 2 if room_for_letters(ax) < _FOR_FOUR_COLUMNS else 4
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.1}
     legend = ax.legend(**place, ncols=min(columns, found), fontsize="small", frameon=False, columnspacing=1.2)
-    ax.figure.draw_without_rendering()
+    ax.figure.canvas.figure.draw_without_rendering()
     above = legend.get_window_extent().y1 - ax.get_window_extent().y1
     ax.set_title(title, fontsize="medium", pad=above / ax.figure.dpi * 72 + 3.0)
 
