@@ -270,6 +270,21 @@ def test_what_cannot_be_drawn_is_said(rows):
         one.diagnose(X[["a"]], y).landscape()
 
 
+def test_the_fit_is_one_of_the_places(rows):
+    X, y, _ = rows
+    net = MLPGradientRegressor((2,), alpha=0.1, early_stopping=False, random_state=0).fit(X, y)
+    theta = net._fit.theta
+    for directions in ("extremes", (0, 5)):
+        away = [theta + 3.0, theta]
+        seen = net.diagnose(X, y).landscape(directions, path=away, n_points=6)
+        assert (len(seen.x), len(seen.y)) in [(6, 7), (7, 6), (7, 7), (6, 6)]
+        row, column = (
+            int(np.flatnonzero(axis == at)[0]) for axis, at in zip((seen.y, seen.x), seen.optimum[::-1], strict=True)
+        )
+        assert seen.values[row, column] == pytest.approx(seen.loss, rel=1e-12)
+        assert seen.values.min() == pytest.approx(seen.loss, rel=1e-12)
+
+
 def test_new_rows_have_a_landscape_of_their_own(rows):
     X, y, _ = rows
     model = MLELinearRegressor().fit(X[:40], y[:40])

@@ -16,6 +16,8 @@ from mle_regression.validation import checks
 EXTREMES = "extremes"
 # What is seen beyond the places that are to be seen, as a share of what they span.
 _MARGIN = 0.25
+# Share of an axis up to which two places are one.
+_SAME_PLACE = 1e-9
 # Places on an axis between which contours can be drawn.
 _FEWEST_POINTS = 3
 
@@ -29,10 +31,11 @@ class Landscape:
 
     Attributes
     ----------
-    x, y : Array of shape (k,)
-        Places along both axes. Of eigenvectors the distance from the fit in standard units (columns and outputs measured by
-        their spread); of two parameters the parameters themselves, those of a linear model in the units of X and y.
-    values : Array of shape (k, k)
+    x, y : Array of one dimension
+        Places along both axes, that of the fit among them. Of eigenvectors the distance from the fit in standard units
+        (columns and outputs measured by their spread); of two parameters the parameters themselves, those of a linear model
+        in the units of X and y.
+    values : Array of shape (len(y), len(x))
         J, a row for each of ``y``.
     optimum : Array of shape (2,)
         Where the fit is.
@@ -162,3 +165,10 @@ def window(places: Array, seen: Array, radius: float | None, usual: float) -> Ar
         return np.column_stack([0.5 * (low + high) - half, 0.5 * (low + high) + half])
     half = (1.0 + _MARGIN) * float(np.abs(seen).max(initial=0.0)) or usual if radius is None else radius
     return np.array([[-half, half], [-half, half]])
+
+
+def places_between(low: float, high: float, n_points: int) -> Array:
+    """Return places along an axis, evenly spaced, and the origin among them, as the fit is lower than what is round it."""
+    even = np.linspace(low, high, n_points)
+    near = float(np.abs(even).min()) <= _SAME_PLACE * (high - low)
+    return even if near or not low < 0.0 < high else np.sort(np.r_[even, 0.0])

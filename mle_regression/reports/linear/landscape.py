@@ -15,7 +15,7 @@ from mle_regression.linalg.information import InformationFactor
 from mle_regression.linalg.scaling import scale
 from mle_regression.models.linear import linear_mean
 from mle_regression.objective.slices import Plane, squares_on
-from mle_regression.reports.landscape import Landscape, chosen_path, positions_of, window
+from mle_regression.reports.landscape import Landscape, chosen_path, places_between, positions_of, window
 from mle_regression.rows.training_data import TrainingData
 
 # Distance in standard units that is seen where nothing else says how much.
@@ -100,7 +100,7 @@ def linear_landscape(
     # Of a path that has not arrived the lowest place is elsewhere, and to be seen.
     shown = np.vstack([places, surface.lowest[None]]) if len(places) and not fit.optimum.converged else places
     ends = window(shown, nothing, radius, _USUAL)
-    grid = [np.linspace(low, high, n_points) for low, high in ends]
+    grid = [places_between(low, high, n_points) for low, high in ends.tolist()]
     origin = np.zeros(2) if positions is None else unit * at.params[first]
     return Landscape(
         x=origin[0] + unit[0] * grid[0],

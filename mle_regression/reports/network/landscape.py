@@ -14,7 +14,7 @@ from mle_regression.linalg.arrays import Array
 from mle_regression.linalg.threads import one_blas_thread
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.slices import Plane, values_on
-from mle_regression.reports.landscape import Landscape, chosen_path, positions_of, window
+from mle_regression.reports.landscape import Landscape, chosen_path, places_between, positions_of, window
 
 # Distance in standard units that is seen where nothing else says how much; and of the way down from a saddle point.
 _USUAL, _BEYOND = 1.0, 1.6
@@ -51,7 +51,7 @@ def network_landscape(
     far = np.zeros(len(theta)) if escape is None else _BEYOND * escape.step * escape.direction
     seen = np.vstack([plane.coordinates((theta + far)[None])[0], [[_USUAL, _USUAL]]])
     ends = window(places, seen, radius, _USUAL)
-    grid = [np.linspace(low, high, n_points) for low, high in ends]
+    grid = [places_between(low, high, n_points) for low, high in ends.tolist()]
     objective = whole.thinned(max(1, _WORK_A_PLACE // len(theta)))
     origin = np.zeros(2) if positions is None else theta[list(positions)]
     product = whole.hessian_products(theta)
