@@ -5,7 +5,8 @@ import pytest
 from scipy.special import erf
 
 from mle_regression.models.activations import ACTIVATIONS, find_activation
-from mle_regression.models.network import Network
+from mle_regression.models.network import Network, Workspace
+from mle_regression.models.second_order import HessianSum, gauss_newton_work
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.objective.scaled import ScaledSumOfSquares
 from mle_regression.rows.base import spans
@@ -79,7 +80,7 @@ def test_first_derivatives(activation, hidden, m, weighted):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("hidden", "m"), SHAPES, ids=str)
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_second_derivatives(activation, hidden, m, weighted):
+def test_second_derivatives(activation, hidden, m, weighted, monkeypatch):
     objective = objective_of(hidden, m, activation, weighted)
     theta = objective.start
     hessian = objective.hessian(theta)
@@ -100,7 +101,9 @@ def test_second_derivatives(activation, hidden, m, weighted):
         )
         np.testing.assert_allclose(hessian @ direction, change / step, rtol=1e-9, atol=1e-9 * np.abs(hessian).max())
     _, jacobian = objective.residual_jacobian(theta)
-    np.testing.assert_allclose(objective.gauss_newton(theta), jacobian.T @ jacobian, rtol=1e-10, atol=1e-13)
+    for share in (0.0, np.inf):  # by the Jacobian, and by products of pairs
+        monkeypatch.setattr("mle_regression.objective.network._PAIRS_SHARE", share)
+        np.testing.assert_allclose(objective.gauss_newton(theta), jacobian.T @ jacobian, rtol=1e-10, atol=1e-13)
     gauss_newton = objective.hessian_products(theta, gauss_newton=True)(direction)
     expected = 2 * jacobian.T @ (jacobian @ direction) + 2 * objective.penalty * direction
     np.testing.assert_allclose(gauss_newton, expected, rtol=1e-10, atol=1e-13)
@@ -125,6 +128,16 @@ def test_products_with_the_jacobian_that_is_never_formed(rng, hidden, m, weighte
     v, u = rng.standard_normal(len(theta)), rng.standard_normal(len(jacobian))
     np.testing.assert_allclose(products.product(v), jacobian @ v, rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(products.transposed(u), jacobian.T @ u, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize(("hidden", "m"), SHAPES, ids=str)
+def test_the_work_of_a_gauss_newton_matrix_is_what_is_multiplied(hidden, m):
+    objective = objective_of(hidden, m)
+    network, block = objective.network, objective.rows.block(slice(0, 5))
+    ws, total = Workspace(network, 5, np.dtype(float)), HessianSum(network, gauss_newton=True)
+    layers = network.layers(objective.start)
+    total.add(layers, block.x, network.forward(layers, block.x, ws) - block.y, None, ws)
+    assert gauss_newton_work(network) == sum(product.size for product in total.products.values())
 
 
 @pytest.mark.parametrize("room", [0, 3000, 1 << 24])

@@ -258,19 +258,20 @@ def test_gradients_of_batches_in_threads_are_those_of_one(rng, monkeypatch, weig
         np.testing.assert_allclose(together[:, 0], alone[:, 0], rtol=1e-12)
 
 
-@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("way", ["exact", "by pairs", "by Jacobian"])
 @pytest.mark.parametrize("hidden", [(12,), (9, 7)])
-def test_second_derivatives_in_threads_are_those_of_one(rng, monkeypatch, hidden, exact):
+def test_second_derivatives_in_threads_are_those_of_one(rng, monkeypatch, hidden, way):
     network = Network((5, *hidden, 2), find_activation("tanh"))
     same = Units(np.zeros(5), np.ones(5)), Units(np.zeros(2), np.ones(2))
     rows = StandardRows(as_rows(rng.standard_normal((301, 5)), rng.standard_normal((301, 2))), *same, np.dtype(float))
     theta, found = network.initial(rng), []
+    monkeypatch.setattr("mle_regression.objective.network._PAIRS_SHARE", np.inf if way == "by pairs" else 0.0)
     monkeypatch.setattr("mle_regression.objective.network._SECOND_ORDER_SIZE", 1 << 12)  # blocks of a few rows
     for workers in (1, 3):
         monkeypatch.setattr("mle_regression.objective.network.row_workers", lambda workers=workers: workers)
         monkeypatch.setattr("mle_regression.objective.network._THREADED_FROM", 1)
         objective = NetworkObjective(network, rows, 0.1, theta)
-        found.append(objective.hessian(theta) if exact else objective.gauss_newton(theta))
+        found.append(objective.hessian(theta) if way == "exact" else objective.gauss_newton(theta))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-11, atol=1e-13 * np.abs(found[0]).max())
     np.testing.assert_array_equal(found[0], found[0].T)
 

@@ -152,9 +152,9 @@ class Network:
         self.activation.slope(ws.z[index], ws.inner[index], ws.s[index])
 
     def jacobian(self, layers: list[AnyArray], x: AnyArray, ws: Workspace) -> AnyArray:
-        """Return the derivatives (rows, m, P) of the outputs with respect to the parameters, after `forward`."""
+        """Return derivatives (rows, m, P) of the outputs by the parameters, after `forward`; good until the next call."""
         n_rows, m = x.shape[1], self.sizes[-1]
-        result = np.empty((n_rows, m, self.n_parameters), dtype=ws.out.dtype)
+        result = ws.room("jacobian", n_rows, m, self.n_parameters)
         for output in range(m):
             above = np.zeros((m, n_rows), dtype=ws.out.dtype)
             above[output] = 1.0

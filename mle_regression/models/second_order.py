@@ -225,6 +225,16 @@ class HessianSum:
             self.products[key] = np.array(product, dtype=np.float64)
 
 
+def gauss_newton_work(network: Network) -> float:
+    """Return how many multiplications a row costs in the products of pairs that make JᵀWJ."""
+    shapes, last = network.shapes, len(network.shapes) - 1
+    work = float(shapes[last][1] ** 2)
+    for low, (units, inputs) in enumerate(shapes[:-1]):
+        work += inputs * (inputs + 1) * units * (units + 1) / 4.0
+        work += sum(inputs * units * above * wide for above, wide in shapes[low + 1 :])
+    return work
+
+
 def block_rows(network: Network, size: int) -> int:
     """Return how many rows at once make arrays of about ``size`` numbers."""
     widest = max(max(units * units, inputs * inputs) for units, inputs in network.shapes)

@@ -12,7 +12,7 @@ import numpy as np
 from mle_regression.linalg.arrays import AnyArray, Array, Product
 from mle_regression.linalg.threads import each_in_threads, row_workers
 from mle_regression.models.network import Network, Workspace
-from mle_regression.models.second_order import HessianSum, block_rows
+from mle_regression.models.second_order import HessianSum, block_rows, gauss_newton_work
 from mle_regression.models.tangent_kernel import TangentKernel
 from mle_regression.objective.base import Evaluation
 from mle_regression.objective.network_blocks import (
@@ -23,6 +23,7 @@ from mle_regression.objective.network_blocks import (
     Outputs,
     Pass,
     ProductOfRows,
+    SquaredJacobian,
     SquaresCurvature,
     ValueAndGradient,
     each_added,
@@ -44,6 +45,8 @@ _SECOND_ORDER_SIZE = 1 << 18
 _THREADED_FROM = 4_000_000
 # Rows times parameters of a gradient that cost as much as one row times parameters² of a Gauss–Newton matrix.
 _OF_A_HESSIAN = 0.1
+# Products of pairs are slower than JᵀJ: where they take more than this part of its multiplications, J is formed.
+_PAIRS_SHARE = 0.72
 # Numbers that are kept between products with the same Hessian.
 _KEPT_LINEARISED = 1 << 24
 
@@ -121,7 +124,17 @@ class NetworkObjective:
 
     def gauss_newton(self, theta: AnyArray) -> Array:
         """Return Σ w JᵀJ / Σw (P, P), half the Gauss–Newton part of the Hessian, without the penalty."""
-        return self._half_hessian(theta, gauss_newton=True)
+        size = self.network.n_parameters
+        by_jacobian = 0.5 * self.network.sizes[-1] * size**2
+        if gauss_newton_work(self.network) <= _PAIRS_SHARE * by_jacobian:
+            return self._half_hessian(theta, gauss_newton=True)
+        width = max(1, _SECOND_ORDER_SIZE // (self.network.sizes[-1] * size))
+        workers = self._workers(_OF_A_HESSIAN * self.n_rows * by_jacobian)
+        upper = self.rows.reduce(SquaredJacobian(*self._at(theta)), np.add, width, workers)
+        upper /= self.rows.total
+        whole = upper + upper.T
+        whole[np.diag_indices(size)] *= 0.5
+        return np.asarray(whole)
 
     def hessian(self, theta: AnyArray) -> Array:
         """Return the Hessian (P, P) of J, penalty included."""

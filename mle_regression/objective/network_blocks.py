@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from scipy.linalg.blas import dsyrk
 
 from mle_regression.linalg.arrays import AnyArray, Array
 from mle_regression.models.linearised import Linearised
@@ -88,6 +89,24 @@ class HalfHessian(OfBlocks):
             if block.weights is not None:
                 residual *= block.weights
             total.add(self.layers, block.x, residual, block.weights, ws)
+        return total
+
+
+class SquaredJacobian(OfBlocks):
+    """JᵀWJ (P, P) by the Jacobian itself, its upper triangle; zeros below."""
+
+    def __call__(self, blocks: Iterator[StandardBlock]) -> Array:
+        """Sum over blocks."""
+        size, ws = self.network.n_parameters, None
+        total = np.zeros((size, size), order="F")
+        for block in blocks:
+            ws = self.space(ws, block)
+            self.network.forward(self.layers, block.x, ws)
+            jacobian = self.network.jacobian(self.layers, block.x, ws)
+            if block.weights is not None:
+                jacobian *= np.sqrt(block.weights)[:, None, None]
+            flat = jacobian.reshape(-1, size).astype(np.float64, copy=False)
+            total = dsyrk(1.0, flat.T, beta=1.0, c=total, overwrite_c=True)
         return total
 
 
