@@ -1,24 +1,28 @@
 """What a step of a network's solver costs beside the matrix products that it cannot do without; all in one process, in turn.
 
-    python benchmarks/steps.py [adam lm] [--seconds 10] [--threads N] [--cpu]
+    python benchmarks/steps.py [adam lm] [--seconds 10] [--threads N] [--cpu] [--busy 1]
 
 adam: one pass over the rows, the shapes of `network.py`, beside its products alone (each layer's forward, and two backward
 but for the inputs' own), their rows over as many threads as BLAS has, or BLAS's own threads where these are faster; and
 beside scikit-learn's pass (float64), and PyTorch's where it is installed (float32).
 lm: one step beside the product JᵀJ, or JJᵀ where residuals are fewer than parameters, and a Cholesky factor of that.
 
-Times are the least of all rounds. Set OPENBLAS_NUM_THREADS, or --threads, to say how many cores there are; the BLAS kernel is
-printed, as an old one (OPENBLAS_CORETYPE) slows our products and scikit-learn's, and not PyTorch's.
+Times are the least of all rounds. --cpu counts the processor's time, for one thread on a machine that is not idle. --busy
+lets other processes keep a core busy, for which two threads of BLAS wait, and ours do not. OPENBLAS_NUM_THREADS, or
+--threads, says how many cores there are. The BLAS kernel is printed, as an old one (OPENBLAS_CORETYPE) slows our products
+and scikit-learn's, and not PyTorch's.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import subprocess
+import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 
@@ -162,12 +166,13 @@ def products(n, d, hidden, size, dtype, threads, blas):
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(of_part, parts, into, [passes] * threads))
 
-    return Run(task, _passes(n, size), partial(threadpool_limits, blas, "blas"))
+    return Run(task, _passes(n, d, hidden), partial(threadpool_limits, blas, "blas"))
 
 
-def _passes(n, size):
+def _passes(n, d, hidden):
     """Return how many passes are timed: enough to take some 50 ms."""
-    return 2 if n * size > 10**6 else 20
+    parameters = sum((below + 1) * above for below, above in itertools.pairwise([d, *hidden, 1]))
+    return min(200, max(2, int(2e8 / (n * parameters))))
 
 
 def adam(options):
@@ -185,7 +190,7 @@ def adam(options):
             continue
         x = rng.standard_normal((n, d))
         y = np.sin(x[:, 0]) + x[:, 1] + 0.1 * rng.standard_normal(n)
-        passes = _passes(n, size)
+        passes = _passes(n, d, hidden)
         runs = {"ours": Run(ours(x, y, hidden, activation, size, dtype), passes)}
         runs["own threads"] = products(n, d, hidden, size, dtype, threads, 1)
         if threads > 1:
@@ -273,6 +278,18 @@ def lm(options):
         )
 
 
+@contextmanager
+def busy(count):
+    """Let so many other processes keep a core busy each."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 TABLES = {"adam": adam, "lm": lm}
 
 
@@ -281,6 +298,7 @@ def main():
     parser.add_argument("tables", nargs="*", metavar="table", help=", ".join(TABLES))
     parser.add_argument("--seconds", type=float, default=10.0, help="for each row of a table")
     parser.add_argument("--threads", type=int, help="of BLAS")
+    parser.add_argument("--busy", type=int, default=0, help="how many other processes keep a core busy")
     parser.add_argument("--only", default="", help="rows of adam's table that hold this text")
     parser.add_argument(
         "--cpu", action="store_true", help="count the processor's time: for one thread on a busy machine"
@@ -291,7 +309,7 @@ def main():
     if unknown:
         parser.error(f"unknown table {', '.join(unknown)}; there are: {', '.join(TABLES)}")
     warnings.simplefilter("ignore")
-    with threadpool_limits(options.threads, "blas"):
+    with busy(options.busy), threadpool_limits(options.threads, "blas"):
         kernels = {
             (i["internal_api"], i.get("architecture"), i["num_threads"])
             for i in threadpool_info()

@@ -399,8 +399,8 @@ def gradient_work(network: Network, n_rows: int) -> float:
 def step_work(network: Network, residuals: int) -> float:
     """Return about how many multiplications a Gauss–Newton step takes, in the smaller of its two forms.
 
-    P × P: a product of the Jacobian with itself. k × k: three times, for as many lengths of the step, the kernel by the units
-    and its Cholesky factor, and some products with the Jacobian.
+    P × P: a product of the Jacobian with itself. k × k: up to three times, for as many lengths of the step, the kernel by
+    the units and its Cholesky factor, and some products with the Jacobian.
     """
     size, k = float(network.n_parameters), float(residuals)
     if size <= k:

@@ -45,7 +45,7 @@ class LevenbergMarquardt(Options):
 
     The damping λ in ``(JᵀJ + d + λI)δ = −g`` is found by Newton's method on the length of δ (Hebden, 1973). How much of the
     predicted gain came true widens or narrows the region; or it lowers or raises the damping itself (Nielsen, 1999), with one
-    factorisation a step where a radius takes about three. JᵀJ is summed over blocks of rows; where there are fewer residuals
+    factorisation a step where a radius takes about two. JᵀJ is summed over blocks of rows; where there are fewer residuals
     than parameters, k < P, the same step comes from the k × k matrix ``I + J(d + λI)⁻¹Jᵀ``, and J is never formed.
 
     Where residuals stay large and steps become many and short, the exact Hessian takes the place of 2JᵀJ, as in NL2SOL
