@@ -13,8 +13,8 @@ from mle_regression.estimator.callbacks import FitTask, with_callbacks
 from mle_regression.estimator.continuing import network_continues, offered_if
 from mle_regression.estimator.network_options import network_options
 from mle_regression.estimator.watching import predicting, watch_of
+from mle_regression.fit.average_of_networks import train_by_left_out
 from mle_regression.fit.column_moments import units_of, units_so_far
-from mle_regression.fit.cross_fitting import train_by_left_out
 from mle_regression.fit.left_out_plan import resolved
 from mle_regression.fit.network import Trained, Training
 from mle_regression.fit.network_conclusion import add_curvature, averaged, conclude
@@ -56,7 +56,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
         "loo": the penalty under which rows left out are predicted best. Ten networks, six or four, from starts of their own,
         each trained without a fold of the rows by lm, or where that is dear lbfgs, go down a path of penalties together;
         under the best one they are trained on all rows, and their mean predicts. Rows with the same columns are left out
-        together.
+        together. Where networks are small, each row is left out by itself in the end.
 
         "evidence": the penalties that make the data likeliest with the parameters integrated out, found while lm trains
         (MacKay, 1992); all parameters but biases of outputs are penalised then, and no rows are held out.
@@ -151,7 +151,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
         with penalties by rows left out only.
     loo_score_ : float or ndarray of shape (n_outputs,)
         Mean square of left-out residuals under the penalty chosen, in the units of y squared: an estimate of the mean squared
-        error of new rows. The noise of `predict` and `predict_interval` is that, less what the networks lie apart.
+        error of new rows; of folds, as on the path, or of each row by itself, as `summary` says. The noise of `predict` and `predict_interval` is that, less what the networks lie apart.
     effective_parameters_ : float
         How many parameters the data determine, γ, under the penalty chosen; NaN where counting them would take long beside
         the training (1e10 multiplications).

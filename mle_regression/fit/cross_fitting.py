@@ -10,8 +10,6 @@ itself, of variance v, which the mean divides by their number M. Where each row 
 the R networks that have not seen it has the mean square ``b + v/R``, and v is seen in how far they lie apart: the score is
 ``b + v/M``, that of the mean over all.
 
-Under the penalty of the best level the networks are then trained on all rows, each from where it stands.
-
 References
 ----------
 J. Friedman, T. Hastie and R. Tibshirani (2010). Regularization paths for generalized linear models via coordinate descent.
@@ -27,14 +25,10 @@ import numpy as np
 
 from mle_regression.diagnostics.left_out_rows import leave_one_out
 from mle_regression.fit.left_out_plan import Plan
-from mle_regression.fit.network import Trained, Training, step_work
-from mle_regression.fit.network_options import is_auto
+from mle_regression.fit.network import Training, step_work
 from mle_regression.fit.network_rows import pick_rows
-from mle_regression.fitted.penalty import LeftOutChoice
-from mle_regression.fitted.predictive_noise import CROSS_FITTED, PredictiveNoise
 from mle_regression.linalg.arrays import TINY, AnyArray, Array, BoolArray, IntArray
 from mle_regression.models.network import Network
-from mle_regression.objective.dead import is_dead
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.duplicates import groups_of_rows
 from mle_regression.rows.standard import standard_rows
@@ -50,14 +44,10 @@ _FIRST_STEPS = 3
 # A change of the score that counts, as part of it. How many levels in a row may go by without such a gain, how many of them
 # that are worse by as much, and the multiple of the best score that ends the path at once.
 _COUNTS, _FLAT_LEVELS, _WORSE_LEVELS, _FAR_WORSE = 0.005, 4, 2, 1.1
-# Part of the loss that steps must gain for training to go on: on the path, and at its end.
-_LOOSE, _CLOSE = 1e-3, 1e-4
-# Steps at the end, on all rows.
-_LAST_STEPS = 50
+# Part of the loss that steps must gain for training to go on.
+_LOOSE = 1e-3
 # Multiplications that counting the effective parameters of a level may take: less than half a second.
 _COUNTING_WORK = 1e10
-# The share of the score that is left for the noise, at least, where networks lie far apart.
-_LEAST_NOISE = 0.5
 
 
 @dataclass
@@ -86,7 +76,7 @@ class _FoldNetwork:
 
 
 @dataclass(frozen=True, slots=True)
-class _Level:
+class Level:
     """A penalty, and what the rows left out say of it.
 
     Attributes
@@ -157,7 +147,7 @@ class CrossFit:
         share = inside.total_weight / self.data.total_weight
         return _FoldNetwork(inside, out, judged, share, start)
 
-    def walk(self) -> tuple[list[_Level], _Level]:
+    def walk(self) -> tuple[list[Level], Level]:
         """Go down the path from its middle until it is behind, and up if it began about best; return it and the best level.
 
         A network that a strong penalty has made linear, or nothing, a weaker one seldom brings to life again. So the
@@ -173,10 +163,10 @@ class CrossFit:
             levels = self._followed(middle * _RATIO, _RATIO, levels[:1])[:0:-1] + levels
         if not levels:  # interrupted at once: the starts as they are
             nothing, starts = np.full(self.y.shape[1], np.nan), [network.theta for network in self.networks]
-            return [], _Level(middle, nothing, nothing, np.nan, starts, [{} for _ in starts])
+            return [], Level(middle, nothing, nothing, np.nan, starts, [{} for _ in starts])
         return levels, min(levels, key=attrgetter("mean_score"))
 
-    def _followed(self, alpha: float, factor: float, levels: list[_Level]) -> list[_Level]:
+    def _followed(self, alpha: float, factor: float, levels: list[Level]) -> list[Level]:
         """Return levels and those that follow from a penalty on, until they fall behind the best."""
         levels, flat, worse = list(levels), 0, 0
         best = min(levels, key=attrgetter("mean_score"), default=None)
@@ -194,7 +184,7 @@ class CrossFit:
             alpha *= factor
         return levels
 
-    def _return_to(self, level: _Level) -> None:
+    def _return_to(self, level: Level) -> None:
         for network, theta, memory in zip(self.networks, level.thetas, level.memories, strict=True):
             network.theta, network.memory = theta, memory
 
@@ -215,7 +205,7 @@ class CrossFit:
         least: float = (columns / len(self.y)) ** 0.5
         return max(strength, least, TINY) * self.data.total_weight
 
-    def _level(self, alpha: float, first: bool = False) -> _Level | None:
+    def _level(self, alpha: float, first: bool = False) -> Level | None:
         """Train all networks under a penalty; None where someone ended that."""
         n, m, repeats = *self.y.shape, self.plan.repeats
         found = np.zeros((repeats, n, m))
@@ -230,12 +220,12 @@ class CrossFit:
         score = np.maximum(score - apart * (1.0 / repeats - 1.0 / len(self.networks)), apart / len(self.networks))
         thetas = [np.array(network.theta) for network in self.networks]
         effective = self._effective(self.networks[0], alpha)
-        return _Level(alpha, score, apart, effective, thetas, [dict(network.memory) for network in self.networks])
+        return Level(alpha, score, apart, effective, thetas, [dict(network.memory) for network in self.networks])
 
     def _train(self, network: _FoldNetwork, alpha: float, steps: int) -> None:
         objective = self.training.pose(network.data, alpha * network.share, network.theta)
         path = self.training.walk(objective, self.plan.solver, steps, _LOOSE / self.plan.shortness, network.memory)
-        self._note(path)
+        self.note(path)
         network.theta, network.memory = np.asarray(path.theta), path.memory
 
     def _effective(self, network: _FoldNetwork, alpha: float) -> float:
@@ -246,61 +236,7 @@ class CrossFit:
         found = leave_one_out(objective, np.asarray(network.theta, dtype=np.float64))
         return np.nan if found is None else found.taken_up * objective.n_residuals
 
-    def finished(self, level: _Level, to_rest: bool) -> list[Trained]:
-        """Train the networks of a level on all rows; the first is that with the lowest loss."""
-        trained: list[Trained] = []
-        for theta, memory in zip(level.thetas, level.memories, strict=True):
-            objective = self.training.pose(self.data, level.alpha, theta)
-            if self.ended and trained:
-                break
-            steps = int(_LAST_STEPS * self.plan.shortness)
-            path = self.training.walk(objective, self.plan.solver, steps, _CLOSE / self.plan.shortness, memory)
-            if to_rest and path.status not in ENDED_FROM_OUTSIDE:
-                path = self.training.to_rest(objective, path.theta)
-            self._note(path)
-            trained.append(self._trained(objective, path, level))
-        return sorted(trained, key=lambda one: -one.score)
-
-    def _trained(self, objective: NetworkObjective, path: Path, level: _Level) -> Trained:
-        theta = np.asarray(path.theta, dtype=np.float64)
-        status = self.ended or (path.status if path.status is Status.CONVERGED else Status.EARLY_STOPPED)
-        most = self.training.options.max_iter
-        if not self.ended and path.status is Status.MAX_ITER and not (most is None or is_auto(most)):
-            status = Status.MAX_ITER  # the user's own bound is told; those of the path belong to it
-        noise = np.maximum(level.score - level.apart, _LEAST_NOISE * level.score)
-        return Trained(
-            path=replace(path, status=status),
-            objective=objective,
-            solver=self.plan.solver,
-            reason="penalty by rows left out",
-            score=-path.losses[-1],
-            validation_curve=[],
-            held_out=PredictiveNoise(noise, float(len(self.y)), CROSS_FITTED),
-            dead=is_dead(objective, theta),
-        )
-
-    def _note(self, path: Path) -> None:
+    def note(self, path: Path) -> None:
+        """Note where someone has ended the training of a network."""
         if path.status in ENDED_FROM_OUTSIDE:
             self.ended = path.status
-
-
-def train_by_left_out(training: Training, plan: Plan, seeds: np.random.SeedSequence) -> list[Trained]:
-    """Return networks whose mean predicts, under the penalty that rows left out have chosen; the best one first."""
-    run = CrossFit(training, plan, np.random.default_rng(seeds.spawn(1)[0]))
-    if training.watch is not None:
-        training.watch.begin_start()
-    levels, best = run.walk()
-    trained = run.finished(best, to_rest=training.options.curvature is not None)
-    if training.watch is not None:
-        training.watch.end_start()
-    choice = LeftOutChoice(
-        alpha=best.alpha,
-        effective=best.effective,
-        score=best.score,
-        penalties=np.array([level.alpha for level in levels]),
-        scores=np.array([level.score for level in levels]).reshape(-1, len(best.score)),
-        effectives=np.array([level.effective for level in levels]),
-        folds=run.plan.folds,
-        networks=len(run.networks),
-    )
-    return [replace(one, left_out=choice) for one in trained]

@@ -32,12 +32,15 @@ class Plan:
         Iterations of a network on a level, at most.
     solver : {"lm", "lbfgs"}
         Where hardly any noise is left lm gets further; where its matrices are large, lbfgs gets as far much sooner.
+    singly : bool
+        Whether rows are left out by themselves in the end, where networks are small.
     """
 
     folds: int
     repeats: int
     steps: int
     solver: str = "lm"
+    singly: bool = False
 
     @property
     def networks(self) -> int:
@@ -91,7 +94,7 @@ def _plan_of(options: NetworkOptions, data: TrainingData, watched: bool) -> Plan
     affordable = [plan for plan in plans if plan.work(network, len(data.y)) <= _BUDGET]
     if options.by_left_out:
         _check_rows(data, watched)
-        return affordable[0] if affordable else plans[-1]
+        return replace(affordable[0] if affordable else plans[-1], singly=True)
     open_to_it = (
         options.family.sums_suffice
         and is_auto(options.solver)

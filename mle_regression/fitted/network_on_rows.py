@@ -10,6 +10,7 @@ from scipy.linalg import eigh
 
 from mle_regression.diagnostics.curvature import FLAT_MINIMUM
 from mle_regression.diagnostics.inputs import input_relations, null_inputs, without_inputs
+from mle_regression.diagnostics.left_out_refits import refitted_without_each
 from mle_regression.diagnostics.left_out_rows import leave_one_out
 from mle_regression.diagnostics.stationary import (
     Judgement,
@@ -46,6 +47,8 @@ _LARGEST_DENSE = 20_000
 _SOON_DENSE = 300
 # Part of itself that the largest eigenvalue is known to.
 _SHARPNESS_TOL = 1e-4
+# Multiplications that networks fitted without each row may take: some seconds.
+_REFITS_WORK = 1e10
 # Units of rounding, times the root of their number, that eigenvalues may be off by.
 _EIGENVALUE_EPS = 16.0
 
@@ -127,6 +130,8 @@ class NetworkRowInfluence:
         How far everything moves without the row, all outputs together; NaN where no variance is left to measure by.
     taken_up : float
         Share of the residuals that effective parameters take up.
+    refitted : bool
+        Whether networks have been fitted without each row; else `left_out` too is to first order.
     """
 
     fitted: Array
@@ -135,6 +140,7 @@ class NetworkRowInfluence:
     left_out: Array
     cooks_distance: Array
     taken_up: float
+    refitted: bool
 
 
 @dataclass(frozen=True)
@@ -193,14 +199,23 @@ class NetworkOnRows:
         unit = rows.of_y.spread / np.sqrt(weights / rows.total)[:, None]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             distance = found.moved / copies * n / (effective * variance)
+        outside = self._refitted(copies)
         return NetworkRowInfluence(
             fitted=rows.y - residual * unit,
             residual=residual * unit,
             leverage=np.diagonal(found.leverages, axis1=1, axis2=2),
-            left_out=-found.residuals * unit,
+            left_out=-found.residuals * unit if outside is None else rows.y - rows.of_y.original(outside.T),
             cooks_distance=distance,
             taken_up=found.taken_up,
+            refitted=outside is not None,
         )
+
+    def _refitted(self, copies: Array) -> Array | None:
+        """Return the predictions (n, m) of each row by a network fitted without it; None where the linearised one must do."""
+        if self.objective.network.linear:  # nothing is lost by it
+            return None
+        each = np.arange(len(copies))
+        return refitted_without_each(self.objective, self.theta, each, _REFITS_WORK, left=1.0 - 1.0 / copies)
 
     @one_blas_thread()
     def curvature(

@@ -90,6 +90,8 @@ class LeftOutChoice:
         Into which the rows were divided.
     networks : int
         How many there are.
+    singly : bool
+        Whether `score` is that of each row left out by itself, from the networks on all rows, and not of the folds.
     """
 
     alpha: float
@@ -100,6 +102,7 @@ class LeftOutChoice:
     effectives: Array
     folds: int
     networks: int
+    singly: bool = False
 
     def path(self, spread: Array, single_output: bool) -> AnyArray:
         """Return the path as a structured array (levels,), its scores in the units of y squared."""

@@ -92,13 +92,16 @@ class NetworkDiagnosis:
         return network_curvature_report(found, self._names, self._features)
 
     def rows(self) -> pd.DataFrame:
-        """Influence of each row on the network, linearised at its parameters; of several networks, on the first.
+        """Influence of each row on the network; of several networks, on the first.
+
+        Residuals of rows left out are those of networks fitted without them, from where this one stands, if that is a minimum
+        and they take no more than some seconds (1e10 multiplications); the rest is of the network linearised there.
 
         Returns
         -------
         pandas.DataFrame
             By row of weight, with the index of X (by output and row): ``fitted``, ``residual``, ``leverage`` (how far the row
-            determines its own prediction), ``loo_residual`` (from the network without the row, to first order) and
+            determines its own prediction), ``loo_residual`` (from the network without the row) and
             ``cooks_distance`` (how far all predictions, and the penalised parameters, would move, in units of the effective
             parameters' variance; one for all outputs; NaN where none is left). A linear model's where the network is one.
 
@@ -106,7 +109,7 @@ class NetworkDiagnosis:
         -----
         InferenceWarning
             Where effective parameters take up more than a quarter of the residuals, so that a network trained without a row
-            is another one, and not close by.
+            may be another one, and not close by.
 
         Raises
         ------
@@ -117,8 +120,8 @@ class NetworkDiagnosis:
         found = network.influence()
         if found.taken_up > TAKEN_UP and not network.objective.network.linear:
             warn_user(
-                f"Effective parameters take up {found.taken_up:.0%} of the residuals: a network trained without a row is "
-                "another one, and left-out residuals may be much larger than these. Take a larger alpha, or alpha='loo'.",
+                f"Effective parameters take up {found.taken_up:.0%} of the residuals: a network trained anew without a row "
+                "may be another one, and left-out residuals much larger than these. Take a larger alpha, or alpha='loo'.",
                 InferenceWarning,
             )
         labels = pd.RangeIndex(network.n_given) if self._labels is None else self._labels

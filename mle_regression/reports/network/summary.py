@@ -83,6 +83,7 @@ def _left_out(choice: LeftOutChoice) -> list[tuple[str, object]]:
         ("alpha", choice.alpha),
         ("effective parameters of a network", choice.effective),
         ("networks, folds", f"{choice.networks}, {choice.folds}"),
+        ("score", "each row left out by itself" if choice.singly else "of the folds"),
     ]
     if len(penalties):
         items += [
@@ -111,7 +112,7 @@ def _notes(fit: NetworkFit, outputs: Sequence[str]) -> list[str]:
         said.append(fit.curvature.reason)
     elif not fit.optimum.converged:
         stopped = "where the rows held out were likeliest" if fit.validation_curve else "early"
-        if fit.left_out is not None:
+        if fit.left_out is not None and not fit.left_out.singly:
             stopped = "as on the path of penalties, where steps gained little"
         said.append(
             f"Training has stopped {stopped}, at a gradient of {number(fit.optimum.gradient_norm, 3)}: this is no optimum of "
