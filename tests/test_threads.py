@@ -21,6 +21,8 @@ from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
+from mle_regression.solvers import Adam
+from mle_regression.solvers.path import Control
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -256,6 +258,22 @@ def test_gradients_of_batches_in_threads_are_those_of_one(rng, monkeypatch, weig
         together = found(workers)
         np.testing.assert_allclose(together, alone, rtol=1e-10, atol=1e-13)
         np.testing.assert_allclose(together[:, 0], alone[:, 0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_steps_of_adam_in_threads_are_those_of_one(rng, monkeypatch, decay):
+    network = Network((3, 20, 1), find_activation("relu"))
+    same = Units(np.zeros(3), np.ones(3)), Units(np.zeros(1), np.ones(1))
+    rows = StandardRows(as_rows(rng.standard_normal((60, 3)), rng.standard_normal((60, 1))), *same, np.dtype(float))
+    objective, found = NetworkObjective(network, rows, 0.1, network.initial(rng)), []
+    for workers, least in ((1, 1), (3, 1), (3, 100)):
+        monkeypatch.setattr("mle_regression.solvers.stochastic.row_workers", lambda workers=workers: workers)
+        monkeypatch.setattr("mle_regression.solvers.stochastic._LEAST_SHARE", least)
+        path = Adam(weight_decay=decay).minimise(objective, Control("auto", 16, 3, 0.0, np.random.default_rng(0)))
+        found.append([path.theta, path.memory["first"], path.memory["second"], path.losses])
+    for other in found[1:]:
+        for one, expected in zip(other, found[0], strict=True):
+            np.testing.assert_array_equal(one, expected)
 
 
 @pytest.mark.parametrize("way", ["exact", "by pairs", "by Jacobian"])

@@ -5,12 +5,14 @@ A step allocates nothing: parameters, moments and a spare array are written in p
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
 
 from mle_regression.linalg.arrays import AnyArray
+from mle_regression.linalg.threads import each_in_threads, row_workers
 from mle_regression.objective.base import BatchObjective
 from mle_regression.solvers.base import Need, Options, Serves
 from mle_regression.solvers.gradient_descent import largest_curvature, stable_curvature
@@ -24,7 +26,8 @@ SCHEDULES = ("constant", "inverse", "cosine")
 class _Rule(Protocol):
     """How a gradient moves the parameters; ``memory`` holds what it remembers."""
 
-    memory: dict[str, AnyArray]
+    @property
+    def memory(self) -> dict[str, AnyArray]: ...
 
     def step(self, theta: AnyArray, gradient: AnyArray, rate: float) -> None:
         """Move theta in place."""
@@ -73,28 +76,43 @@ class _Moments:
     def __init__(self, like: AnyArray, memory: dict[str, AnyArray], adam: Adam) -> None:
         self.options = adam
         self.first, self.second = _remembered(memory, "first", like), _remembered(memory, "second", like)
-        self.count = np.array(memory.get("count", 0), dtype=np.int64)
+        self.count = int(memory.get("count", 0))
         self.spare = np.empty_like(like)
-        self.memory = {"first": self.first, "second": self.second, "count": self.count}
+        self.parts = _shared_out(like.size)
+        self.pool = ThreadPoolExecutor(len(self.parts))
+
+    @property
+    def memory(self) -> dict[str, AnyArray]:
+        return {"first": self.first, "second": self.second, "count": np.array(self.count)}
 
     def forget(self) -> None:
-        for array in (self.first, self.second, self.count):
-            array[...] = 0
+        self.first[:] = self.second[:] = 0.0
+        self.count = 0
 
     def step(self, theta: AnyArray, gradient: AnyArray, rate: float) -> None:
-        options, spare = self.options, self.spare
+        options = self.options
         self.count += 1
-        count = int(self.count)
-        of_first = (1.0 - options.beta_1) / (1.0 - options.beta_1**count)
-        of_second = ((1.0 - options.beta_2) / (1.0 - options.beta_2**count)) ** 0.5
-        self.first *= options.beta_1
-        self.first += gradient
-        self.second *= options.beta_2
+        of_first = (1.0 - options.beta_1) / (1.0 - options.beta_1**self.count)
+        of_second = ((1.0 - options.beta_2) / (1.0 - options.beta_2**self.count)) ** 0.5
+        arrays = (theta, gradient, self.first, self.second, self.spare)
+        if len(self.parts) == 1:
+            self._move(arrays, rate, of_first, of_second)
+            return
+        each_in_threads(
+            lambda part: self._move(tuple(a[part] for a in arrays), rate, of_first, of_second), self.parts, self.pool
+        )
+
+    def _move(self, arrays: tuple[AnyArray, ...], rate: float, of_first: float, of_second: float) -> None:
+        """Move some of the parameters in place."""
+        options, (theta, gradient, first, second, spare) = self.options, arrays
+        first *= options.beta_1
+        first += gradient
+        second *= options.beta_2
         np.multiply(gradient, gradient, out=spare)
-        self.second += spare
-        np.sqrt(self.second, out=spare)
+        second += spare
+        np.sqrt(second, out=spare)
         spare += options.epsilon / of_second
-        np.divide(self.first, spare, out=spare)
+        np.divide(first, spare, out=spare)
         spare *= rate * of_first / of_second
         if options.weight_decay:
             theta *= 1.0 - rate * options.weight_decay
@@ -223,10 +241,18 @@ _ADAM_STEP = 0.01
 _NETWORK_STEP = 2e-3
 # The curvature at the start of a network: from so many of the rows, by so many products with their Hessian.
 _SAMPLE_ROWS, _PRODUCTS = 1000, 10
+# Parameters that a thread moves at least, in some 0.1 ms.
+_LEAST_SHARE = 1 << 15
 # How often a step may be halved: to the rounding of the first.
 _HALVINGS = 52
 # Times its size that no stable step adds to the first loss.
 _OVERSHOT = 1.0
+
+
+def _shared_out(size: int) -> list[slice]:
+    """Return the parts of so many parameters that threads move, each a part; one where a thread is not worth its while."""
+    count = max(1, min(row_workers(), size // _LEAST_SHARE))
+    return [slice(size * k // count, size * (k + 1) // count) for k in range(count)]
 
 
 def _remembered(memory: dict[str, AnyArray], name: str, like: AnyArray) -> AnyArray:
