@@ -142,14 +142,16 @@ def test_a_network_of_no_hidden_layer_has_the_components_of_the_linear_model(row
 
 def test_several_networks_are_as_unsure_as_they_are_apart(curved):
     X, y = curved
-    options = {"alpha": 0.05, "activation": "tanh", "solver": "lm", "early_stopping": False}
-    many = MLPGradientRegressor((3,), n_init=3, ensemble=True, random_state=0, **options).fit(X, y)
+    options = {"alpha": 1e-3, "activation": "tanh", "solver": "lm", "early_stopping": False}
+    many = MLPGradientRegressor((8,), n_init=3, ensemble=True, random_state=0, **options).fit(X, y)
     (found,) = PartialResidualsDisplay.from_estimator(many, X, y, columns=0).components
     changed = [np.column_stack([np.full(60, value), X[:, 1]]) for value in found.grid]
     each = [[one.own_mean(x).mean() - one.own_mean(X).mean() for x in changed] for one in many._fit.networks]
+    apart = np.std(each, axis=0)
+    assert apart.max() > 1e-2
     dof = np.ravel(many._fit.likelihood.residual_dof)[0]
     np.testing.assert_allclose(found.effect, np.mean(each, axis=0), rtol=1e-8, atol=1e-10)
-    np.testing.assert_allclose(found.half_width, student_t.ppf(0.975, dof) * np.std(each, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.half_width, student_t.ppf(0.975, dof) * apart, rtol=1e-6, atol=1e-10)
 
 
 def test_a_network_whose_parameters_are_not_known_has_no_interval(curved):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -31,11 +31,14 @@ class Table:
     names : tuple of str
     labels : tuple or None
         What the user calls the columns; None where they have no names.
+    container : type or None
+        Of the frame that the user gave, where it is none of pandas.
     """
 
     data: Any
     names: tuple[str, ...]
     labels: tuple[Any, ...] | None
+    container: Any = None
 
     def __len__(self) -> int:
         return int(self.data.shape[0])
@@ -77,7 +80,7 @@ class Table:
     def rows(self, chosen: IntArray) -> Table:
         """Return some of the rows."""
         data = self.data.iloc[chosen] if isinstance(self.data, pd.DataFrame) else self.data[chosen]
-        return Table(data, self.names, self.labels)
+        return replace(self, data=data)
 
     def with_each(self, j: int, values: Array) -> Any:
         """Return all rows with each of k values in a column: k n rows, those of the first value first."""
@@ -86,7 +89,7 @@ class Table:
         if isinstance(tiled, pd.DataFrame):
             tiled = tiled.reset_index(drop=True)
             tiled.isetitem(j, changed)
-            return tiled
+            return self._as_given(tiled)
         if sp.issparse(tiled):
             unit = sp.csr_array(([1.0], ([0], [j])), shape=(1, tiled.shape[1]))
             now = np.asarray(tiled[:, [j]].todense()).ravel()
@@ -101,10 +104,22 @@ class Table:
         if isinstance(self.data, pd.DataFrame):
             frame = pd.DataFrame(columns)
             frame.columns = self.data.columns
-            return frame
+            return self._as_given(frame)
         if sp.issparse(self.data):
             return sp.csr_array(np.column_stack([np.asarray(values, np.float64) for values in columns.values()]))
         return np.column_stack([np.asarray(values) for values in columns.values()])
+
+    @property
+    def given(self) -> Any:
+        """The rows in a container as the user's."""
+        return self._as_given(self.data)
+
+    def _as_given(self, data: Any) -> Any:
+        if self.container is None:
+            return data
+        columns = {str(name): data[name].to_numpy() for name in data.columns}
+        make = getattr(self.container, "from_pydict", self.container)  # Arrow's tables are made by the former
+        return make(columns)
 
     def _middle(self, j: int, n_rows: int) -> Any:
         """Return a column of one value that occurs: the median of numbers, else the most frequent."""
@@ -130,9 +145,10 @@ def table_of(X: Any) -> Table:
         data = pd.DataFrame({name: np.asarray(X[name]) for name in names})
     else:
         data = np.asarray(X)
+    other = isinstance(data, pd.DataFrame) and data is not X
     if not data.shape[0]:
         raise ValueError("X has no rows to draw.")
-    return Table(data, tuple(shown(labels, data.shape[1], "x")), labels)
+    return Table(data, tuple(shown(labels, data.shape[1], "x")), labels, type(X) if other else None)
 
 
 def values_along(values: Array, name: str, n_points: int = _GRID) -> Array:

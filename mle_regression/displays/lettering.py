@@ -35,7 +35,7 @@ _WIDE_FONTS = (
 # Letters of a title that an inch holds, and the width of axes in inches below which they have few ticks.
 _LETTERS_AN_INCH, _FEW_TICKS = 11.0, 3.6
 # Places of a label about its point, in typographical points, the best first.
-_OFFSETS = tuple((dx, dy) for dy in (0, 5, -5, 12, -12, 20, -20) for dx in (5, -5, 0) if dx or dy)
+_OFFSETS = tuple((dx, dy) for dy in (0, 5, -5, 12, -12, 20, -20, 30, -30, 42, -42) for dx in (5, -5, 0) if dx or dy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,12 +258,12 @@ class _Rows:
         chosen = _spread(len(self.table))
         base, share = self.table.rows(chosen), self.weights[chosen] / self.weights[chosen].sum()
         changed = base.with_each(j, grid)
-        effect = self.predict(changed).reshape(len(grid), -1) @ share - share @ self.predict(base.data)
+        effect = self.predict(changed).reshape(len(grid), -1) @ share - share @ self.predict(base.given)
         if not self.subject.likelihood:
             return effect, np.full(len(grid), np.nan)
         model = self.subject.model
         inner, outer = (
-            checks.new_data(model, unwrapped(self.subject.estimator, data)[1]) for data in (base.data, changed)
+            checks.new_data(model, unwrapped(self.subject.estimator, data)[1]) for data in (base.given, changed)
         )
         fit = model._fit
         if isinstance(fit, NetworkFit):

@@ -80,7 +80,7 @@ def few_decades(ax: Any, side: str, low: float, high: float) -> None:
     """Label a logarithmic axis at powers of ten that do not crowd it, or by a few numbers where it spans less than one."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis, decades = getattr(ax, f"{side}axis"), np.log10(high / low)
+    axis, decades = getattr(ax, f"{side}axis"), np.log10(high) - np.log10(low)
     if decades >= 1.5:
         axis.set_major_locator(LogLocator(base=10.0, numticks=6))
     else:
