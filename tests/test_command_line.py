@@ -310,6 +310,7 @@ def test_the_page(tmp_path, capsys, model):
 
 
 def test_places_of_the_page(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("jinja2")
     data = written(tmp_path, houses())
     assert "there is no folder" in failed(capsys, data, "--target", "price", "--report", tmp_path / "no" / "page.html")
     monkeypatch.setitem(sys.modules, "jinja2", None)

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from mle_regression.command_line.comparison import Judged, Rows
+from mle_regression.command_line.comparison import LINEAR, Judged, Rows
 from mle_regression.command_line.problems import CommandError
 from mle_regression.page import report
 from mle_regression.page.report import template
 
-# Rows that the page looks at, at most: its tests and pictures say no more of more.
-_MOST_ROWS = 100_000
+# Numbers in X that a page looks at, at most, and rows of a network: its tests and pictures say no more of more.
+_MOST_NUMBERS, _MOST_ROWS_OF_NETWORK = 2_000_000, 10_000
 
 
 def page_template() -> None:
@@ -33,10 +33,11 @@ def write_page(
     """Write the page, and return what to say of it; ``remarks`` tell how the data were prepared, ``said`` how it compares."""
     existed, steps = Path(path).exists(), list(kept.steps)
     model = steps[-1][1] if len(steps) == 1 else Pipeline(steps)
+    most = max(_MOST_NUMBERS // train.x.shape[1], 1) if kept.name == LINEAR else _MOST_ROWS_OF_NETWORK
     remarks = list(remarks)
-    if len(train.y) > _MOST_ROWS:
-        remarks.append(f"The page is of the first {_MOST_ROWS:,} of {len(train.y):,} rows fitted.")
-    train, test = _first(train), _first(test)
+    if len(train.y) > most:
+        remarks.append(f"The page looks at {most:,} of {len(train.y):,} rows fitted, chosen at random, to save time.")
+    train, test = _some(train, most), _some(test, most)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*has been replaced", UserWarning)
         try:
@@ -58,6 +59,9 @@ def write_page(
     return f"Wrote the page to {path}{', in the place of an older file' if existed else ''}."
 
 
-def _first(rows: Rows) -> Rows:
-    weights = None if rows.weights is None else np.asarray(rows.weights)[:_MOST_ROWS]
-    return Rows(rows.x.iloc[:_MOST_ROWS], rows.y[:_MOST_ROWS], weights)
+def _some(rows: Rows, most: int) -> Rows:
+    """Return rows, at most so many, chosen at random."""
+    if len(rows.y) <= most:
+        return rows
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:most])
+    return Rows(rows.x.iloc[chosen], rows.y[chosen], None if rows.weights is None else rows.weights[chosen])

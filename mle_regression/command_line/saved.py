@@ -17,6 +17,7 @@ TRUSTED_TYPES = [
     "mle_regression.linear.MLELinearRegressor",
     "mle_regression.mlp.MLPGradientRegressor",
     "numpy.dtype",
+    "sklearn.compose._column_transformer._RemainderColsList",  # of scikit-learn 1.6
 ]
 _INSTALL = "install skops (pip install skops)"
 

@@ -17,6 +17,7 @@ from mle_regression.displays import (
     SpectrumDisplay,
 )
 from mle_regression.fitted.joint import JointFit
+from mle_regression.fitted.on_rows import TRAINING
 from mle_regression.page.common_sections import VERDICTS
 from mle_regression.page.contents import Fitted, Gallery, Section, View, component_views, of_output
 from mle_regression.reports.digits import p_equals
@@ -74,10 +75,12 @@ def rows_of_influence(fitted: Fitted, pictures: bool) -> Section:
     order = np.argsort(-table["cooks_distance"].fillna(-1.0).to_numpy(), kind="stable")[:_SHOWN_ROWS]
     shown = table.iloc[order]
     distance = float(shown["cooks_distance"].iloc[0]) if len(shown) else np.nan
-    said = ["Rows with the largest Cook's distance: how far all predictions move when the row is left out."]
-    if distance >= 1:
+    of_fit = fitted.diagnosis.data == TRAINING
+    moves = "move when the row is left out" if of_fit else "would move were the row added to those of the fit"
+    said = [f"Rows with the largest Cook's distance: how far all predictions {moves}."]
+    if distance >= 1 and of_fit:
         said.append(f"That of row {shown.index[0]} is {distance:.2g}: it leads the fit. Check it, and fit without it.")
-    elif np.isfinite(distance):
+    elif distance < 1:
         said.append(f"The largest is {distance:.2g}; no row leads the fit (from 1 on).")
     gallery = Gallery(pictures)
     gallery.add(

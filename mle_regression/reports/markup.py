@@ -15,7 +15,8 @@ MOST_ROWS, _SHOWN_ROWS = 40, 20
 # Lines and shades are of the colour of the text, so that they go with any ground.
 STYLE = """
 .mle-report{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,"Noto Sans",sans-serif;
-font-size:.9rem;line-height:1.45;color:inherit;font-variant-numeric:tabular-nums lining-nums;max-width:76rem}
+font-size:.9rem;line-height:1.45;color:inherit;font-variant-numeric:tabular-nums lining-nums;max-width:76rem;
+padding-bottom:.6rem}
 .mle-report h3{font-size:1.1rem;font-weight:650;margin:.2rem 0 .6rem;overflow-wrap:anywhere}
 .mle-report h4{font-size:.95rem;font-weight:650;margin:1.3rem 0 .4rem;overflow-wrap:anywhere}
 .mle-report dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr));
@@ -25,8 +26,8 @@ border-bottom:1px solid rgba(128,128,128,.22)}
 .mle-report dl>.wide{grid-column:1/-1;justify-content:flex-start}
 .mle-report dl>.wide>dt{flex:0 0 min(17rem,45%)}
 .mle-report dt{opacity:.72;font-weight:400}
-.mle-report dd{margin:0;text-align:right;white-space:nowrap}
-.mle-report .wide>dd{text-align:left;white-space:normal;overflow-wrap:anywhere}
+.mle-report dd{margin:0;text-align:right;white-space:pre}
+.mle-report .wide>dd{text-align:left;white-space:pre-wrap;overflow-wrap:anywhere}
 .mle-report .scroll{overflow-x:auto;max-width:100%}
 .mle-report table{border-collapse:collapse;border:0;margin:.2rem 0;font-size:inherit;color:inherit;background:none}
 .mle-report th,.mle-report td{padding:.22rem .7rem;border:0;background:none;vertical-align:top;color:inherit}
