@@ -129,6 +129,23 @@ def test_the_density_of_a_network_is_that_of_its_eigenvalues(rows, monkeypatch):
     assert SpectrumDisplay.from_estimator(net, X, y).curves is not None  # "auto" of many
 
 
+@pytest.mark.parametrize("width", [3.2, 4.5, 6.4])
+@pytest.mark.parametrize("lowest", [-1e-1, -30.0])
+def test_powers_of_ten_stand_apart(width, lowest):
+    """As many decades are named on either side as there is room for, however far each reaches."""
+    values = np.r_[-np.geomspace(1e-3, -lowest, 300), np.geomspace(1e-4, 30.0, 700)]
+    density = Density(values[None], np.full((1, 1000), 1e-3), 1000)
+    shown = SpectrumDisplay(
+        eigenvalues=values[[0, -1]],
+        error_bounds=[1e-9, 1e-9],
+        directions=pd.DataFrame(np.eye(1000)[:, :2], index=[f"p{j}" for j in range(1000)]),
+        curves=SpectralCurves.of({"hessian": density}),
+        size=1000,
+    )
+    assert not faults(shown.plot(width=width).figure_)
+    assert len(shown.ax_.get_xticks()) >= 4
+
+
 def test_the_density_by_quadrature_is_near_that_of_all(rng):
     matrix = rng.standard_normal((300, 300))
     values = np.linalg.eigvalsh(matrix @ matrix.T / 300)

@@ -163,14 +163,19 @@ def draw_density(shown: Spectrum, ax: Any) -> None:
     ax.set_xticks(ticks, names)
 
 
+# Letters that the name of a negative power of ten takes, with a gap.
+_LETTERS_A_POWER = 7.0
+
+
 def _signed_decades(curves: SpectralCurves, room: int) -> tuple[Array, list[str]]:
     """Return places and names of powers of ten on either side of zero, as many as there is room for."""
     first = int(np.ceil(np.log10(curves.threshold))) + 1
-    most = max(2, room // 14)
+    ends = np.arcsinh(curves.eigenvalue[[0, -1]] / curves.threshold)
+    letters_a_decade = room * np.log(10.0) / float(ends[1] - ends[0])
+    step = max(1, int(np.ceil(_LETTERS_A_POWER / letters_a_decade)))
     ticks, names = [0.0], ["0"]
     for sign, end in ((1, curves.eigenvalue[-1]), (-1, -curves.eigenvalue[0])):
         last = int(np.floor(np.log10(end))) if end > 0 else first - 1
-        step = max(1, -(-(last - first + 1) // most))
         for power in range(last, first - 1, -step):
             ticks.append(sign * float(np.arcsinh(10.0**power / curves.threshold)))
             names.append(f"${'-' if sign < 0 else ''}10^{{{power}}}$")
