@@ -14,6 +14,7 @@ from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.diagnostics.local_regression import lowess
 from mle_regression.diagnostics.quantile_band import plotting_positions, quantile_band
 from mle_regression.displays import ResidualsDisplay
+from mle_regression.fitted.network_on_rows import NetworkOnRows
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib, the extra 'plot'")
 import matplotlib as mpl
@@ -143,6 +144,61 @@ def test_a_diagnosis_gives_the_same_numbers(rows):
     other = ResidualsDisplay.from_diagnosis(model.diagnose(X, y))
     for name in ("fitted", "residual", "standardized", "leverage", "cooks_distance", "quantiles"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("alpha", [0.1, [0.1, 2.0]], ids=["one penalty", "one an output"])
+def test_a_diagnosis_of_several_outputs_gives_those_of_one(alpha, rows):
+    X, y = rows
+    Y = pd.DataFrame({"price": y, "rent": y**2})
+    model = MLELinearRegressor(alpha=alpha).fit(X, Y)
+    alone = MLELinearRegressor(alpha=np.ravel(alpha)[-1]).fit(X, Y["rent"])
+    expected = ResidualsDisplay.from_estimator(alone, X, Y["rent"])
+    for shown in (
+        ResidualsDisplay.from_diagnosis(model.diagnose(X, Y), output="rent"),
+        ResidualsDisplay.from_estimator(model, X, Y, output=1),
+    ):
+        assert shown.target == "rent"
+        assert shown.labels.tolist() == X.index.tolist()
+        for name in ("fitted", "standardized", "leverage", "cooks_distance"):
+            np.testing.assert_allclose(getattr(shown, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match=r"choose one by output=.*'price', 'rent'"):
+        ResidualsDisplay.from_diagnosis(model.diagnose(X, Y))
+
+
+@pytest.mark.parametrize("kind", ["precision", "frequency"])
+def test_a_weighted_network_is_standardized_as_the_linear_model_that_it_is(kind, rows):
+    X, y = rows
+    w = np.arange(40) % 4.0
+    options = {"alpha": 0.0, "early_stopping": False, "solver": "lm", "random_state": 0, "weight_type": kind}
+    network = MLPGradientRegressor((), **options).fit(X, y, sample_weight=w)
+    linear = MLELinearRegressor(weight_type=kind).fit(X, y, sample_weight=w)
+    expected = ResidualsDisplay.from_estimator(linear, X, y, sample_weight=w)
+    told = {"sample_weight": w, "frequency": kind == "frequency"}
+    for shown in (
+        ResidualsDisplay.from_estimator(network, X, y, sample_weight=w),
+        ResidualsDisplay.from_diagnosis(network.diagnose(X, y, w), **told),
+    ):
+        np.testing.assert_allclose(shown.leverage, expected.leverage, rtol=1e-4)
+        np.testing.assert_allclose(shown.standardized, expected.standardized, rtol=1e-4, atol=1e-6)
+
+
+def test_a_mean_of_several_networks_has_no_leverage(rows):
+    X, y = rows
+    options = {"alpha": 1e-3, "solver": "lm", "early_stopping": False, "random_state": 0}
+    many = MLPGradientRegressor((3,), n_init=2, ensemble=True, **options).fit(X, y)
+    shown = ResidualsDisplay.from_estimator(many, X, y)
+    assert shown.leverage is None
+    assert "mean of several" in shown.missing["leverage"]
+    np.testing.assert_allclose(shown.fitted, many.predict(X))
+
+
+def test_no_network_is_fitted_again_for_a_picture(rows, monkeypatch):
+    X, y = rows
+    network = MLPGradientRegressor((2,), alpha=1.0, solver="lm", early_stopping=False, random_state=0).fit(X, y)
+    monkeypatch.setattr(NetworkOnRows, "_refitted", lambda *_: pytest.fail("fitted again"))
+    shown = ResidualsDisplay.from_estimator(network, X, y)
+    np.testing.assert_allclose(shown.leverage, network.diagnose(X, y).rows(refit=False)["leverage"])
+    assert np.isfinite(shown.n_parameters)  # Cook's distance of a network has the form of a linear model's
 
 
 def test_a_network_of_no_hidden_layer_has_the_numbers_of_the_linear_model(rows):

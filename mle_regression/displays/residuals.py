@@ -21,6 +21,7 @@ from mle_regression.displays.residual_numbers import (
     normal_quantiles,
 )
 from mle_regression.displays.subject import (
+    Subject,
     block_of_output,
     check_same_shape,
     chosen_output,
@@ -32,8 +33,10 @@ from mle_regression.displays.subject import (
     target_name,
     weights_of,
 )
+from mle_regression.fitted.network import NetworkFit
 from mle_regression.fitted.on_rows import NEW
 from mle_regression.linalg.arrays import Array
+from mle_regression.reports.network.diagnosis import NetworkDiagnosis
 from mle_regression.validation import checks
 
 Kind = Literal["grid", "residuals", "qq", "scale_location", "leverage", "observed"]
@@ -196,14 +199,7 @@ class ResidualsDisplay:
         weights = weights_of(sample_weight, len(truth))
         influence, reason = None, ""
         if subject.likelihood and kind not in ("residuals", "observed"):
-            try:
-                diagnosis = subject.model.diagnose(subject.x, y, sample_weight)
-                influence = _influence(diagnosis, which, mean[:, which], weights, subject.frequency)
-                reason = (
-                    "" if influence else "Leverage is that of one network, and predictions are the mean of several."
-                )
-            except (ValueError, LinAlgError, MemoryError) as error:
-                reason = str(error)
+            influence, reason = _known_influence(subject, y, sample_weight, which)
         display = cls(
             fitted=mean[:, which],
             residual=truth[:, which] - mean[:, which],
@@ -250,7 +246,7 @@ class ResidualsDisplay:
         ResidualsDisplay
         """
         checks.check_choice("kind", kind, KINDS)
-        table = diagnosis.rows()
+        table = _rows_of(diagnosis)
         names = _outputs_of_table(table)
         which = chosen_output(names, max(len(names), 1), output)
         block = block_of_output(table, which, max(len(names), 1))
@@ -337,19 +333,31 @@ class ResidualsDisplay:
         return self
 
 
-def _influence(diagnosis: Any, which: int, mean: Array, weights: Array, frequency: bool) -> RowInfluence | None:
-    """Return the influence of all rows on one output; None where predictions are not those of the network diagnosed."""
-    table = diagnosis.rows()
+def _known_influence(subject: Subject, y: Any, sample_weight: Any, which: int) -> tuple[RowInfluence | None, str]:
+    """Return the influence of all rows on one output of a model of this package; or None, and why it is not known."""
+    fit = subject.model._fit
+    if isinstance(fit, NetworkFit) and len(fit.networks) > 1:
+        return None, "Leverage is that of one network, and predictions are the mean of several."
+    try:
+        diagnosis = subject.model.diagnose(subject.x, y, sample_weight)
+        table = _rows_of(diagnosis)
+    except (ValueError, LinAlgError, MemoryError) as error:
+        return None, str(error)
+    weights = weights_of(sample_weight, len(y))
     block = block_of_output(table, which, max(len(_outputs_of_table(table)), 1))
     counted = weights > 0 if len(block) < len(weights) else np.ones(len(weights), dtype=bool)
-    if not np.allclose(block["fitted"], mean[counted], rtol=1e-6, atol=1e-6 * float(np.abs(mean).max())):
-        return None
     added = getattr(diagnosis, "data", None) == NEW
-    found = influence_of_table(block, weights[counted], frequency=frequency, added=added)
+    found = influence_of_table(block, weights[counted], frequency=subject.frequency, added=added)
     whole = [np.full(len(weights), np.nan) for _ in range(3)]
     for values, known in zip(whole, (found.standardized, found.leverage, found.cooks_distance), strict=True):
         values[counted] = known
-    return RowInfluence(*whole)
+    return RowInfluence(*whole), ""
+
+
+def _rows_of(diagnosis: Any) -> pd.DataFrame:
+    """Return the table of the rows, of which leverage and Cook's distance are drawn: no network is fitted again for it."""
+    table: pd.DataFrame = diagnosis.rows(refit=False) if isinstance(diagnosis, NetworkDiagnosis) else diagnosis.rows()
+    return table
 
 
 def _outputs_of_table(table: pd.DataFrame) -> list[str]:

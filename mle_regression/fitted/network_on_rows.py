@@ -176,8 +176,11 @@ class NetworkOnRows:
         return self.objective.start
 
     @one_blas_thread()
-    def influence(self) -> NetworkRowInfluence:
-        """Return what leaving out each row of weight in turn would do; raises where that is out of reach."""
+    def influence(self, refit: bool = True) -> NetworkRowInfluence:
+        """Return what leaving out each row of weight in turn would do; raises where that is out of reach.
+
+        With ``refit`` left-out predictions are those of networks fitted without the row, where these are within reach.
+        """
         objective, rows = self.objective, self.objective.rows
         size = min(len(self.theta), objective.n_residuals)
         if size > _LARGEST_DENSE:
@@ -199,7 +202,7 @@ class NetworkOnRows:
         unit = rows.of_y.spread / np.sqrt(weights / rows.total)[:, None]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             distance = found.moved / copies * n / (effective * variance)
-        outside = self._refitted(copies)
+        outside = self._refitted(copies) if refit else None
         return NetworkRowInfluence(
             fitted=rows.y - residual * unit,
             residual=residual * unit,

@@ -91,11 +91,16 @@ class NetworkDiagnosis:
         found = self._network.curvature(k, full, penalised, tol, max_products)
         return network_curvature_report(found, self._names, self._features)
 
-    def rows(self) -> pd.DataFrame:
+    def rows(self, refit: bool = True) -> pd.DataFrame:
         """Influence of each row on the network; of several networks, on the first.
 
         Residuals of rows left out are those of networks fitted without them, from where this one stands, if that is a minimum
         and they take no more than some seconds (1e10 multiplications); the rest is of the network linearised there.
+
+        Parameters
+        ----------
+        refit : bool, default=True
+            Whether networks may be fitted without each row; else all is of the linearised one, and costs less.
 
         Returns
         -------
@@ -117,7 +122,7 @@ class NetworkDiagnosis:
             Where the matrices are too large, or a row has a parameter of its own.
         """
         network = self._network
-        found = network.influence()
+        found = network.influence(refit)
         if found.taken_up > TAKEN_UP and not network.objective.network.linear:
             warn_user(
                 f"Effective parameters take up {found.taken_up:.0%} of the residuals: a network trained anew without a row "
