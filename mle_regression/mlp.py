@@ -18,7 +18,7 @@ from mle_regression.fit.column_moments import units_of, units_so_far
 from mle_regression.fit.left_out_plan import resolved
 from mle_regression.fit.network import Trained, Training
 from mle_regression.fit.network_conclusion import add_curvature, averaged, conclude
-from mle_regression.fit.network_options import NetworkOptions
+from mle_regression.fit.network_options import NetworkOptions, is_auto
 from mle_regression.fit.network_rows import rows_to_watch
 from mle_regression.fitted.network import CHOSEN, NetworkFit
 from mle_regression.linalg.arrays import Array
@@ -33,7 +33,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
     """Multilayer perceptron fitted by maximum likelihood, under Gaussian noise unless `noise` says otherwise.
 
     Minimises ``J(θ) = (Σ wᵢ‖yᵢ − f(xᵢ; θ)‖² + α‖weights‖²) / Σw`` over weights and biases, in units in which columns of X and
-    outputs have mean zero and variance one (with ``standardize=True``). The noise variance is its maximum-likelihood
+    outputs have mean zero and variance one (unless ``standardize=False``). The noise variance is its maximum-likelihood
     estimate, the mean square of the residuals. Predictions and likelihoods are in the units of y. Several outputs count
     alike, each in its own spread: that is the likelihood's maximum where their noise is, so measured, of one size and
     independent; `noise_covariance_` and the likelihood are those of the residuals as they are.
@@ -70,9 +70,12 @@ class MLPGradientRegressor(LikelihoodRegressor):
     noise : str, default="gaussian"
     weight_type : {"precision", "frequency"}, default="precision"
         What ``sample_weight`` means: Var(y) = σ²/w, or repeated rows.
-    standardize : bool, default=True
+    standardize : bool or "auto", default="auto"
         Whether to measure X and y in units of their weighted means and spreads inside; y by its quartiles where the noise
-        has heavy tails and a few rows far away make the spread.
+        has heavy tails and a few rows far away make the spread. "auto": as True; where rows left out choose the penalty,
+        columns of dense X with heavy tails, whose quartiles are closer than 0.8 times those of a normal column of their
+        spread, count as ``asinh((x − median)/scale)``, linear in the middle and a logarithm far out (Burbidge, Magee and
+        Robb, 1988); `asinh_center_` and `asinh_scale_` say which.
     learning_rate : float or "auto", default="auto"
         Step of gd, sgd and adam, in standard units. "auto": 0.002 for adam; from the curvature for gd and sgd.
     batch_size : int or "auto", default="auto"
@@ -123,6 +126,9 @@ class MLPGradientRegressor(LikelihoodRegressor):
     log_likelihood_ : float
         Of the training rows. With n_parameters_ it gives aic_, aicc_ and bic_, which do not choose between networks, whose
         Fisher information is singular (Watanabe, 2009); compare held-out likelihoods.
+    asinh_center_, asinh_scale_ : ndarray of shape (n_features,)
+        Medians and scales of the columns that count as their inverse hyperbolic sines, of which `coefs_` are then; NaN of
+        others. Not where there are none.
     loss_curve_ : list of float
         J in standard units at the start and after each iteration; mean over the pass for solvers that draw batches.
     validation_curve_ : list of float
@@ -151,7 +157,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
         with penalties by rows left out only.
     loo_score_ : float or ndarray of shape (n_outputs,)
         Mean square of left-out residuals under the penalty chosen, in the units of y squared: an estimate of the mean squared
-        error of new rows; of folds, as on the path, or of each row by itself, as `summary` says. The noise of `predict` and `predict_interval` is that, less what the networks lie apart.
+        error of new rows; of folds, as on the path, or of each row by itself, as `summary` says. The noise of `predict` and
+        `predict_interval` is that, less what the networks lie apart.
     effective_parameters_ : float
         How many parameters the data determine, γ, under the penalty chosen; NaN where counting them would take long beside
         the training (1e10 multiplications).
@@ -162,6 +169,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
     References
     ----------
     .. [1] C. M. Bishop (2006). Pattern Recognition and Machine Learning, chapter 5.
+    .. [2] J. B. Burbidge, L. Magee and A. L. Robb (1988). Alternative transformations to handle extreme values of the
+       dependent variable. Journal of the American Statistical Association 83, 123-127.
 
     Examples
     --------
@@ -189,7 +198,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
         evidence: Literal["layer", "single", "input"] = "layer",
         noise: str = "gaussian",
         weight_type: Literal["precision", "frequency"] = "precision",
-        standardize: bool = True,
+        standardize: bool | Literal["auto"] = "auto",
         learning_rate: float | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         max_iter: int | Literal["auto"] | None = "auto",
@@ -276,7 +285,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
                 held_out = checks.more_data(self, data, X_val, y_val, sample_weight_val)
             earlier = self._earlier(network) if options.warm_start else None
             with checks.named_columns(self, data):
-                units = units_of(data, options.standardize, options.family, earlier)
+                bend = plan is not None and is_auto(options.standardize) and not network.linear
+                units = units_of(data, bool(options.standardize), options.family, earlier, bend)
             watch = watch_of(task, data, options)
             training = Training(options, data, held_out, units, network, checks.feature_names(self), watch)
             if plan is not None:
@@ -321,7 +331,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
                 ending.check_continuation(earlier, network)
                 rng = np.random.default_rng([int(rng.integers(2**31)), int(earlier.memory.get("passes", 0))])
             with checks.named_columns(self, data, in_pipeline=False):
-                units, seen = units_so_far(data, options.standardize, earlier)
+                units, seen = units_so_far(data, bool(options.standardize), earlier)
             training = Training(options, data, None, units, network, checks.feature_names(self))
             start = training.alive(rng) if earlier is None else earlier.theta
             trained = training.one_pass(start, rng, {} if earlier is None else earlier.memory)

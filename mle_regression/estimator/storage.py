@@ -40,10 +40,11 @@ from mle_regression.linalg.sparse_information import SparseInformation
 from mle_regression.linalg.spectral_information import SpectralInformation
 from mle_regression.linalg.sums import ExactSums
 from mle_regression.rows.base import Totals
-from mle_regression.rows.standard import Units
+from mle_regression.rows.standard import Bend, Units
 
-# Of what a fit keeps. Files of format 0 say nothing of it; up to 2 a fit was two dicts; up to 3 no array had two places.
-FORMAT, _LAST_OF_DICTS = 4, 2
+# Of what a fit keeps. Files of format 0 say nothing of it; up to 2 a fit was two dicts; up to 3 no array had two places, and
+# only attributes told of a choice; up to 4 no column was bent.
+FORMAT, _LAST_OF_DICTS, _LAST_WITHOUT_CHOICE = 5, 2, 3
 _FORMAT, _VERSION, _KIND, _SAME = "_format", "_version", "kind", "same"
 # Attributes that are typed fits.
 _TYPED = ("_fit", "_sums")
@@ -51,7 +52,7 @@ _KINDS: dict[str, type] = {
     kind.__name__: kind
     for kind in (
         *(LinearFit, JointFit, NetworkFit, Likelihood, OnTheWay, Optimum, KeptCurvature, Posterior, PredictiveNoise),
-        *(PenaltyChoice, LeftOutChoice, LinearPenalty, SingularNoise, Relation, Inverse, Units, Totals),
+        *(PenaltyChoice, LeftOutChoice, LinearPenalty, SingularNoise, Relation, Inverse, Units, Bend, Totals),
         *(DenseInformation, SparseInformation, ProductInformation, SpectralInformation),
         *(RunningSums, ExactSums, Fixed, Moments, Frame),
     )
@@ -93,7 +94,7 @@ def from_stored(stored: Mapping[str, Any], kind: type) -> dict[str, Any]:
         if number <= _LAST_OF_DICTS:
             return with_ending(typed_fit(state, number))
         typed = {name: as_typed(value) if name in _TYPED else value for name, value in state.items()}
-        if number < FORMAT and isinstance(typed.get("_fit"), LinearFit):
+        if number <= _LAST_WITHOUT_CHOICE and isinstance(typed.get("_fit"), LinearFit):
             typed["_fit"] = with_choice(typed["_fit"], state)
         return with_ending(typed)
     except KeyError as error:

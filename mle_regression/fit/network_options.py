@@ -48,7 +48,7 @@ class NetworkOptions:
     evidence: str
     noise: str
     weight_type: str
-    standardize: bool
+    standardize: bool | Literal["auto"]
     learning_rate: Any
     batch_size: Any
     max_iter: Any

@@ -23,8 +23,11 @@ from mle_regression.rows.standard import Units, standard_rows
 from mle_regression.rows.training_data import TrainingData
 
 _JACOBIAN_SIZE = 1 << 22
-# Fitted attributes of penalties that the data have chosen.
-CHOSEN = ("alpha_", "alpha_path_", "loo_score_", "effective_parameters_", "log_marginal_likelihood_")
+# Fitted attributes of penalties and units that the data have chosen.
+CHOSEN = (
+    *("alpha_", "alpha_path_", "loo_score_", "effective_parameters_", "log_marginal_likelihood_"),
+    *("asinh_center_", "asinh_scale_"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +119,17 @@ class NetworkFit:
         return self.members or (self,)
 
     def chosen_attributes(self) -> dict[str, Any]:
-        """Return the fitted attributes of an estimator that tell of penalties which the data have chosen: of `CHOSEN`."""
-        chosen, found = self.penalty, self.left_out
+        """Return the fitted attributes of an estimator that tell of what the data have chosen: of `CHOSEN`."""
+        chosen, found, bend = self.penalty, self.left_out, self.of_x.bend
+        units = {} if bend is None else {"asinh_center_": bend.origin.copy(), "asinh_scale_": bend.scale.copy()}
         if chosen is not None:
             evidence = {"log_marginal_likelihood_": chosen.log_marginal_likelihood}
-            return {"alpha_": chosen.alpha, "effective_parameters_": chosen.effective} | evidence
+            return {"alpha_": chosen.alpha, "effective_parameters_": chosen.effective} | evidence | units
         if found is None:
-            return {}
+            return units
         with np.errstate(over="ignore"):
             score = found.score * self.of_y.spread**2
-        return {
+        return units | {
             "alpha_": found.alpha,
             "effective_parameters_": found.effective,
             "alpha_path_": found.path(self.of_y.spread, self.single_output),
@@ -133,7 +137,10 @@ class NetworkFit:
         }
 
     def layers_in_units(self) -> list[Array]:
-        """Return each layer's weights and biases (units, inputs + 1), the last column biases, for X and y in their units."""
+        """Return each layer's weights and biases (units, inputs + 1), the last column biases, for X and y in their units.
+
+        Of columns that are bent, for these bent.
+        """
         layers = [np.array(layer, dtype=np.float64) for layer in self.network.layers(self.theta)]
         with np.errstate(over="ignore", invalid="ignore"):
             layers[0][:, :-1] /= self.of_x.spread

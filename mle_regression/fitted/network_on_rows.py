@@ -323,7 +323,7 @@ class NetworkOnRows:
         rest = without_inputs(objective.network, flat, null)
         units = flat_units(objective.network, self.theta, objective.hidden_moments(self.theta), rest)
         of_x = objective.rows.of_x
-        relations = input_relations(null, of_x.center, of_x.spread) if rest.shape[1] < flat.shape[1] else ()
+        relations = input_relations(null, *of_x.place) if rest.shape[1] < flat.shape[1] else ()
         return Flatness(units, tuple(relations), flat.shape[1] - rest.shape[1])
 
 

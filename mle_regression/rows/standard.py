@@ -38,14 +38,46 @@ _DRAWN_SIZE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
+class Bend:
+    """Columns with heavy tails, which count as ``asinh((x − origin)/scale)``: linear in the middle, a logarithm far out.
+
+    Attributes
+    ----------
+    origin, scale : Array of shape (k,)
+        NaN of columns that count as they are.
+    """
+
+    origin: Array
+    scale: Array
+
+    def bent(self, columns: AnyArray) -> AnyArray:
+        """Return columns (rows, k) with those of heavy tails bent."""
+        found = np.array(columns, dtype=np.float64)
+        pick = np.flatnonzero(~np.isnan(self.origin))
+        with np.errstate(over="ignore"):
+            found[:, pick] = np.arcsinh((found[:, pick] - self.origin[pick]) / self.scale[pick])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Units:
-    """From what and in what a column is measured: centre and spread, (k,) each."""
+    """From what and in what a column is measured: centre and spread, (k,) each, of some columns once they are bent."""
 
     center: Array
     spread: Array
+    bend: Bend | None = None
+
+    @property
+    def place(self) -> tuple[Array, Array]:
+        """Where columns are, and how wide (k,), in their own units."""
+        if self.bend is None:
+            return self.center, self.spread
+        bent = ~np.isnan(self.bend.origin)
+        return np.where(bent, self.bend.origin, self.center), np.where(bent, self.bend.scale, self.spread)
 
     def standardised(self, columns: AnyArray, out: AnyArray) -> None:
         """Write columns (rows, k) into ``out`` (k, rows), less their centre and divided by their spread."""
+        columns = columns if self.bend is None else self.bend.bent(columns)
         difference = columns.T - self.center[:, None]
         np.divide(difference, self.spread[:, None], out=out, casting="same_kind")
 

@@ -118,6 +118,13 @@ def _notes(fit: NetworkFit, outputs: Sequence[str]) -> list[str]:
             f"Training has stopped {stopped}, at a gradient of {number(fit.optimum.gradient_norm, 3)}: this is no optimum of "
             "the objective."
         )
+    if fit.of_x.bend is not None:
+        heavy = np.isfinite(fit.of_x.bend.scale)
+        columns = "column has" if heavy.sum() == 1 else "columns have"
+        said.append(
+            f"{heavy.sum()} of {len(heavy)} {columns} heavy tails, counted as asinh((x - asinh_center_)/asinh_scale_); "
+            "standardize=True takes all as they are."
+        )
     if not fit.likelihood.noise.sums_suffice:
         said.append("Standard deviations and intervals of predictions are those of the noise alone.")
     elif fit.left_out is not None and fit.posterior is None:
