@@ -3,7 +3,7 @@
 python benchmarks/held_out.py --data DIR --splits 3
 
 Each row of the table is a set; each peer has the same splits, in one run: root mean square error in units of the spread of
-y, mean log density of a row (of y measured in its spread), share of new rows in the 90 % interval, seconds of a fit. Peers
+y, mean log density of a row (of y measured in its spread), share of new rows in the 90 % interval, processor seconds of a fit. Peers
 without a noise of their own are given the mean square of their residuals in three folds of the training rows; the time for
 that does not count. Set OPENBLAS_NUM_THREADS=1 for one core.
 """
@@ -93,9 +93,9 @@ def generated(seed=0):
 def judged(model, X, y, new_X, new_y):
     """Return RMSE, log density, coverage and seconds of a fit."""
     spread = y.std()
-    start = time.perf_counter()
+    start = time.process_time()
     fitted = clone(model).fit(X, y)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     if isinstance(fitted, MLPGradientRegressor):
         mean, density = fitted.predict(new_X), fitted.log_predictive_density(new_X, new_y, pointwise=True).mean()
         lower, upper = fitted.predict_interval(new_X, 0.9)
