@@ -119,7 +119,7 @@ def leverage(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
     most = f"{distances.max():.2g}" if len(distances) else "unknown"
     title_and_axes(
         ax,
-        "Residuals against leverage" if drawn else f"Leverage (Cook's distance ≤ {most})",
+        "Residuals against leverage" if drawn else f"Cook's distance ≤ {most}",
         f"Leverage ({alone} of leverage 1 hidden)" if alone else "Leverage",
         "Standardized residual",
     )
