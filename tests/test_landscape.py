@@ -9,6 +9,7 @@ from watching import needs_callbacks
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.estimator.callbacks import PathRecorder
 from mle_regression.objective.slices import Plane, squares_on, values_on
+from mle_regression.reports.landscape import chosen_path, window
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -283,6 +284,65 @@ def test_the_fit_is_one_of_the_places(rows):
         )
         assert seen.values[row, column] == pytest.approx(seen.loss, rel=1e-12)
         assert seen.values.min() == pytest.approx(seen.loss, rel=1e-12)
+
+
+def test_a_window_is_square_and_shows_path_and_fit():
+    nothing = np.zeros((0, 2))
+    path = np.array([[-4.0, 1.0], [0.0, 2.0]])
+    ends = window(path, nothing, None, 1.0)
+    np.testing.assert_allclose(
+        ends, [[-5.0, 1.0], [-2.0, 4.0]]
+    )  # a quarter of 4 beyond what is to be seen, to all sides
+    np.testing.assert_allclose(window(path, nothing, 0.5, 1.0), [[-0.5, 0.5]] * 2)
+    np.testing.assert_allclose(window(nothing, np.array([[0.0, -2.0]]), None, 1.0), [[-2.5, 2.5]] * 2)
+    np.testing.assert_allclose(window(np.zeros((3, 2)), nothing, None, 1.5), [[-1.5, 1.5]] * 2)  # it has not moved
+    np.testing.assert_allclose(window(nothing, nothing, None, 1.5), [[-1.5, 1.5]] * 2)
+
+
+def test_of_several_paths_that_which_ends_next_to_the_fit():
+    end = np.array([3.0, 4.0])
+    near, far = [np.zeros(2), end + 0.1], [end, np.zeros(2)]
+    recorder = PathRecorder()
+    recorder.paths = [far, near, [np.zeros(5)]]  # the last is of a network of another size
+    np.testing.assert_array_equal(chosen_path(recorder, [(2,)], end), near)
+    assert chosen_path(None, [(2,)], end).shape == (0, 2)
+
+
+def test_eigenvectors_along_a_column_are_no_parameters():
+    X = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]]) * [1.0, 2.0]
+    y = X @ [1.0, 1.0] + [0.1, -0.2, 0.3, -0.2]
+    seen = MLELinearRegressor().fit(X, y).diagnose(X, y).landscape()
+    assert (np.count_nonzero(seen.directions.to_numpy(), axis=0) == 1).all()
+    assert not seen.of_parameters
+    np.testing.assert_array_equal(seen.optimum, [0, 0])
+    assert (seen.directions.to_numpy().max(axis=0) == 1).all()  # the largest component is positive
+
+
+@pytest.mark.parametrize("directions", [("a", "c"), ("c", "intercept"), (1, 2), ("intercept", 1)])
+def test_the_intercept_is_free_unless_it_is_an_axis(directions, rows):
+    X, y, _ = rows
+    model = MLELinearRegressor().fit(X, y)
+    seen = model.diagnose(X, y).landscape(directions, n_points=5)
+    names = ["intercept", "a", "b", "c"]
+    params = dict(zip(names, np.r_[model.intercept_, model.coef_], strict=True))
+    first, second = (one if isinstance(one, str) else names[one] for one in directions)
+    assert seen.names == (first, second)
+    params[first], params[second] = seen.x[4], seen.y[0]
+    coef = np.array([params[name] for name in names[1:]])
+    free = "intercept" not in (first, second)
+    intercept = best_intercept(X, y, np.ones(80), coef) if free else params["intercept"]
+    assert seen.values[0, 4] == pytest.approx(objective(X, y, np.ones(80), intercept, coef), rel=1e-9)
+
+
+@pytest.mark.parametrize("constant", [1e6, -2.0])
+def test_a_column_that_does_not_vary_is_measured_by_its_size(constant, rows):
+    X, y, _ = rows
+    A = np.column_stack([np.full(80, constant), X["a"]])
+    seen = MLELinearRegressor(fit_intercept=False).fit(A, y).diagnose(A, y).landscape((0, 1), radius=1.0, n_points=5)
+    spread = y.std(ddof=0)
+    assert seen.x[-1] - seen.x[0] == pytest.approx(2 * spread / abs(constant), rel=1e-9)
+    expected = np.mean((y - A @ [seen.x[0], seen.y[-1]]) ** 2) / spread**2
+    assert seen.values[-1, 0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_new_rows_have_a_landscape_of_their_own(rows):
