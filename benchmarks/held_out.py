@@ -2,10 +2,10 @@
 
 python benchmarks/held_out.py --data DIR --splits 3
 
-Each row of the table is a set; each peer has the same splits, in one run: root mean square error in units of the spread of
-y, mean log density of a row (of y measured in its spread), share of new rows in the 90 % interval, processor seconds of a fit. Peers
-without a noise of their own are given the mean square of their residuals in three folds of the training rows; the time for
-that does not count. Set OPENBLAS_NUM_THREADS=1 for one core.
+Each row of the table is a set; each peer has the same splits, in one run: root mean square error in units of the spread
+of y, mean log density of a row (of y measured in its spread), share of new rows in the 90 % interval, processor seconds
+of a fit. Peers without a noise of their own are given the mean square of their residuals in three folds of the training
+rows; the time for that does not count. Set OPENBLAS_NUM_THREADS=1 for one core.
 """
 
 from __future__ import annotations
