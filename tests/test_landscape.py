@@ -1,5 +1,7 @@
 """The objective on a plane: values against the objective itself, paths where they went, and what cannot be drawn."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from mle_regression import MLELinearRegressor, MLPGradientRegressor
 from mle_regression.estimator.callbacks import PathRecorder
 from mle_regression.objective.slices import Plane, squares_on, values_on
 from mle_regression.reports.landscape import chosen_path, window
+from mle_regression.reports.network import landscape as network_landscape
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -216,6 +219,7 @@ def test_a_network_on_a_plane(directions, rows):
     if directions != "extremes":
         position = (0, 3 * 4 + 2) if directions[0] != 0 else (0, 3)
         np.testing.assert_array_equal(seen.optimum, net._fit.theta[list(position)])
+        assert seen.names == tuple(seen.directions.index[list(position)])
 
 
 def test_the_way_down_from_a_saddle_point(rng):
@@ -228,17 +232,47 @@ def test_the_way_down_from_a_saddle_point(rng):
     assert seen.names == ("way down", "steepest")
     assert seen.curvatures[0] < 0 < seen.curvatures[1]
     assert seen.values.min() < seen.loss - 0.1
+    escape = net.diagnose(X, y).curvature().escape
+    assert seen.x[-1] == pytest.approx(2.0 * escape.step, rel=1e-9)  # beyond where the loss was lowest, 1.25 times 1.6
     assert seen.directions.T.to_numpy() @ seen.directions.to_numpy() == pytest.approx(np.eye(2), abs=1e-12)
 
 
-def test_many_rows_are_thinned(rng, monkeypatch):
-    from mle_regression.reports.network import landscape
+def test_a_way_down_that_is_no_eigenvector_is_crossed_at_a_right_angle():
+    escape = np.array([0.6, 0.8, 0.0])
+    spectrum = SimpleNamespace(vectors=np.eye(3), values=np.array([-1.0, 0.0, 2.0]))
+    judgement = SimpleNamespace(verdict="saddle point", escape=SimpleNamespace(direction=escape))
+    skew = np.array([0.0, 0.6, 0.8])
+    spectrum.vectors[:, -1] = skew
+    vectors, names = network_landscape._extremes(SimpleNamespace(spectrum=spectrum, judgement=judgement))
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(2), atol=1e-12)
+    np.testing.assert_array_equal(vectors[:, 0], escape)
+    assert np.linalg.matrix_rank(np.column_stack([vectors, skew]), tol=1e-9) == 2
+    assert names == ("way down", "steepest")
+    judgement.verdict = "minimum"
+    vectors, names = network_landscape._extremes(SimpleNamespace(spectrum=spectrum, judgement=judgement))
+    np.testing.assert_array_equal(vectors, spectrum.vectors[:, [0, -1]])
+    assert names == ("lowest", "steepest")
 
+
+def test_a_large_network_is_not_judged_for_the_sake_of_two_parameters(rows, monkeypatch):
+    X, y, _ = rows
+    net = MLPGradientRegressor((2,), alpha=0.1, early_stopping=False, random_state=0).fit(X, y)
+    few = net.diagnose(X, y).landscape((0, 1), n_points=5)
+    assert few.verdict == "minimum"
+    monkeypatch.setattr(network_landscape, "_SOON_JUDGED", 3)
+    many = net.diagnose(X, y).landscape((0, 1), n_points=5)
+    assert many.verdict == ""
+    np.testing.assert_array_equal(many.values, few.values)
+    extremes = net.diagnose(X, y).landscape(n_points=5)  # by products now
+    assert extremes.verdict == "minimum"
+
+
+def test_many_rows_are_thinned(rng, monkeypatch):
     X = rng.standard_normal((4000, 2))
     y = np.tanh(X[:, 0]) + 0.1 * rng.standard_normal(4000)
     net = MLPGradientRegressor((3,), alpha=0.1, early_stopping=False, random_state=0).fit(X, y)
     whole = net.diagnose(X, y).landscape(n_points=5)
-    monkeypatch.setattr(landscape, "_WORK_A_PLACE", 500 * len(net._fit.theta))
+    monkeypatch.setattr(network_landscape, "_WORK_A_PLACE", 500 * len(net._fit.theta))
     some = net.diagnose(X, y).landscape(n_points=5)
     assert (whole.n_rows, whole.n_rows_given) == (4000, 4000)
     assert (some.n_rows, some.n_rows_given) == (500, 4000)
