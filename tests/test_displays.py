@@ -8,13 +8,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from scipy.stats import logistic
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mle_regression import MLELinearRegressor, MLPGradientRegressor
-from mle_regression.displays import DISPLAYS, ResidualsDisplay, TrainingDisplay, drawing, lettering, subject
+from mle_regression.displays import (
+    DISPLAYS,
+    CalibrationDisplay,
+    PartialResidualsDisplay,
+    ResidualsDisplay,
+    TrainingDisplay,
+    drawing,
+    lettering,
+    subject,
+)
+from mle_regression.noise.location_scale import location_scale
+from mle_regression.noise.registry import NOISES
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib, the extra 'plot'")
 import matplotlib as mpl
@@ -162,6 +174,28 @@ def test_awkward_fits_are_drawn_or_refused_in_words(display, name, rng):
         said = str(error)
         assert said[0].isupper() and said.endswith("."), said  # noqa: PT018
     else:
+        assert not faults(shown.figure_)
+
+
+def test_noise_of_another_family_is_compared_with_its_own_quantiles(rng, monkeypatch):
+    monkeypatch.setitem(NOISES, "logistic", location_scale("logistic", "logistic noise", logistic.logpdf))
+    X, w = rng.standard_normal((200, 2)), rng.uniform(0.5, 2.0, 200)
+    y = X @ [1.0, 2.0] + rng.logistic(size=200) / np.sqrt(w)
+    options = {"noise": "logistic", "random_state": 0}
+    network = MLPGradientRegressor((2,), solver="lbfgs", alpha=0.1, early_stopping=False, **options)
+    for model in (MLELinearRegressor(solver="newton", **options), network):
+        model.fit(X, y, sample_weight=w)
+        shown = ResidualsDisplay.from_estimator(model, X, y, sample_weight=w)
+        order = np.argsort(shown.standardized)
+        np.testing.assert_allclose(shown.quantiles[order], logistic.ppf((np.arange(1, 201) - 0.5) / 200), rtol=1e-6)
+        assert ((shown.band.lower < shown.band.position) & (shown.band.position < shown.band.upper)).all()
+        assert shown.ax_[1].get_title() == "Q–Q, logistic noise"
+        assert "least squares" in shown.missing["leverage"] or "gaussian" in shown.missing["leverage"]
+        held = CalibrationDisplay.from_estimator(model, X, y, sample_weight=w).coverage(0.8)
+        unit = shown.residual * np.sqrt(w) / shown.standardized
+        np.testing.assert_allclose(unit, unit[0])
+        np.testing.assert_allclose(held, np.mean(np.abs(2 * logistic.cdf(shown.standardized) - 1) <= 0.8))
+        assert np.isfinite(PartialResidualsDisplay.from_estimator(model, X, y).components[0].effect).all()
         assert not faults(shown.figure_)
 
 

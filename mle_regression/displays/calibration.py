@@ -268,7 +268,7 @@ def _cdf(gap: Array, deviation: Array, dof: Any) -> Array:
 
 def _dof(subject: Subject, which: int) -> float:
     """Return the degrees of freedom of Student's t of the intervals of one output."""
-    dof = np.ravel(subject.model._fit.likelihood.residual_dof)
+    dof = np.ravel(subject.fit.likelihood.residual_dof)
     return float(dof[which if len(dof) > 1 else 0])
 
 
@@ -278,7 +278,7 @@ def _pit_of_rows_left_out(subject: Subject, y: Any, weights: Any, which: int, n_
     The externally studentised residual is Student's t with one degree of freedom less. Under a penalty the variance is that
     of all rows.
     """
-    if not subject.model._fit.likelihood.noise.sums_suffice:
+    if not subject.fit.likelihood.noise.sums_suffice:
         return None
     diagnosis = subject.model.diagnose(subject.x, y, weights)
     if getattr(diagnosis, "data", None) != TRAINING:
@@ -294,10 +294,10 @@ def _predicted_pit(subject: Subject, X: Any, gap: Array, weights: Any, which: in
     """Return F(y) by the predicted distributions."""
     model = subject.model
     if subject.likelihood:
-        likelihood = model._fit.likelihood
+        likelihood = subject.fit.likelihood
         if not likelihood.noise.sums_suffice:
             roots = np.sqrt(np.ones(len(gap)) if likelihood.frequency else weights_of(weights, len(gap)))
-            return np.asarray(likelihood.noise.cdf(roots * gap / likelihood.scale_of_y[which]))
+            return np.asarray(likelihood.noise.cdf(roots * gap / model._noise_scale()[which]))
         deviation = model.predict(subject.x, return_std=True, sample_weight=weights)[1]
         return _cdf(gap, np.reshape(deviation, (len(gap), -1))[:, which], _dof(subject, which))
     if "return_std" not in inspect.signature(model.predict).parameters:

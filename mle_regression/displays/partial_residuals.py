@@ -265,7 +265,7 @@ class _Rows:
         inner, outer = (
             checks.new_data(model, unwrapped(self.subject.estimator, data)[1]) for data in (base.given, changed)
         )
-        fit = model._fit
+        fit = self.subject.fit
         if isinstance(fit, NetworkFit):
             return effect, effect_deviations(fit, outer, inner, share)[:, self.which]
         moved = np.array([share @ outer[k * len(share) : (k + 1) * len(share)] for k in range(len(grid))])
@@ -275,7 +275,7 @@ class _Rows:
     def _quantile(self) -> float:
         if not self.subject.likelihood:
             return float(np.nan)
-        dof = np.ravel(self.subject.model._fit.likelihood.residual_dof)
+        dof = np.ravel(self.subject.fit.likelihood.residual_dof)
         left = float(dof[self.which if len(dof) > 1 else 0])
         return float(student_t.ppf(0.5 + self.coverage / 2, left if left > 0 else np.nan))
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from mle_regression.diagnostics.quantile_band import QuantileBand, plotting_positions, quantile_band
 from mle_regression.linalg.arrays import EPS, Array
+from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.gaussian import GAUSSIAN
 
 # Residuals of this many units of rounding of y are none.
 _EXACT_EPS = 64.0
@@ -63,13 +64,15 @@ def is_exact(truth: Array, residual: Array) -> bool:
     return bool((np.abs(residual) <= _EXACT_EPS * EPS * np.abs(truth).max(initial=0.0)).all())
 
 
-def in_own_units(residual: Array, weights: Array, *, frequency: bool) -> Array:
-    """Residuals √w e/s (n,) with s² the mean of w e²; NaN where all are zero."""
+def in_own_units(residual: Array, weights: Array, *, frequency: bool, scale: float | None = None) -> Array:
+    """Residuals √w e/s (n,) with s the scale or, by default, s² the mean of w e²; NaN where all are zero."""
     counts = weights if frequency else np.ones(len(weights))
     scaled = residual if frequency else np.sqrt(weights) * residual
     unit = float(np.abs(scaled).max(initial=0.0))
     if unit == 0:
         return np.full(len(scaled), np.nan)
+    if scale is not None:
+        return np.asarray(scaled / scale if scale > 0 else np.full(len(scaled), np.nan))
     scaled = scaled / unit  # whose squares do not overflow
     return np.asarray(scaled / np.sqrt(counts @ scaled**2 / counts.sum()))
 
@@ -82,8 +85,8 @@ def counted_parameters(found: RowInfluence) -> float:
     return float(np.median(k)) if len(k) and np.ptp(k) <= 1e-3 * np.median(k) else float(np.nan)
 
 
-def normal_quantiles(standardized: Array, counts: Array | None) -> Array:
-    """Quantiles (n,) of normal noise at the ranks of standardised residuals (n,); NaN where these are.
+def noise_quantiles(standardized: Array, counts: Array | None, noise: NoiseFamily = GAUSSIAN) -> Array:
+    """Quantiles (n,) of the noise at the ranks of standardised residuals (n,); NaN where these are.
 
     A row that stands for several, ``counts`` (n,), has the middle of their ranks.
     """
@@ -91,14 +94,14 @@ def normal_quantiles(standardized: Array, counts: Array | None) -> Array:
     known = np.flatnonzero(np.isfinite(standardized))
     order = known[np.argsort(standardized[known], kind="stable")]
     if counts is None:
-        quantiles[order] = norm.ppf(plotting_positions(len(order)))
+        quantiles[order] = noise.quantile(plotting_positions(len(order)))
     elif len(order):
         reached = np.cumsum(counts[order])
-        quantiles[order] = norm.ppf((reached - 0.5 * counts[order]) / reached[-1])
+        quantiles[order] = noise.quantile((reached - 0.5 * counts[order]) / reached[-1])
     return quantiles
 
 
-def normal_band(n: float, coverage: float) -> QuantileBand:
-    """Band of n ordered standard normal residuals: position and limits are quantiles."""
+def noise_band(n: float, coverage: float, noise: NoiseFamily = GAUSSIAN) -> QuantileBand:
+    """Band of n ordered standardised residuals: position and limits are quantiles of the noise."""
     band = quantile_band(max(int(n), 1), coverage)
-    return QuantileBand(norm.ppf(band.position), norm.ppf(band.lower), norm.ppf(band.upper))
+    return QuantileBand(noise.quantile(band.position), noise.quantile(band.lower), noise.quantile(band.upper))

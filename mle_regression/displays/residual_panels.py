@@ -13,6 +13,8 @@ from mle_regression.diagnostics.quantile_band import QuantileBand
 from mle_regression.displays.drawing import axes_for, draw_line, draw_points, grid_for, palette_of
 from mle_regression.displays.lettering import PointLabels, name_along, title_and_axes, write_labels
 from mle_regression.linalg.arrays import Array, IntArray
+from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.gaussian import GAUSSIAN
 
 # Cook's distances that are drawn: from one half on a row is worth a look, from one on it leads the fit.
 _COOKS_LEVELS = (0.5, 1.0)
@@ -38,6 +40,7 @@ class Residuals(Protocol):
     target: str
     coverage: float
     missing: dict[str, str]
+    noise: NoiseFamily
 
 
 def draw(shown: Residuals, kind: str, ax: Any, width: float | None, n_labels: int) -> list[Any]:
@@ -74,8 +77,9 @@ def scale_and_mean(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
 
 
 def quantiles(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
-    """Ordered residuals against normal quantiles, with the band that holds all of them if noise is normal."""
+    """Ordered residuals against quantiles of the noise, with the band that holds all of them if it is of this kind."""
     colours, band = palette_of(ax), shown.band
+    normal = shown.noise.name == GAUSSIAN.name
     known = np.flatnonzero(np.isfinite(shown.quantiles))
     order = known[np.argsort(shown.quantiles[known], kind="stable")]
     ax.fill_between(
@@ -85,7 +89,7 @@ def quantiles(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
         color=colours.band,
         linewidth=0,
         zorder=0,
-        label=f"{100 * shown.coverage:g} % of normal samples",
+        label=f"{100 * shown.coverage:g} % of {'normal' if normal else 'such'} samples",
     )
     ends = shown.quantiles[order[[0, -1]]]
     ax.plot(ends, ends, color=colours.faint, linewidth=0.9, zorder=1)
@@ -101,7 +105,8 @@ def quantiles(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
     )
     ax.margins(0.05)
     ax.legend(loc="upper left", fontsize="small", frameon=False)
-    title_and_axes(ax, "Normal Q–Q", "Normal quantile", "Standardized residual")
+    title = "Normal Q–Q" if normal else f"Q–Q, {shown.noise.title}"
+    title_and_axes(ax, title, "Normal quantile" if normal else "Quantile of the noise", "Standardized residual")
     return _largest(ax, shown, shown.quantiles, shown.standardized, np.abs(shown.standardized), n_labels)
 
 

@@ -17,8 +17,8 @@ from mle_regression.displays.residual_numbers import (
     in_own_units,
     influence_of_table,
     is_exact,
-    normal_band,
-    normal_quantiles,
+    noise_band,
+    noise_quantiles,
 )
 from mle_regression.displays.subject import (
     Subject,
@@ -36,6 +36,8 @@ from mle_regression.displays.subject import (
 from mle_regression.fitted.network import NetworkFit
 from mle_regression.fitted.on_rows import NEW
 from mle_regression.linalg.arrays import Array
+from mle_regression.noise.base import NoiseFamily
+from mle_regression.noise.gaussian import GAUSSIAN
 from mle_regression.reports.network.diagnosis import NetworkDiagnosis
 from mle_regression.validation import checks
 
@@ -55,8 +57,8 @@ class ResidualsDisplay:
     ----------
     fitted, residual : array of shape (n,)
     influence : RowInfluence, default=None
-        Standardised residuals, leverages and Cook's distances (n,). Without, standardised residuals are √w e/s, with s² the
-        mean of w e².
+        Standardised residuals, leverages and Cook's distances (n,). Without, standardised residuals are √w e/s, with s the
+        scale or, if there is none, s² the mean of w e².
     labels : sequence of length n, default=None
         Names of the rows; their numbers if None.
     weights : array of shape (n,), default=None
@@ -64,7 +66,11 @@ class ResidualsDisplay:
         Whether a weight says how often a row is there; else it is a precision.
     target : str, default="y"
     coverage : float, default=0.95
-        Probability with which the band of the Q–Q picture holds all residuals of normal noise.
+        Probability with which the band of the Q–Q picture holds all residuals of such noise.
+    noise : NoiseFamily, default=GAUSSIAN
+        Whose quantiles residuals are compared with.
+    scale : float, default=None
+        Of the noise of an observation of weight one, which residuals without ``influence`` are standardised by.
 
     Attributes
     ----------
@@ -77,9 +83,9 @@ class ResidualsDisplay:
     trend, scale_trend : Curve
         Smoothed residuals and smoothed √|standardised residual| along the mean: level where mean and variance are right.
     quantiles : ndarray of shape (n,)
-        Normal quantiles of the rows, in their order; NaN where a row has no standardised residual.
+        Quantiles of the noise at the rows' ranks, in their order; NaN where a row has no standardised residual.
     band : QuantileBand
-        Quantiles between which ordered residuals of normal noise lie, all at once, with probability ``coverage``
+        Quantiles between which ordered residuals of such noise lie, all at once, with probability ``coverage``
         (Aldor-Noiman et al., 2013).
     n_parameters : float
         Parameters that Cook's distance counts; NaN where it has no such form.
@@ -109,19 +115,21 @@ class ResidualsDisplay:
         frequency: bool = False,
         target: str = "y",
         coverage: float = 0.95,
+        noise: NoiseFamily = GAUSSIAN,
+        scale: float | None = None,
     ) -> None:
         checks.check_probability("coverage", coverage)
         given = weights_of(weights, len(residual))
         counted = given > 0
         self.fitted, self.residual = np.asarray(fitted, float)[counted], np.asarray(residual, float)[counted]
         self.weights, self.frequency = given[counted], frequency
-        self.target, self.coverage = target, coverage
+        self.target, self.coverage, self.noise = target, coverage, noise
         self.labels = (pd.RangeIndex(len(given)) if labels is None else pd.Index(labels))[counted]
         self.exact = is_exact(self.fitted + self.residual, self.residual)
         self.leverage: Array | None = None
         self.cooks_distance: Array | None = None
         self.n_parameters = float(np.nan)
-        self.standardized = in_own_units(self.residual, self.weights, frequency=frequency)
+        self.standardized = in_own_units(self.residual, self.weights, frequency=frequency, scale=scale)
         if self.exact:
             self.standardized = np.full(len(self.residual), np.nan)
         elif influence is not None:
@@ -133,8 +141,8 @@ class ResidualsDisplay:
         self.trend = lowess(self.fitted, self.residual, self.weights)
         size = np.sqrt(np.abs(self.standardized[known]))
         self.scale_trend = lowess(self.fitted[known], size, self.weights[known])
-        self.quantiles = normal_quantiles(self.standardized, self.weights if frequency else None)
-        self.band = normal_band(self.weights[known].sum() if frequency else known.sum(), coverage)
+        self.quantiles = noise_quantiles(self.standardized, self.weights if frequency else None, noise)
+        self.band = noise_band(self.weights[known].sum() if frequency else known.sum(), coverage, noise)
 
     def _missing(self, any_known: bool) -> dict[str, str]:
         """Return which pictures cannot be drawn, and why."""
@@ -209,6 +217,7 @@ class ResidualsDisplay:
             frequency=subject.frequency,
             target=target_name(labels, which, y),
             coverage=coverage,
+            **_noise_of(subject, which),
         )
         if reason and display.missing.get("leverage") == _NO_LEVERAGE:
             display.missing["leverage"] = reason
@@ -333,9 +342,16 @@ class ResidualsDisplay:
         return self
 
 
+def _noise_of(subject: Subject, which: int) -> dict[str, Any]:
+    """Return the noise of one output, and its scale, where a model says that it is not normal."""
+    if not subject.likelihood or subject.fit.likelihood.noise.sums_suffice:
+        return {}
+    return {"noise": subject.fit.likelihood.noise, "scale": float(subject.model._noise_scale()[which])}
+
+
 def _known_influence(subject: Subject, y: Any, sample_weight: Any, which: int) -> tuple[RowInfluence | None, str]:
     """Return the influence of all rows on one output of a model of this package; or None, and why it is not known."""
-    fit = subject.model._fit
+    fit = subject.fit
     if isinstance(fit, NetworkFit) and len(fit.networks) > 1:
         return None, "Leverage is that of one network, and predictions are the mean of several."
     try:

@@ -46,6 +46,11 @@ class Subject:
         return isinstance(self.model, LikelihoodRegressor)
 
     @property
+    def fit(self) -> Any:
+        """What a model of this package has fitted."""
+        return self.model._fit
+
+    @property
     def frequency(self) -> bool:
         """Whether the model takes a weight for the number of times that a row is there."""
         return getattr(self.model, "weight_type", "precision") == "frequency"
