@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -89,6 +90,9 @@ def test_parquet(tmp_path):
         (",b\n1,2\n", ["column 1", "b"], [1, 2]),
         ('"of\nit",b\n"x\ny",2\n', ["of it", "b"], ["x\ny", 2]),
         ("\n\na,b\n1,2\n\n", ["a", "b"], [1, 2]),
+        ("sep=;\na;b\n1,5;2\n", ["a", "b"], [1.5, 2]),
+        ("# made by hand\n# in May, all of it, in one go\na,b\n1,2\n", ["a", "b"], [1, 2]),
+        ("# made by hand\n#a,b\n1,2\n", ["#a", "b"], [1, 2]),
         ("zip,b\n02134,1\n90210,2\n", ["zip", "b"], ["02134", 1]),
         ("a;b\n1.234,5;€ 2.000,25\n3,5;€ 1,5\n", ["a", "b"], ["1234.5", "€ 2000.25"]),
     ],
@@ -270,6 +274,32 @@ def test_the_sentence_that_matters(tmp_path, capsys, make, kept, said):
     text = " ".join(capsys.readouterr().out.split())
     assert said in text
     assert ("Network by maximum likelihood" if kept == "network" else "Linear regression by maximum likelihood") in text
+
+
+def test_extreme_units(tmp_path, capsys):
+    plain = houses()[["area", "rooms", "price"]]
+    errors = []
+    for number, frame in enumerate([plain, plain * [1e200, 1e100, 1e250]]):
+        path = written(tmp_path, frame, f"{number}.csv")
+        assert main([str(path), "--target", "price", "--model", "linear"]) == 0
+        (found,) = re.findall(r"the linear model by ([\d.,e+]+):", " ".join(capsys.readouterr().out.split()))
+        errors.append(float(found.replace(",", "")))
+    assert errors[1] / errors[0] == pytest.approx(1e250, rel=1e-3)
+
+
+def test_names_with_commas(tmp_path, capsys):
+    frame = houses().rename(columns={"area": "area, net"})
+    assert (
+        main([str(written(tmp_path, frame)), "--target", "price", "--model", "linear", "--drop", '"area, net", city'])
+        == 0
+    )
+    assert "1 number as it is: rooms" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("n", [5, 6, 10])
+def test_few_rows(tmp_path, capsys, n):
+    assert main([str(written(tmp_path, houses(n))), "--target", "price", "--model", "linear"]) == 0
+    assert "held out the mean of" in capsys.readouterr().out
 
 
 def test_more_columns_than_rows(tmp_path, capsys):

@@ -42,10 +42,10 @@ class Rows:
 class Judged:
     """A fitted model and how it does on rows held out.
 
-    ``steps`` are those after the preparation, the model last; ``squares`` (n,) squared errors; ``rmse``, ``mae`` in units of
-    the target; ``r2`` the share of the mean's squared error that is gone; ``covered`` the share of rows inside of their
-    interval of `COVERAGE`, and ``log_density`` of a row, both of rows that have an interval; ``remarks`` what fitting had to
-    say; ``n_fitted`` rows to which it was fitted.
+    ``steps`` are those after the preparation, the model last; ``squares`` (n,) squared errors, in units of the largest target
+    squared; ``rmse``, ``mae`` in units of the target; ``r2`` the share of the mean's squared error that is gone;
+    ``covered`` the share of rows inside of their interval of `COVERAGE`, and ``log_density`` of a row, both of rows that
+    have an interval; ``remarks`` what fitting had to say; ``n_fitted`` rows to which it was fitted.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import shlex
 import sys
@@ -210,7 +211,8 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """Split names at commas; one that has a comma stands in double quotes."""
+    return [" ".join(name.split()) for name in next(csv.reader([text], skipinitialspace=True), []) if name.strip()]
 
 
 def _print(progress: Progress, document: Any) -> None:

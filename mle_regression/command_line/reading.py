@@ -125,6 +125,7 @@ def _parsed(path: Path, written: TextFormat, names: list[str], headed: bool, dty
                 decimal=written.decimal,
                 encoding=written.encoding,
                 header=0 if headed else None,
+                skiprows=written.skipped,
                 names=names,
                 index_col=False,
                 dtype=dtypes or None,

@@ -39,6 +39,7 @@ _SAMPLED_RECORDS = 500
 _REGULAR = 0.8
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+(e[-+]?\d+)?\s*%?\s*", re.IGNORECASE)
 _DECIMAL_POINT = re.compile(r"\s*[-+]?(\d{1,3}(,\d{3})+|\d+)\.\d+(e[-+]?\d+)?\s*%?\s*", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r"sep=([,;\t|])", re.IGNORECASE)
 _THOUSANDS_COMMA = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+\s*%?\s*")
 
 
@@ -46,12 +47,14 @@ _THOUSANDS_COMMA = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+\s*%?\s*")
 class TextFormat:
     """How a file of text is written.
 
-    ``encoding`` is Python's name, ``separator`` one of `SEPARATORS`, ``decimal`` "." or ",".
+    ``encoding`` is Python's name, ``separator`` one of `SEPARATORS`, ``decimal`` "." or ","; ``skipped`` lines of comments
+    stand before the names.
     """
 
     encoding: str
     separator: str
     decimal: str
+    skipped: int = 0
 
     def __str__(self) -> str:
         encoding = {"utf-8-sig": "UTF-8 with a mark", "cp1252": "Windows-1252 (Latin-1)"}.get(
@@ -77,9 +80,37 @@ def find_text_format(path: Path) -> tuple[TextFormat, list[list[str]]]:
     whole = len(head) < _HEAD_BYTES
     if not text.strip():
         raise CommandError(f"{path}: the file holds nothing but white space.")
-    separator = find_separator(text, whole)
+    text, skipped, told = without_preamble(text)
+    separator = told or find_separator(text, whole)
     sample = records(text, separator, whole)
-    return TextFormat(encoding, separator, find_decimal(sample[1:], separator)), sample
+    return TextFormat(encoding, separator, find_decimal(sample[1:], separator), skipped), sample
+
+
+def without_preamble(text: str) -> tuple[str, int, str]:
+    r"""Take comments off the beginning; return the rest, how many lines they are, and the separator that they tell of.
+
+    A line ``sep=;`` is written by spreadsheet programs. A line that begins with # is a comment, unless it is the last of
+    them and has as many fields as the line after it: then it holds the names.
+
+    Examples
+    --------
+    >>> without_preamble("sep=;\na;b\n1;2\n")
+    ('a;b\n1;2\n', 1, ';')
+    >>> without_preamble("# by hand\n#a,b\n1,2\n")
+    ('#a,b\n1,2\n', 1, '')
+    """
+    lines = text.splitlines(keepends=True)
+    told = _SEPARATOR_LINE.fullmatch(lines[0].strip())
+    if told:
+        return "".join(lines[1:]), 1, told[1]
+    count = 0
+    while count < len(lines) and lines[count].lstrip().startswith("#"):
+        count += 1
+    if count and count < len(lines):
+        separator = find_separator("".join(lines[count:]))
+        last, first = records(lines[count - 1], separator), records(lines[count], separator)
+        count -= bool(last and first) and len(last[0]) == len(first[0]) > 1
+    return "".join(lines[count:]), count, ""
 
 
 def find_separator(text: str, whole: bool = True) -> str:

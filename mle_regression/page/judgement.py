@@ -19,7 +19,7 @@ COVERAGE = 0.9
 class Judgement:
     """How well m outputs of rows are foretold.
 
-    ``residual`` (n, m); ``rmse``, ``mean_error`` (m,): root mean square and mean absolute error; ``r2`` (m,): beside the mean
+    ``residual`` (n, m), in units of the largest |y|; ``rmse``, ``mean_error`` (m,): root mean square and mean absolute error; ``r2`` (m,): beside the mean
     of these rows; ``covered`` (m,): share of the rows inside of their interval of `COVERAGE`; ``log_density`` (m,): mean of a
     row. The last two are of rows that have an interval; ``unknown`` (m,) is how many have none.
     """
@@ -49,6 +49,9 @@ def judge(model: Any, x: Any, y: Array, weights: Array | None = None) -> Judgeme
     density = _log_density(model, x, y, weights)
     truth, mean, lower, upper = (_columns(values, len(y)) for values in (y, predicted, lower, upper))
     known = np.isfinite(lower) & np.isfinite(upper)
+    unit = np.abs(truth).max(axis=0, initial=0.0)
+    unit[unit == 0] = 1.0
+    truth, mean, lower, upper = (values / unit for values in (truth, mean, lower, upper))  # so that no square overflows
     residual = truth - mean
     centre = np.average(truth, axis=0, weights=weights)
     squares = np.average(residual**2, axis=0, weights=weights)
@@ -57,8 +60,8 @@ def judge(model: Any, x: Any, y: Array, weights: Array | None = None) -> Judgeme
         r2 = 1.0 - squares / spread
     return Judgement(
         residual,
-        np.sqrt(squares),
-        np.average(np.abs(residual), axis=0, weights=weights),
+        np.sqrt(squares) * unit,
+        np.average(np.abs(residual), axis=0, weights=weights) * unit,
         r2,
         _mean_of_known((lower <= truth) & (truth <= upper), known),
         _mean_of_known(_columns(density, len(y)), known[:, :1] if np.ndim(density) == 1 else known),
