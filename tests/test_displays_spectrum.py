@@ -98,6 +98,13 @@ def test_large_bounds_are_seen():
     (bars,) = [one for one in shown.ax_.collections if type(one).__name__ == "LineCollection"]
     ends = np.array([segment[:, 1] for segment in bars.get_segments()])
     np.testing.assert_allclose(ends, [[2.0, 4.0], [0.3, 0.7]])
+    # signs differ in colour and shape, and what is zero is hollow
+    signs = {one.get_label().split(":")[0]: one for one in shown.ax_.collections if one is not bars}
+    colours = {name: tuple(one.get_edgecolors()[0]) for name, one in signs.items()}
+    assert colours["negative"] != colours["positive"] == colours["zero to its bound"]
+    hollow = {name: tuple(one.get_facecolors()[0]) != colours[name] for name, one in signs.items()}
+    assert hollow == {"positive": False, "negative": False, "zero to its bound": True}
+    assert len({len(one.get_paths()[0].vertices) for one in signs.values()}) == 3
 
 
 def test_ends_of_a_large_spectrum_stand_apart(rows):
@@ -111,6 +118,10 @@ def test_ends_of_a_large_spectrum_stand_apart(rows):
         size=len(report.eigenvectors),
     ).plot()
     assert [tick.get_text() for tick in shown.ax_.get_xticklabels()] == ["1", "3", "399", "401"]
+    low, high = np.split(np.sort(np.vstack(list(drawn(shown.ax_).values()))[:, 0]), 2)
+    (between,) = {line.get_xdata()[0] for line in shown.ax_.lines}
+    assert high[0] - low[-1] > 1.9
+    assert between == pytest.approx(0.5 * (low[-1] + high[0]))
     assert not faults(shown.figure_)
 
 
