@@ -77,13 +77,16 @@ def test_a_straight_line_at_its_optimum_does_not_beat_a_better_place_near_one(ac
 
 
 @QUIET
-@pytest.mark.parametrize("seed", range(3))
-def test_kinks_do_not_hold_the_penalties_where_they_begin(seed):
+def test_kinks_do_not_hold_the_penalties_where_they_begin():
+    """From one start in eight a worse optimum is reached, whose units bend where no rows are."""
     x = np.linspace(-2, 2, 200)[:, None]
     y = np.exp(-4 * x[:, 0] ** 2)
-    model = MLPGradientRegressor((10,), activation="relu", alpha="evidence", random_state=seed).fit(x, y)
-    assert set(model.alpha_.values()) != {1.0}
-    assert model.log_marginal_likelihood_ > 350
+    densities = []
+    for seed in range(4):
+        model = MLPGradientRegressor((10,), activation="relu", alpha="evidence", random_state=seed).fit(x, y)
+        assert set(model.alpha_.values()) != {1.0}
+        densities.append(model.log_marginal_likelihood_)
+    assert sorted(densities)[1] > 500
 
 
 @QUIET

@@ -25,6 +25,9 @@ _FIRST, _WEAKER = 1.0, (1e-2, 1e-4)
 # A climb from a weaker prior is given up where so many parameters a residual are determined; where its first optimum has so
 # many nats a residual less than the best place; and after so many steps.
 _BY_HEART, _BEHIND, _MOST_STEPS = 0.75, 1.0 / 3.0, 1000
+# Nats that the rest of the way to an optimum may yet gain, times its squared length in posterior standard deviations: of a
+# Gaussian a half.
+_HOPE = 2.0
 # Steps of the solver between looks, and how many looks the first optimum may take, each later one,
 # and the last steps to the very optimum.
 _STRETCH, _LOOKS_FIRST, _LOOKS, _LOOKS_LAST = 20, 20, 5, 3
@@ -240,13 +243,15 @@ class _Climb:
     def _promising(self, levels: Array, rival: _Place) -> _Place | None:
         """Return the first optimum under weaker penalties, or None where a climb from there would be idle."""
         theta, residuals = self.objective.start, self.n * self.objective.network.sizes[-1]
+        least = rival.density - _BEHIND * residuals
         for _ in range(_LOOKS):
             here = self._walk(levels, theta, _STRETCH, 0.0)
-            if here.arrived or self.ended or here.effective > _BY_HEART * residuals:
+            hopeless = here.density + _HOPE * here.distance**2 < least
+            if here.arrived or self.ended or hopeless or here.effective > _BY_HEART * residuals:
                 break
             theta = here.theta
         by_heart = here.effective > _BY_HEART * residuals
-        return None if by_heart or here.density < rival.density - _BEHIND * residuals else here
+        return None if by_heart or here.density < least else here
 
     def _climbed(self, best: _Place) -> _Place:
         """Return the top that is reached from an optimum."""
