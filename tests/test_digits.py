@@ -156,6 +156,15 @@ def test_html_needs_nothing_else_and_has_no_stars():
         assert document.to_text().count("**") == 0
 
 
+def test_outputs_stand_above_their_rows():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(60, 2)), pd.DataFrame(rng.normal(size=(60, 2)), columns=["<height>", "weight"])
+    cells = read(MLELinearRegressor().fit(X, Y).summary())
+    first, second = cells.index("<height>", cells.index("upper")), cells.index("weight", cells.index("upper"))
+    assert cells[first + 1] == cells[second + 1] == "intercept"
+    assert second - first == 1 + 3 * 7
+
+
 def test_html_is_escaped(model):
     for page in (
         model.summary().to_html(),

@@ -19,9 +19,10 @@ COVERAGE = 0.9
 class Judgement:
     """How well m outputs of rows are foretold.
 
-    ``residual`` (n, m), in units of the largest |y|; ``rmse``, ``mean_error`` (m,): root mean square and mean absolute error; ``r2`` (m,): beside the mean
-    of these rows; ``covered`` (m,): share of the rows inside of their interval of `COVERAGE`; ``log_density`` (m,): mean of a
-    row. The last two are of rows that have an interval; ``unknown`` (m,) is how many have none.
+    ``residual`` (n, m), in units of the largest |y|; ``rmse``, ``mean_error`` (m,): root mean square and mean absolute error;
+    ``r2`` (m,): beside the mean of these rows; ``covered`` (m,): share of the rows inside of their interval of `COVERAGE`;
+    ``log_density`` (m,): mean of a row. The last two are of rows that have an interval; ``unknown`` (m,) have
+    none.
     """
 
     residual: Array

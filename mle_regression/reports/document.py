@@ -70,7 +70,7 @@ class Table:
     def to_html(self) -> str:
         """Write the frame as a table."""
         texts = [self._is_text(j) for j in range(self.frame.shape[1])]
-        index = [_index_text(label) for label in self.frame.index]
+        index = [tuple(map(str, label)) if isinstance(label, tuple) else (str(label),) for label in self.frame.index]
         return markup.table(index, self._names(), written(self.frame, self.digits), texts)
 
     def _names(self) -> list[str]:

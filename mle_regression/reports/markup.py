@@ -39,6 +39,8 @@ min-width:min(8.5rem,24vw);max-width:22rem;overflow-wrap:anywhere}
 .mle-report td{text-align:right;white-space:nowrap}
 .mle-report .text{text-align:left;white-space:normal;min-width:11rem}
 .mle-report thead .text{text-align:left}
+.mle-report .group th{font-weight:650;padding-top:.7rem}
+.mle-report .group~tr:not(.group) th{padding-left:.9rem}
 .mle-report tbody tr{border-bottom:1px solid rgba(128,128,128,.18)}
 .mle-report tbody tr:nth-child(even){background:none}
 .mle-report tbody tr:hover{background:rgba(128,128,128,.1)}
@@ -62,8 +64,13 @@ def panel(items: Sequence[tuple[str, str]]) -> str:
     return f"<dl>{rows}</dl>"
 
 
-def table(index: Sequence[str], names: Sequence[str], columns: Sequence[Sequence[str]], is_text: Sequence[bool]) -> str:
-    """Write a table, numbers with their decimal points below one another; of a long one most rows are folded away."""
+def table(
+    index: Sequence[tuple[str, ...]], names: Sequence[str], columns: Sequence[Sequence[str]], is_text: Sequence[bool]
+) -> str:
+    """Write a table, numbers with their decimal points below one another; of a long one most rows are folded away.
+
+    ``index`` has the levels of each row's label; all but the last are written above the rows that share them.
+    """
     cells = [
         list(column) if text else aligned(column, _FIGURE_SPACE, _POINT_SPACE)
         for column, text in zip(columns, is_text, strict=True)
@@ -95,15 +102,18 @@ def escaped(text: str) -> str:
     return html.escape(text)
 
 
-def _part(index: Sequence[str], names: Sequence[str], columns: Sequence[Sequence[str]], is_text: Sequence[bool]) -> str:
+def _part(
+    index: Sequence[tuple[str, ...]], names: Sequence[str], columns: Sequence[Sequence[str]], is_text: Sequence[bool]
+) -> str:
     style = [" class=text" if text else "" for text in is_text]
     head = "".join(
         f"<th scope=col{kind}>{escaped(name.replace('_', ' '))}</th>" for name, kind in zip(names, style, strict=True)
     )
-    rows = "".join(
-        f"<tr><th scope=row>{escaped(label)}</th>"
-        + "".join(f"<td{kind}>{escaped(cell)}</td>" for cell, kind in zip(row, style, strict=True))
-        + "</tr>"
-        for label, row in zip(index, zip(*columns, strict=True) if columns else [()] * len(index), strict=True)
-    )
+    rows, above = "", tuple[str, ...]()
+    for label, row in zip(index, zip(*columns, strict=True) if columns else [()] * len(index), strict=True):
+        if label[:-1] != above:
+            above = label[:-1]
+            rows += f"<tr class=group><th scope=rowgroup colspan={len(names) + 1}>{escaped('  '.join(above))}</th></tr>"
+        cells = "".join(f"<td{kind}>{escaped(cell)}</td>" for cell, kind in zip(row, style, strict=True))
+        rows += f"<tr><th scope=row>{escaped(label[-1])}</th>{cells}</tr>"
     return f"<div class=scroll><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
