@@ -190,7 +190,9 @@ def _as_given(rows: Any) -> Any:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}" if np.isfinite(share) else "an unknown share"
+    if not np.isfinite(share):
+        return "an unknown share"
+    return f"{share:.1%}" if share >= 0 else f"nothing (R² {share:.3f})"
 
 
 def _steps(estimator: Any) -> list[str]:
