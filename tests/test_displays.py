@@ -73,6 +73,19 @@ def test_displays_follow_the_convention(display, rows):
     assert not faults(shown.figure_)
 
 
+def test_faults_of_a_figure_are_seen():
+    figure, (one, other) = plt.subplots(1, 2)
+    one.plot([0.0, 1.0])
+    assert faults(figure) == ["empty: ''"]
+    other.plot([0.0, 1.0])
+    other.text(0.5, 0.5, "this")
+    other.text(0.5, 0.5, "that")
+    one.set_xlabel("much too long a name for an axis of this figure " * 3)
+    found = faults(figure)
+    assert "'this' over 'that'" in found
+    assert any(fault.startswith("cut: 'much too long") for fault in found)
+
+
 @display
 def test_axes_that_are_given_are_drawn_in(display, rows):
     X, y = rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Integral
 from typing import Any
 
@@ -21,7 +22,7 @@ _EACH_VALUE, _GRID = 30, 60
 _MOST_COLUMNS = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """Rows (n, p), and the names of the columns as they are told.
 
@@ -100,7 +101,9 @@ class Table:
 
     def typical(self, n_rows: int, changes: Mapping[int, Array]) -> Any:
         """Return so many rows of the values in the middle of each column, but for columns with other values (n_rows,)."""
-        columns = {j: changes.get(j) if j in changes else self._middle(j, n_rows) for j in range(len(self.names))}
+        same = np.zeros(n_rows, dtype=int)
+        middles = [middle.iloc[same].reset_index(drop=True) for middle in self.middles]
+        columns = {j: changes.get(j, middle) for j, middle in enumerate(middles)}
         if isinstance(self.data, pd.DataFrame):
             frame = pd.DataFrame(columns)
             frame.columns = self.data.columns
@@ -121,14 +124,22 @@ class Table:
         make = getattr(self.container, "from_pydict", self.container)  # Arrow's tables are made by the former
         return make(columns)
 
-    def _middle(self, j: int, n_rows: int) -> Any:
-        """Return a column of one value that occurs: the median of numbers, else the most frequent."""
-        values = pd.Series(self.column(j)).dropna()
-        if not len(values):
-            return pd.Series([np.nan] * n_rows)
-        plain = self.is_numeric(j) and not pd.api.types.is_bool_dtype(values.dtype)
-        value = values.sort_values().iloc[(len(values) - 1) // 2] if plain else values.mode().iloc[0]
-        return pd.Series([value] * n_rows, dtype=values.dtype)
+    @cached_property
+    def middles(self) -> list[pd.Series]:
+        """One value of each column, of its type, that occurs: the median of numbers, else the most frequent."""
+        return [_middle_of(pd.Series(self.column(j)), self.is_numeric(j)) for j in range(len(self.names))]
+
+
+def _middle_of(column: pd.Series, numeric: bool) -> pd.Series:
+    values = column.dropna()
+    if not len(values):
+        return pd.Series([np.nan])
+    array, half = values.to_numpy(), (len(values) - 1) // 2
+    if not numeric or pd.api.types.is_bool_dtype(values.dtype):
+        value = values.mode().iloc[0]
+    else:
+        value = np.partition(array, half)[half] if array.dtype.kind in "iuf" else values.sort_values().iloc[half]
+    return pd.Series([value], dtype=values.dtype)
 
 
 def table_of(X: Any) -> Table:
@@ -178,7 +189,7 @@ def columns_by_change(table: Table, predict: Callable[[Any], Array]) -> list[int
         raise ValueError("No column of X holds numbers that vary, along which a picture could be drawn.")
     changes = {}
     for number, (j, (low, high)) in enumerate(ends.items()):
-        column = pd.Series(table._middle(j, 2 * len(ends))).to_numpy(np.float64).copy()
+        column = np.full(2 * len(ends), float(table.middles[j].iloc[0]))
         column[2 * number], column[2 * number + 1] = low, high
         changes[j] = column
     mean = predict(table.typical(2 * len(ends), changes))
