@@ -190,6 +190,13 @@ def test_identifiers(name, gone):
     assert find_rules(frame.assign(**{name: 1 + np.arange(N) % 9}))[1].kind == "number"
 
 
+def test_categories_that_are_asked_for():
+    codes = pd.Series(np.arange(N) % 40, name="code")
+    assert find_rule(codes).kind == "number"
+    assert find_rule(codes, as_category=True).kind == "category"
+    assert find_rule(pd.Series(WORDS, name="name"), as_category=True).kind == "category"
+
+
 def test_a_first_column_that_counts_the_rows():
     frame = pd.DataFrame({"nr": np.arange(1, N + 1), "t": np.arange(1, N + 1)})
     assert [rule.detail for rule in find_rules(frame)] == ["counts the rows", ""]
@@ -395,6 +402,17 @@ def test_new_values_are_told(model_file, tmp_path, capsys):
     assert said.out.count("\n") == 6
     assert "'city': 5 values that the model was not fitted on ('Wien')" in said.err
     assert "'area': 5 values missing or no numbers" in said.err
+
+
+def test_rows_without_an_interval_are_told(tmp_path, capsys):
+    pytest.importorskip("skops")
+    frame, path = houses().assign(twin=lambda one: one["area"]), tmp_path / "model.skops"
+    assert main([str(written(tmp_path, frame)), "--target", "price", "--model", "linear", "--save", str(path)]) == 0
+    capsys.readouterr()
+    predicted(path, written(tmp_path, frame[:4].assign(twin=[1.0, 2.0, *frame["area"][2:4]]), "new.csv"), "--intervals")
+    said = capsys.readouterr()
+    assert "2 rows have no interval" in said.err
+    assert pd.read_csv(io.StringIO(said.out))["lower"].isna().tolist() == [True, True, False, False]
 
 
 def test_errors_of_predict(model_file, tmp_path, capsys):

@@ -114,7 +114,7 @@ def find_rule(column: pd.Series, as_category: bool = False) -> ColumnRule:
     if constant is not None:
         return constant
     if as_category or isinstance(column.dtype, pd.CategoricalDtype):
-        return _category_rule(column)
+        return _category_rule(column, asked_for=as_category)
     if pd.api.types.is_bool_dtype(present.dtype) or (
         set(present.unique()) <= {True, False} and present.dtype == object
     ):
@@ -192,11 +192,12 @@ def _number_rule(texts: pd.Series, values: Array) -> ColumnRule:
     )
 
 
-def _category_rule(column: pd.Series) -> ColumnRule:
+def _category_rule(column: pd.Series, asked_for: bool = False) -> ColumnRule:
     name, texts = str(column.name), as_text(column)
     present = texts.dropna()
     different = present.nunique()
-    if different > 2 and (different == len(present) or different > max(_MANY_VALUES, _LARGE_SHARE * len(present))):
+    many = different == len(present) or different > max(_MANY_VALUES, _LARGE_SHARE * len(present))
+    if different > 2 and many and not asked_for:
         return ColumnRule(name, "left out", f"text, {different:,} different values in {len(present):,} rows")
     return ColumnRule(name, "category", f"{different} values", _missing_category(texts))
 

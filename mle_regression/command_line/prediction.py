@@ -36,7 +36,11 @@ def predict_file(model: Path, data: Path, coverage: float | None) -> tuple[pd.Da
     found = {"prediction": estimator.predict(rows)}
     if coverage is not None:
         found["lower"], found["upper"] = estimator.predict_interval(rows, coverage)
-    return pd.DataFrame(found), remarks_on(frame, pipeline)
+    remarks = remarks_on(frame, pipeline)
+    unknown = 0 if coverage is None else int(np.isnan(found["lower"]).sum())
+    if unknown:
+        remarks.append(f"{unknown:,} rows have no interval: the rows that the model was fitted on do not determine it.")
+    return pd.DataFrame(found), remarks
 
 
 def remarks_on(frame: pd.DataFrame, pipeline: Pipeline) -> list[str]:
