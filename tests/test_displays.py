@@ -160,7 +160,7 @@ def fitted(name, rng):
     elif name == "exact":
         y = X @ [1.0, 2.0, 0.0]
     elif name == "sparse, many columns":
-        X = sp.random_array((40, 60), density=0.1, rng=rng, format="csr")
+        X = sp.csr_array(rng.standard_normal((40, 60)) * (rng.random((40, 60)) < 0.1))
         model = MLELinearRegressor(alpha=0.1)
     elif name == "frequencies":
         model, w = MLELinearRegressor(weight_type="frequency"), np.arange(40) % 3.0
