@@ -64,9 +64,14 @@ class MLPGradientRegressor(LikelihoodRegressor):
         "auto": "loo" where that takes some ten seconds at most (rows times parameters up to 3 million: 20 units with 2,000
         rows of 70 columns), there are ten different rows and fewer than 10,000 in all, and ``solver``, ``learning_rate``,
         ``batch_size``, ``early_stopping``, ``n_init``, ``warm_start``, the noise and ``X_val`` leave it open; else 1e-4.
-    evidence : {"layer", "single", "input"}, default="layer"
-        What has a penalty of its own under ``alpha="evidence"``: each layer, nothing, or each input besides, so that inputs
-        that say nothing are switched off.
+    alpha_per : {"auto", "all", "layer", "input"}, default="auto"
+        What has a penalty of its own that the data choose: nothing, each layer, or each input besides (of the evidence
+        alone), so that inputs that say nothing are switched off. "auto": each layer by the evidence, nothing by rows left
+        out, where "layer" goes on from the best common penalty layer by layer, up and down.
+    evidence : str
+        The name of `alpha_per` up to now, with "single" for "all".
+
+        .. deprecated:: 0.1
     noise : str, default="gaussian"
     weight_type : {"precision", "frequency"}, default="precision"
         What ``sample_weight`` means: Var(y) = σ²/w, or repeated rows.
@@ -151,7 +156,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
     hessian_eigenvalues_, condition_number_, verdict_
         Of the Hessian of J on the training rows in standard units, and what they say of the place; with ``curvature`` only.
     alpha_ : float or dict of str to float
-        The penalty that rows left out chose; those that the evidence chose, by group. Not where `alpha` is a number.
+        The penalty that rows left out chose, or those of the layers; those that the evidence chose, by group. Not where
+        `alpha` is a number.
     alpha_path_ : structured ndarray of shape (n_levels,)
         Each ``"penalty"`` on the path, its ``"score"`` as `loo_score_` and the ``"effective_parameters"`` of a network;
         with penalties by rows left out only.
@@ -195,7 +201,8 @@ class MLPGradientRegressor(LikelihoodRegressor):
         activation: str = "tanh",
         solver: Any = "auto",
         alpha: float | Literal["auto", "loo", "evidence"] = "auto",
-        evidence: Literal["layer", "single", "input"] = "layer",
+        alpha_per: Literal["auto", "all", "layer", "input"] = "auto",
+        evidence: str = "deprecated",
         noise: str = "gaussian",
         weight_type: Literal["precision", "frequency"] = "precision",
         standardize: bool | Literal["auto"] = "auto",
@@ -218,6 +225,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
         self.activation = activation
         self.solver = solver
         self.alpha = alpha
+        self.alpha_per = alpha_per
         self.evidence = evidence
         self.noise = noise
         self.weight_type = weight_type

@@ -42,6 +42,18 @@ def test_which_columns_have_heavy_tails(law, heavy):
         )
 
 
+def test_a_value_that_is_there_often_does_not_count_as_the_middle(rng):
+    """Half of a column zero: its quartiles are about zero, however wide the rest is."""
+    X = rng.normal(size=(400, 2)) * (rng.random((400, 2)) < 0.5)
+    X[:, 1] = np.exp(2.0 * rng.normal(size=400)) * (rng.random(400) < 0.6)
+    X = np.c_[X, rng.random(400) < 0.3, rng.integers(0, 4, 400)]
+    data = TrainingData(X, np.zeros((400, 1)), None, True, 0.0)
+    bend = units_of(data, True, find_noise("gaussian"), None, bend=True)[0].bend
+    np.testing.assert_array_equal(np.isnan(bend.scale), [True, False, True, True])
+    low, high = np.quantile(X[X[:, 1] > 0, 1], [0.25, 0.75])
+    assert bend.scale[1] == pytest.approx((high - low) / 1.349, rel=0.05)
+
+
 def test_heavy_columns_predict_better_bent():
     gains = []
     for seed in range(3):

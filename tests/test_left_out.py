@@ -345,3 +345,40 @@ def test_effective_parameters_that_would_take_long_are_not_counted(rng, monkeypa
     model = MLPGradientRegressor((3,), alpha="loo", random_state=0).fit(X, y)
     assert np.isnan(model.effective_parameters_)
     assert np.isfinite(model.alpha_path_["score"]).all()
+
+
+def test_each_layer_has_a_penalty_of_its_own_where_that_predicts_better(rng):
+    X = rng.normal(size=(120, 8))
+    y = np.sin(2.0 * X[:, 0]) + 0.3 * rng.normal(size=120)
+    common = MLPGradientRegressor((6,), alpha="loo", random_state=0).fit(X, y)
+    model = MLPGradientRegressor((6,), alpha="loo", alpha_per="layer", random_state=0).fit(X, y)
+    assert set(model.alpha_) == {"layer 1", "layer 2"}
+    np.testing.assert_array_equal(model.alpha_path_, common.alpha_path_)
+    if model.alpha_["layer 1"] == model.alpha_["layer 2"]:
+        assert model.loo_score_ == pytest.approx(common.loo_score_)
+    else:  # by ratios of the path's steps, and not for nothing
+        exponent = 2.0 * np.log10(model.alpha_["layer 1"] / model.alpha_["layer 2"])
+        assert exponent == pytest.approx(round(exponent))
+        assert model.loo_score_ < common.loo_score_
+    layers = model._fit.network.layers(np.array(model._fit.alpha))
+    for k, layer in enumerate(layers):
+        np.testing.assert_allclose(layer[:, :-1], model.alpha_[f"layer {k + 1}"])
+        assert not layer[:, -1].any()
+    assert "alpha of layer 1" in str(model.summary())
+    again = pickle.loads(pickle.dumps(model))
+    assert again.alpha_ == model.alpha_
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_what_has_a_penalty_of_its_own_must_be_chosen_by_the_data(rng):
+    X, y = bowl(rng, 30)
+    with pytest.raises(ValueError, match="alpha='evidence' can choose"):
+        MLPGradientRegressor((2,), alpha="loo", alpha_per="input").fit(X, y)
+    with pytest.raises(ValueError, match="set alpha='loo' or alpha='evidence'"):
+        MLPGradientRegressor((2,), alpha=1.0, alpha_per="layer").fit(X, y)
+    with pytest.raises(ValueError, match="alpha_per='unit' is not one of"):
+        MLPGradientRegressor((2,), alpha_per="unit").fit(X, y)
+    with pytest.warns(FutureWarning, match="now called alpha_per='all'"):
+        earlier = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0).fit(X, y)
+    now = MLPGradientRegressor((), alpha="evidence", alpha_per="all", random_state=0).fit(X, y)
+    assert earlier.alpha_ == now.alpha_

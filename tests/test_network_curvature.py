@@ -306,7 +306,7 @@ def test_a_network_without_hidden_layers_has_the_exact_posterior(rng):
 def test_evidence_of_a_linear_model_is_exact_and_at_its_maximum(rng):
     X = rng.standard_normal((80, 6))
     y = X @ [1.0, 0.5, 0.0, 0.0, -0.3, 0.1] + 1.5 * rng.standard_normal(80)
-    model = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0, max_iter=2000).fit(X, y)
+    model = MLPGradientRegressor((), alpha="evidence", alpha_per="all", random_state=0, max_iter=2000).fit(X, y)
     Z = (X - X.mean(axis=0)) / X.std(axis=0)
     # The intercept's flat prior leaves 79 contrasts of y; its density of one gives the factor between the two.
     contrasts = np.linalg.svd(np.eye(80) - 1 / 80)[0][:, :79].T
@@ -504,7 +504,7 @@ def test_evidence_climbs_where_the_loss_has_kinks(rng):
 
 def test_features_may_be_called_like_layers(rng):
     X = pd.DataFrame(rng.standard_normal((60, 3)), columns=["a", "layer 2", "biases of layer 1"])
-    model = MLPGradientRegressor((2,), alpha="evidence", evidence="input", random_state=0).fit(X, np.sin(2 * X["a"]))
+    model = MLPGradientRegressor((2,), alpha="evidence", alpha_per="input", random_state=0).fit(X, np.sin(2 * X["a"]))
     assert len(model.alpha_) == 5
 
 
@@ -577,10 +577,10 @@ def test_linear_evidence_and_the_network_without_hidden_layers_agree(rng):
     y = X @ [1.0, 0.4, 0.0, 0.0] + rng.standard_normal(100)
     y = (y - y.mean()) / y.std()
     linear = MLELinearRegressor(alpha="evidence").fit(X, y)
-    network = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0, max_iter=5000).fit(X, y)
+    network = MLPGradientRegressor((), alpha="evidence", alpha_per="all", random_state=0, max_iter=5000).fit(X, y)
     assert network.log_marginal_likelihood_ == pytest.approx(linear.log_marginal_likelihood_, rel=1e-7)
     np.testing.assert_allclose(network.predict(X), linear.predict(X), atol=1e-3)
-    scaled = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0).fit(X, 1e3 * y + 5.0)
+    scaled = MLPGradientRegressor((), alpha="evidence", alpha_per="all", random_state=0).fit(X, 1e3 * y + 5.0)
     linear.fit(X, 1e3 * y + 5.0)
     assert scaled.log_marginal_likelihood_ == pytest.approx(linear.log_marginal_likelihood_, rel=1e-7)
 

@@ -221,7 +221,7 @@ BY_EVIDENCE = st.builds(
     MLPGradientRegressor,
     hidden_layer_sizes=st.sampled_from(((), (1,))),
     alpha=st.just("evidence"),
-    evidence=st.sampled_from(("layer", "single", "input")),
+    alpha_per=st.sampled_from(("auto", "layer", "all", "input")),
     standardize=st.booleans(),
     max_iter=st.just(5),
     random_state=st.just(0),

@@ -57,6 +57,14 @@ def typed_fit(state: Mapping[str, Any], number: int) -> dict[str, Any]:
     return new
 
 
+def with_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes in which parameters have their names of today: up to format 4 `alpha_per` was `evidence`."""
+    per = {"single": "all", "layer": "auto", "input": "input"}
+    if state.get("evidence") not in per:
+        return dict(state)
+    return {**state, "alpha_per": per[state["evidence"]], "evidence": "deprecated"}
+
+
 def with_choice(fit: LinearFit, state: Mapping[str, Any]) -> LinearFit:
     """Return a linear fit with the penalty that the evidence has chosen, which up to format 3 only the attributes tell."""
     if "log_marginal_likelihood_" not in state:

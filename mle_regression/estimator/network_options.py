@@ -14,6 +14,10 @@ from mle_regression.models.activations import find_activation
 from mle_regression.noise.registry import find_noise, least_squares_families
 from mle_regression.solvers.registry import find_network_solver
 from mle_regression.validation import checks
+from mle_regression.warnings import warn_user
+
+# Of a parameter under its earlier name, which nobody has set.
+_DEPRECATED = "deprecated"
 
 
 def network_options(estimator: Any) -> NetworkOptions:
@@ -26,6 +30,7 @@ def network_options(estimator: Any) -> NetworkOptions:
             "hidden_layer_sizes": hidden,
             "tol": checks.check_tolerance(estimator.tol),
             "alpha": _penalty(estimator.alpha),
+            "alpha_per": _penalty_per(estimator),
         }
     )
     _check(estimator, options)
@@ -49,6 +54,23 @@ def _penalty(alpha: Any) -> float | str:
     return alpha
 
 
+def _penalty_per(estimator: Any) -> str:
+    """Return what has a penalty of its own; under the parameter's earlier name too, until the next version."""
+    per = estimator.alpha_per
+    if estimator.evidence != _DEPRECATED:
+        checks.check_choice("evidence", estimator.evidence, ("single", *GROUPINGS))
+        per = "all" if estimator.evidence == "single" else estimator.evidence
+        warn_user(
+            f"evidence={estimator.evidence!r} is now called alpha_per={per!r}, and will be removed.", FutureWarning
+        )
+    checks.check_choice("alpha_per", per, ("auto", *GROUPINGS))
+    if per == "input" and estimator.alpha != "evidence":
+        raise ValueError("alpha_per='input', a penalty for each input, is what alpha='evidence' can choose; set that.")
+    if per == "layer" and not isinstance(estimator.alpha, str):
+        raise ValueError("alpha_per='layer' is of penalties that the data choose: set alpha='loo' or alpha='evidence'.")
+    return str(per)
+
+
 def _check(estimator: Any, options: NetworkOptions) -> None:
     find_activation(estimator.activation)
     find_noise(estimator.noise)
@@ -61,7 +83,6 @@ def _check(estimator: Any, options: NetworkOptions) -> None:
     for name in ("warm_start", "ensemble"):
         checks.check_choice(name, getattr(estimator, name), (True, False))
     checks.check_choice("curvature", estimator.curvature, (None, "extremes", "full"))
-    checks.check_choice("evidence", estimator.evidence, GROUPINGS)
     checks.check_probability("validation_fraction", estimator.validation_fraction)
     checks.check_positive_integer("n_init", estimator.n_init)
     for name in ("max_iter", "n_iter_no_change", "batch_size"):

@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from mle_regression._version import __version__
 from mle_regression.diagnostics.laplace_approximation import Inverse
 from mle_regression.diagnostics.noise_factor import SingularNoise
-from mle_regression.estimator.earlier_formats import typed_fit, with_choice, with_ending
+from mle_regression.estimator.earlier_formats import typed_fit, with_choice, with_ending, with_names
 from mle_regression.fit.incremental import RunningSums
 from mle_regression.fitted.joint import JointFit
 from mle_regression.fitted.likelihood import Likelihood, OnTheWay
@@ -89,7 +89,7 @@ def from_stored(stored: Mapping[str, Any], kind: type) -> dict[str, Any]:
             f"This {kind.__name__} was stored {written} in format {number}, and version {__version__} reads formats up to "
             f"{FORMAT}. Update mle_regression, or fit again."
         )
-    state = _defaults(kind) | state
+    state = _defaults(kind) | (state if number == FORMAT else with_names(state))
     try:
         if number <= _LAST_OF_DICTS:
             return with_ending(typed_fit(state, number))

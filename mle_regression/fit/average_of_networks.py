@@ -63,6 +63,8 @@ def train_by_left_out(training: Training, plan: Plan, seeds: np.random.SeedSeque
     if training.watch is not None:
         training.watch.begin_start()
     levels, best = run.walk()
+    if levels and training.options.grouping == "layer":
+        best = run.by_layer(best)
     trained, outside = _on_all_rows(run, best)
     if training.watch is not None:
         training.watch.end_start()
@@ -76,6 +78,7 @@ def train_by_left_out(training: Training, plan: Plan, seeds: np.random.SeedSeque
         folds=run.plan.folds,
         networks=len(run.networks),
         singly=outside.source == LEFT_OUT,
+        ratios=tuple(best.ratios.tolist()) if training.options.grouping == "layer" else (),
     )
     noise = outside.noise(float(len(run.y)))
     return [replace(one, left_out=choice, held_out=noise) for one in sorted(trained, key=lambda one: -one.score)]
@@ -95,7 +98,7 @@ def _on_all_rows(run: CrossFit, level: Level) -> tuple[list[Trained], _Outside]:
 def _trained_on(run: CrossFit, level: Level, theta: Array, memory: dict[str, Array]) -> Trained:
     """Take the last steps of a network."""
     training, plan = run.training, run.plan
-    objective = training.pose(run.data, level.alpha, theta)
+    objective = training.pose(run.data, run.penalty(level.alpha, level.ratios), theta)
     path = training.walk(objective, plan.solver, int(_LAST_STEPS * plan.shortness), _CLOSE / plan.shortness, memory)
     if training.options.curvature is not None and path.status not in ENDED_FROM_OUTSIDE:
         path = training.to_rest(objective, path.theta)

@@ -31,6 +31,8 @@ _NORMAL_QUARTILES, _FAR_ROWS = 1.349, 1.0 / 16.0
 # The same part of a column's standard deviation, below which its tails are heavy: a normal column has 1, an exponential one
 # 0.81, one of Laplace's distribution 0.73, a lognormal one 0.5.
 _HEAVY_TAILS = 0.8
+# Share of the rows that have one value, often zero, from which on its middle half says little of how wide a column is.
+_OFTEN = 0.1
 _PREFIX = "columns_"
 
 
@@ -141,6 +143,7 @@ def _by_quartiles(of_y: Units, data: TrainingData) -> Units:
 def _bent(of_x: Units, data: TrainingData) -> Units:
     """Return units of X in which columns with heavy tails are bent, centre and spread those of the bent columns."""
     origin, scale = _middle_half(data.x, data.weights)
+    scale = np.array([_width(column, data.weights, float(d)) for column, d in zip(data.x.T, scale, strict=True)])
     heavy = (scale > 0.0) & (scale < _HEAVY_TAILS * of_x.spread)
     if not heavy.any():
         return of_x
@@ -150,6 +153,17 @@ def _bent(of_x: Units, data: TrainingData) -> Units:
     center[heavy] = np.average(columns, axis=0, weights=data.weights)
     spread[heavy] = np.sqrt(np.average((columns - center[heavy]) ** 2, axis=0, weights=data.weights))
     return Units(center, spread, bend)
+
+
+def _width(column: Array, weights: Array | None, width: float) -> float:
+    """Return how wide the middle half of a column (n,) is, or of its other values where one is there often."""
+    values, at = np.unique(column, return_inverse=True)
+    share = np.bincount(at, weights) / (len(column) if weights is None else weights.sum())
+    most = int(np.argmax(share))
+    if share[most] <= _OFTEN or len(values) == 1:
+        return width
+    others = at != most
+    return float(_middle_half(column[others, None], None if weights is None else weights[others])[1][0])
 
 
 def _middle_half(columns: Array, weights: Array | None) -> tuple[Array, Array]:

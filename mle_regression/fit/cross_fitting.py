@@ -82,6 +82,7 @@ class Level:
     Attributes
     ----------
     alpha : float
+        Common to all layers.
     score : Array of shape (m,)
         Mean square of left-out residuals of the mean over all networks, in standard units.
     apart : Array of shape (m,)
@@ -92,6 +93,8 @@ class Level:
         Where the networks stand.
     memories : list of dict of str to array
         What their solvers remember.
+    ratios : Array of shape (layers,)
+        Penalty of each layer's weights, in units of the common one.
     """
 
     alpha: float
@@ -100,6 +103,7 @@ class Level:
     effective: float
     thetas: list[AnyArray]
     memories: list[dict[str, AnyArray]]
+    ratios: Array
 
     @property
     def mean_score(self) -> float:
@@ -163,7 +167,7 @@ class CrossFit:
             levels = self._followed(middle * _RATIO, _RATIO, levels[:1])[:0:-1] + levels
         if not levels:  # interrupted at once: the starts as they are
             nothing, starts = np.full(self.y.shape[1], np.nan), [network.theta for network in self.networks]
-            return [], Level(middle, nothing, nothing, np.nan, starts, [{} for _ in starts])
+            return [], Level(middle, nothing, nothing, np.nan, starts, [{} for _ in starts], self.alike)
         return levels, min(levels, key=attrgetter("mean_score"))
 
     def _followed(self, alpha: float, factor: float, levels: list[Level]) -> list[Level]:
@@ -205,12 +209,49 @@ class CrossFit:
         least: float = (columns / len(self.y)) ** 0.5
         return max(strength, least, TINY) * self.data.total_weight
 
-    def _level(self, alpha: float, first: bool = False) -> Level | None:
+    @property
+    def alike(self) -> Array:
+        """Return the same penalty for each layer."""
+        return np.ones(len(self.training.network.shapes))
+
+    def penalty(self, alpha: float, ratios: Array) -> float | Array:
+        """Return the penalty of all weights, or of each parameter (P,) where layers differ."""
+        if (ratios == 1.0).all():
+            return alpha
+        network, each = self.training.network, np.zeros(self.training.network.n_parameters)
+        for layer, ratio in zip(network.layers(each), ratios, strict=True):
+            layer[:, :-1] = alpha * ratio
+        return each
+
+    def by_layer(self, best: Level) -> Level:
+        """Return the best level with a penalty for each layer: up and down from the common one, a layer at a time."""
+        left, layers = _LEVELS, range(len(best.ratios))
+        while left > 0:
+            before = best
+            for layer, factor in ((layer, factor) for layer in layers for factor in (_RATIO, 1.0 / _RATIO)):
+                while left > 0:
+                    left -= 1
+                    ratios = best.ratios.copy()
+                    ratios[layer] *= factor
+                    self._return_to(best)
+                    level = self._level(best.alpha, ratios=ratios)
+                    if level is None:
+                        return best
+                    if level.mean_score > (1.0 - _COUNTS) * best.mean_score:
+                        break
+                    best = level
+            if best is before:
+                break
+        return best
+
+    def _level(self, alpha: float, first: bool = False, ratios: Array | None = None) -> Level | None:
         """Train all networks under a penalty; None where someone ended that."""
+        ratios = self.alike if ratios is None else ratios
+        penalty = self.penalty(alpha, ratios)
         n, m, repeats = *self.y.shape, self.plan.repeats
         found = np.zeros((repeats, n, m))
         for k, network in enumerate(self.networks):
-            self._train(network, alpha, _FIRST_STEPS * self.plan.steps if first else self.plan.steps)
+            self._train(network, penalty, _FIRST_STEPS * self.plan.steps if first else self.plan.steps)
             if self.ended:
                 return None
             found[k // self.plan.folds, network.left_out] = network.outside.outputs(network.theta)
@@ -219,16 +260,17 @@ class CrossFit:
         apart = weights @ found.var(axis=0, ddof=1)
         score = np.maximum(score - apart * (1.0 / repeats - 1.0 / len(self.networks)), apart / len(self.networks))
         thetas = [np.array(network.theta) for network in self.networks]
-        effective = self._effective(self.networks[0], alpha)
-        return Level(alpha, score, apart, effective, thetas, [dict(network.memory) for network in self.networks])
+        effective = self._effective(self.networks[0], penalty)
+        memories = [dict(network.memory) for network in self.networks]
+        return Level(alpha, score, apart, effective, thetas, memories, ratios)
 
-    def _train(self, network: _FoldNetwork, alpha: float, steps: int) -> None:
+    def _train(self, network: _FoldNetwork, alpha: float | Array, steps: int) -> None:
         objective = self.training.pose(network.data, alpha * network.share, network.theta)
         path = self.training.walk(objective, self.plan.solver, steps, _LOOSE / self.plan.shortness, network.memory)
         self.note(path)
         network.theta, network.memory = np.asarray(path.theta), path.memory
 
-    def _effective(self, network: _FoldNetwork, alpha: float) -> float:
+    def _effective(self, network: _FoldNetwork, alpha: float | Array) -> float:
         objective = self.training.pose(network.data, alpha * network.share, network.theta)
         within_reach = step_work(self.training.network, objective.n_residuals) <= _COUNTING_WORK
         if not (within_reach and np.isfinite(network.theta).all()):

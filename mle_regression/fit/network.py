@@ -220,7 +220,7 @@ class Training:
         dead = is_dead(objective, np.asarray(path.theta))
         return Trained(path, objective, solver.name, "", -path.losses[-1], [], dead=dead)
 
-    def pose(self, data: TrainingData, alpha: float, start: Array) -> NetworkObjective:
+    def pose(self, data: TrainingData, alpha: float | Array, start: Array) -> NetworkObjective:
         """Return the objective of some rows, in the units of all, under a penalty for weights as given."""
         rows = standard_rows(data, self.units, self.options.dtype)
         return NetworkObjective(self.network, rows, relative_alpha(alpha, data.weights), start)
@@ -343,7 +343,7 @@ class Training:
 
         options, data, max_iter = self.options, self.data, self.options.iterations(solver)
         n, log_weights = observations(data.weights, len(data.y), options.frequency)
-        grouping = parameter_groups(self.network, options.evidence, self.features)
+        grouping = parameter_groups(self.network, options.grouping, self.features)
         to_the_end = replace(solver, second_order=True) if solver.second_order == "auto" else solver
         with one_blas_thread():
             return train_by_evidence(objective, train, grouping, max_iter, n, log_weights)

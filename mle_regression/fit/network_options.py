@@ -45,7 +45,7 @@ class NetworkOptions:
     activation: str
     solver: Any
     alpha: float | str
-    evidence: str
+    alpha_per: str
     noise: str
     weight_type: str
     standardize: bool | Literal["auto"]
@@ -67,6 +67,11 @@ class NetworkOptions:
     def by_evidence(self) -> bool:
         """Whether the data choose the penalty."""
         return isinstance(self.alpha, str) and self.alpha == "evidence"
+
+    @property
+    def grouping(self) -> str:
+        """What has a penalty of its own: "all" weights together, each "layer", or each "input" besides."""
+        return self.alpha_per if not is_auto(self.alpha_per) else ("layer" if self.by_evidence else "all")
 
     @property
     def by_left_out(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mle_regression.rows.observations import n_observations, sum_log_weights
 from mle_regression.rows.registry import in_memory
 from mle_regression.rows.training_data import TrainingData
 
+AlphaT = TypeVar("AlphaT", bound=float | Array)
 # Of fewer rows y has no spread to measure it by.
 _FEWEST = 2
 
@@ -46,9 +48,9 @@ def pick_rows(data: TrainingData, pick: IntArray) -> TrainingData:
     return replace(data, x=x[pick], y=data.y[pick], weights=weights)
 
 
-def relative_alpha(alpha: float, weights: Array | None) -> float:
+def relative_alpha(alpha: AlphaT, weights: Array | None) -> AlphaT:
     """Return α for weights that have been divided by the largest."""
-    return alpha if weights is None else alpha / float(weights.max())
+    return alpha if weights is None else cast(AlphaT, alpha / float(weights.max()))
 
 
 def observations(weights: Array | None, n_rows: int, frequency: bool) -> tuple[float, float]:

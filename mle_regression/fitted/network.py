@@ -130,7 +130,7 @@ class NetworkFit:
         with np.errstate(over="ignore"):
             score = found.score * self.of_y.spread**2
         return units | {
-            "alpha_": found.alpha,
+            "alpha_": found.by_group,
             "effective_parameters_": found.effective,
             "alpha_path_": found.path(self.of_y.spread, self.single_output),
             "loo_score_": float(score[0]) if self.single_output else score,

@@ -92,6 +92,8 @@ class LeftOutChoice:
         How many there are.
     singly : bool
         Whether `score` is that of each row left out by itself, from the networks on all rows, and not of the folds.
+    ratios : tuple of float
+        Penalty of each layer in units of α; empty where they have none of their own.
     """
 
     alpha: float
@@ -103,6 +105,14 @@ class LeftOutChoice:
     folds: int
     networks: int
     singly: bool = False
+    ratios: tuple[float, ...] = ()
+
+    @property
+    def by_group(self) -> float | dict[str, float]:
+        """The penalty, or those of the layers by name."""
+        if not self.ratios:
+            return self.alpha
+        return {f"layer {k + 1}": self.alpha * ratio for k, ratio in enumerate(self.ratios)}
 
     def path(self, spread: Array, single_output: bool) -> AnyArray:
         """Return the path as a structured array (levels,), its scores in the units of y squared."""

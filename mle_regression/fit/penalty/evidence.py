@@ -17,7 +17,7 @@ from mle_regression.rows.labels import unlike
 from mle_regression.solvers.base import ENDED_FROM_OUTSIDE, Status
 from mle_regression.solvers.path import Path
 
-GROUPINGS = ("single", "layer", "input")
+GROUPINGS = ("all", "layer", "input")
 
 # α of every group to begin with, one climb after another. What training learns under a strong prior, with most units switched
 # off, it does not unlearn when the prior weakens; under a weak one, where parameters are many, it learns the noise by heart.
@@ -56,7 +56,7 @@ def parameter_groups(network: Network, grouping: str, features: list[str]) -> tu
     group = np.zeros(network.n_parameters, dtype=np.int64)
     layers = network.layers(group)
     names = ["all"]
-    if grouping != "single":
+    if grouping != "all":
         names = [f"layer {index + 1}" for index in range(len(layers))]
         for index, layer in enumerate(layers):
             layer[:] = index

@@ -79,8 +79,13 @@ def _penalties(alpha: Mapping[str, float]) -> list[tuple[str, object]]:
 
 def _left_out(choice: LeftOutChoice) -> list[tuple[str, object]]:
     penalties, score = choice.penalties, choice.scores.mean(axis=1)
+    alpha = choice.by_group
     items: list[tuple[str, object]] = [
-        ("alpha", choice.alpha),
+        *(
+            [(f"alpha of {name}", one) for name, one in alpha.items()]
+            if isinstance(alpha, dict)
+            else [("alpha", alpha)]
+        ),
         ("effective parameters of a network", choice.effective),
         ("networks, folds", f"{choice.networks}, {choice.folds}"),
         ("score", "each row left out by itself" if choice.singly else "of the folds"),
