@@ -266,6 +266,10 @@ def _words(ax: Any, seen: Landscape) -> None:
     ax.set_ylabel("\n")
     some = f" ({seen.n_rows:,} of {seen.n_rows_given:,} rows)" if seen.n_rows < seen.n_rows_given else ""
     title_over_legend(ax, f"Objective: J = {seen.loss:.4g} at the fit{some}")
+    if (
+        ax.xaxis.get_offset_text().get_text()
+    ):  # the power of ten at the end of the axis, beside which a name has no room
+        ax.xaxis.labelpad += 12
     for side in "xy":
         ax.locator_params(axis=side, nbins=3 if room_for_letters(ax, side) < _FEW_LETTERS else 5)
     ax.set_xlabel(_axis_name(ax, seen, 0))
