@@ -17,6 +17,8 @@ from mle_regression.fit.cross_fitting import CrossFit
 from mle_regression.fit.left_out_plan import Plan, resolved
 from mle_regression.fit.network import Training
 from mle_regression.fit.network_options import FIXED_PENALTY
+from mle_regression.models.activations import find_activation
+from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
 from mle_regression.rows.duplicates import groups_of_rows
 from mle_regression.rows.training_data import TrainingData
@@ -382,3 +384,23 @@ def test_what_has_a_penalty_of_its_own_must_be_chosen_by_the_data(rng):
         earlier = MLPGradientRegressor((), alpha="evidence", evidence="single", random_state=0).fit(X, y)
     now = MLPGradientRegressor((), alpha="evidence", alpha_per="all", random_state=0).fit(X, y)
     assert earlier.alpha_ == now.alpha_
+
+
+def test_effort_says_how_much_time_a_choice_may_take(rng):
+    def plan(effort, n, p, hidden="auto"):
+        data = data_of(rng.normal(size=(n, p)), rng.normal(size=n))
+        return resolved(network_options(MLPGradientRegressor(hidden, effort=effort)), data, False)[1]
+
+    small = {effort: plan(effort, 300, 5) for effort in (1e-4, 1.0, 3.0)}
+    assert small[1e-4] is None
+    assert (small[1.0].networks, small[3.0].networks) == (10, 20)
+    assert plan(1.0, 12_000, 4) is None
+    assert plan(3.0, 12_000, 4) is not None
+    work = [
+        chosen.work(Network((40, 20, 1), find_activation("tanh")), 3000)
+        for e in (0.5, 1.0)
+        if (chosen := plan(e, 3000, 40))
+    ]
+    assert sorted(work) == work
+    with pytest.raises(ValueError, match="effort"):
+        MLPGradientRegressor(effort=0.0).fit(*bowl(rng, 30))

@@ -79,6 +79,7 @@ def _check(estimator: Any, options: NetworkOptions) -> None:
     checks.check_choice("weight_type", estimator.weight_type, WEIGHT_TYPES)
     checks.check_choice("early_stopping", estimator.early_stopping, ("auto", True, False))
     checks.check_choice("dtype", estimator.dtype, ("float64", "float32"))
+    checks.check_positive("effort", estimator.effort)
     checks.check_choice("standardize", estimator.standardize, ("auto", True, False))
     for name in ("warm_start", "ensemble"):
         checks.check_choice(name, getattr(estimator, name), (True, False))

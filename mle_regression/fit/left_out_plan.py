@@ -60,14 +60,16 @@ class Plan:
         return steps * step_work(network, n_rows * network.sizes[-1])
 
 
-# What is tried, the best first, and the multiplications that the first one within reach may take: about eight seconds.
+# What is tried, the best first, and the multiplications that the first one within reach may take: about eight seconds. Twenty
+# networks are for who asks for so many times the effort.
+_MORE, _MORE_FROM = Plan(10, 2, 15), 2.5
 _PLANS = (
     *(Plan(5, 2, 15), Plan(5, 2, 8)),
     *(Plan(5, 2, 120, "lbfgs"), Plan(3, 2, 120, "lbfgs"), Plan(2, 2, 120, "lbfgs")),
 )
 _BUDGET = 1.6e11
 # Different rows from which on "auto" leaves some out, and the least that there must be; and rows from which on a tenth of
-# them, held out from one network, tell as much at a fraction of the time.
+# them, held out from one network, tell as much at a fraction of the time; both times the effort.
 _ENOUGH_ROWS, _LEAST_ROWS, _MANY_ROWS = 10, 3, 10_000
 
 
@@ -90,8 +92,9 @@ def _plan_of(options: NetworkOptions, data: TrainingData, watched: bool) -> Plan
     if not (options.by_left_out or is_auto(options.alpha)):
         return None
     network = options.network(data.x.shape[1], data.y.shape[1])
-    plans = [plan for plan in _PLANS if is_auto(options.solver) or plan.solver == "lm"]
-    affordable = [plan for plan in plans if plan.work(network, len(data.y)) <= _BUDGET]
+    each = (_MORE, *_PLANS) if options.effort >= _MORE_FROM else _PLANS
+    plans = [plan for plan in each if is_auto(options.solver) or plan.solver == "lm"]
+    affordable = [plan for plan in plans if plan.work(network, len(data.y)) <= options.effort * _BUDGET]
     if options.by_left_out:
         _check_rows(data, watched)
         return replace(affordable[0] if affordable else plans[-1], singly=True)
@@ -102,7 +105,7 @@ def _plan_of(options: NetworkOptions, data: TrainingData, watched: bool) -> Plan
         and options.n_init == 1
         and not (watched or options.warm_start or options.calls_for_batches)
     )
-    few = len(data.y) < _MANY_ROWS
+    few = len(data.y) < options.effort * _MANY_ROWS
     if not (open_to_it and few and affordable and in_memory(data.x) and _different_rows(data) >= _ENOUGH_ROWS):
         return None
     return affordable[0]

@@ -46,6 +46,7 @@ class NetworkOptions:
     solver: Any
     alpha: float | str
     alpha_per: str
+    effort: float
     noise: str
     weight_type: str
     standardize: bool | Literal["auto"]
