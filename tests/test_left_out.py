@@ -396,11 +396,10 @@ def test_effort_says_how_much_time_a_choice_may_take(rng):
     assert (small[1.0].networks, small[3.0].networks) == (10, 20)
     assert plan(1.0, 12_000, 4) is None
     assert plan(3.0, 12_000, 4) is not None
-    work = [
-        chosen.work(Network((40, 20, 1), find_activation("tanh")), 3000)
-        for e in (0.5, 1.0)
-        if (chosen := plan(e, 3000, 40))
-    ]
+    network = Network((40, 20, 1), find_activation("tanh"))
+    plans = [plan(effort, 3000, 40) for effort in (0.1, 0.5, 1.0, 3.0)]
+    work = [0.0 if chosen is None else chosen.work(network, 3000) for chosen in plans]
     assert sorted(work) == work
+    assert work[-1] > work[0]
     with pytest.raises(ValueError, match="effort"):
         MLPGradientRegressor(effort=0.0).fit(*bowl(rng, 30))
