@@ -331,19 +331,24 @@ def test_real_files(tmp_path, capsys, load, target):
 @pytest.mark.parametrize("model", ["linear", "network"])
 def test_the_page(tmp_path, capsys, model):
     pytest.importorskip("jinja2")
-    frame, page = (
-        houses().assign(day=pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d")),
+    page, frame = (
         tmp_path / "page.html",
+        houses().assign(day=pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d")),
     )
+    fitted = split_rows(pose_task(read_table(written(tmp_path, frame)), "price"), 0.2, 0).fitted.frame.index[3]
+    frame.loc[fitted, "price"] *= 40
+    if model == "network":
+        page.touch()
     command = [str(written(tmp_path, frame)), "--target", "price", "--model", model, "--report", str(page)]
     assert main(command) == 0
-    assert f"Wrote the page to {page}." in capsys.readouterr().out
-    assert main(command) == 0
-    assert "in the place of an older file" in capsys.readouterr().out
+    said = ", in the place of an older file" if model == "network" else ""
+    assert f"Wrote the page to {page}{said}." in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
     assert "On 12 rows held out the mean of" in text
     assert "day: date; 2020-01-01 to 2020-02-29" in text or "day: date; 2020-01-0" in text
-    assert "city = " in text
+    if model == "linear":  # the row that leads the fit, by its number in the file from 1 on
+        assert "city = " in text
+        assert re.search(r"<th scope=row>(\d+)</th>", text.split('<section id="rows">')[1])[1] == str(fitted + 1)
 
 
 def test_places_of_the_page(tmp_path, capsys, monkeypatch):

@@ -37,6 +37,7 @@ def write_page(
     remarks = list(remarks)
     if len(train.y) > most:
         remarks.append(f"The page looks at {most:,} of {len(train.y):,} rows fitted, chosen at random, to save time.")
+    remarks.append("Rows are called by their number in the file, that after the names being 1.")
     train, test = _some(train, most), _some(test, most)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*has been replaced", UserWarning)
@@ -60,8 +61,7 @@ def write_page(
 
 
 def _some(rows: Rows, most: int) -> Rows:
-    """Return rows, at most so many, chosen at random."""
-    if len(rows.y) <= most:
-        return rows
+    """Return rows, at most so many, chosen at random, and called by their numbers from 1 on."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(rows.y))[:most])
-    return Rows(rows.x.iloc[chosen], rows.y[chosen], None if rows.weights is None else rows.weights[chosen])
+    x = rows.x.iloc[chosen]
+    return Rows(x.set_axis(x.index + 1), rows.y[chosen], None if rows.weights is None else rows.weights[chosen])

@@ -160,7 +160,7 @@ def _said(fitted: Fitted, found: dict[str, Judgement]) -> list[str]:
         error = np.sqrt(COVERAGE * (1 - COVERAGE) / n)
         distance = (new.covered[k] - COVERAGE) / error
         told = (
-            "as it should be"
+            "as it should be, to chance"
             if abs(distance) <= _BEYOND_CHANCE
             else "more than it should"
             if distance > 0
