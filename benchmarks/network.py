@@ -35,6 +35,7 @@ from mle_regression import MLPGradientRegressor
 from mle_regression.models.activations import find_activation
 from mle_regression.models.network import Network
 from mle_regression.objective.network import NetworkObjective
+from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import LevenbergMarquardt
 from mle_regression.solvers.path import Control
@@ -168,9 +169,8 @@ def converge(options):
     y = np.sin(2 * x[:, 0]) * x[:, 1] + np.tanh(x[:, 2] + x[:, 3] ** 2) + 0.3 * rng.standard_normal(5_000)
     y = (y - y.mean()) / y.std()
     network = Network((8, 20, 1), find_activation("tanh"))
-    rows = StandardRows(
-        x, y[:, None], None, Units(np.zeros(8), np.ones(8)), Units(np.zeros(1), np.ones(1)), np.dtype(float)
-    )
+    units = Units(np.zeros(8), np.ones(8)), Units(np.zeros(1), np.ones(1))
+    rows = StandardRows(as_rows(x, y[:, None]), *units, np.dtype(float))
     print(f"{'seed':>4s}{'lm':>10s}{'gradient':>11s}{'steps':>7s}{'s':>6s}{'lbfgs (scikit-learn)':>22s}{'s':>6s}")
     losses = []
     for seed in range(options.seeds):
