@@ -130,6 +130,23 @@ def test_products_with_the_jacobian_that_is_never_formed(rng, hidden, m, weighte
     np.testing.assert_allclose(products.transposed(u), jacobian.T @ u, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_tanh_is_right_to_two_units_in_the_last_place(dtype):
+    """Of whatever size its argument is: small activations, and slopes of saturated units, keep their digits."""
+    mpmath = pytest.importorskip("mpmath")
+    rng, activation = np.random.default_rng(0), find_activation("tanh")
+    z = (rng.choice([-1, 1], 2000) * 10.0 ** rng.uniform(-12, 1.4, 2000)).astype(dtype)
+    value, slope = np.empty_like(z), np.empty_like(z)
+    activation.value(z, value)
+    activation.slope(z, value, slope)
+    with mpmath.workprec(120):
+        exact = [mpmath.tanh(mpmath.mpf(float(at))) for at in z]
+        off = [abs(float(a) - t) / float(np.spacing(abs(a))) for a, t in zip(value, exact, strict=True)]
+        of_slope = [abs(float(s) - (1 - t * t)) for s, t in zip(slope, exact, strict=True)]
+    assert max(off) <= 2.0
+    assert max(of_slope) <= 4.0 * np.finfo(dtype).eps
+
+
 @pytest.mark.parametrize(("hidden", "m"), SHAPES, ids=str)
 def test_the_work_of_a_gauss_newton_matrix_is_what_is_multiplied(hidden, m):
     objective = objective_of(hidden, m)
