@@ -82,8 +82,10 @@ def eigenvalue_bounds(values: Array, scaled_condition: float, rank: int) -> Arra
     as the rank's decision lets them.
     """
     eta = _FACTOR_EPS * len(values) * EPS
-    share = np.sqrt(values / values[-1]) if values.size and values[-1] > 0 else np.ones(len(values))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        # Of values beyond float64 it is not known, and taken as that of the largest.
+        known = np.isfinite(values) & (values.max(initial=0.0) > 0)
+        share = np.where(known, np.sqrt(values / values.max(initial=0.0)), 1.0)
         relative = eta * np.minimum(scaled_condition if rank == len(values) else np.inf, 1.0 / share)
         bounds = values * (2.0 * relative + relative**2)
     return np.where(np.arange(len(values)) < len(values) - rank, (eta * values.max(initial=0.0) ** 0.5) ** 2, bounds)
