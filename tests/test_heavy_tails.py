@@ -98,6 +98,13 @@ def test_weights_say_how_often_a_row_is_there(rng):
     np.testing.assert_allclose(weighted.bend.scale, repeated.bend.scale, rtol=1e-12)
 
 
+def test_rows_as_far_away_as_numbers_go(fitted):
+    model, _, _ = fitted
+    far = np.array([[0.0, 1.7e308], [0.0, -1.7e308], [0.0, 1e300]])
+    assert np.isfinite(model.predict(far)).all()
+    assert np.isfinite(model.predict(far, return_std=True)[1]).all()
+
+
 def test_what_is_not_bent(rng):
     X, y = drawn(rng, 60)
     for model, x in (

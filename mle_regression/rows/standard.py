@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 # A standardised copy of up to this many numbers is kept; more rows are standardised anew each time.
 _KEPT_SIZE = 1 << 22
+# Distances that overflow are this one.
+_LARGEST = float(np.finfo(np.float64).max)
 # Rows are drawn for several batches at once, about this many numbers.
 _DRAWN_SIZE = 1 << 18
 
@@ -55,7 +57,8 @@ class Bend:
         found = np.array(columns, dtype=np.float64)
         pick = np.flatnonzero(~np.isnan(self.origin))
         with np.errstate(over="ignore"):
-            found[:, pick] = np.arcsinh((found[:, pick] - self.origin[pick]) / self.scale[pick])
+            away = (found[:, pick] - self.origin[pick]) / self.scale[pick]
+        found[:, pick] = np.arcsinh(np.clip(away, -_LARGEST, _LARGEST))
         return found
 
 
