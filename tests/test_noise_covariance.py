@@ -248,7 +248,7 @@ def test_networks_of_dependent_outputs(n, rng):
 def test_networks_of_more_outputs_than_rows(rng):
     X, Y = rng.standard_normal((20, 2)), rng.standard_normal((20, 30))
     with pytest.warns(NoiseFreeWarning, match="can bear 19 outputs"):
-        network = MLPGradientRegressor((2,), alpha=1e-4, random_state=0, tol=1e-3, max_iter=5000).fit(X, Y)
+        network = MLPGradientRegressor((2,), alpha=1.0, random_state=0, tol=1e-3, max_iter=5000).fit(X, Y)
     assert network.log_likelihood_ == np.inf
     assert "can bear 19" in " ".join(str(network.summary()).split())
     with pytest.warns(NoiseFreeWarning, match="can bear 19 outputs"):
