@@ -23,6 +23,7 @@ from mle_regression.rows.registry import as_rows
 from mle_regression.rows.standard import StandardRows, Units
 from mle_regression.solvers import Adam
 from mle_regression.solvers.path import Control
+from mle_regression.warnings import collected_warnings, warn_user
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -319,3 +320,13 @@ def test_the_limit_of_the_libraries_of_this_process():
     with threadpool_limits(1, "blas"), one_blas_thread():
         assert blas_threads() == 1
     assert blas_threads() == before
+
+
+def test_warnings_are_collected_in_one_thread_alone():
+    with collected_warnings() as kept:
+        warn_user("here", UserWarning)
+        with ThreadPoolExecutor(1) as other, pytest.warns(UserWarning, match="there"):
+            other.submit(warn_user, "there", UserWarning).result()
+    assert kept == ["here"]
+    with pytest.warns(UserWarning, match="again"):
+        warn_user("again", UserWarning)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -24,7 +23,7 @@ from mle_regression.page.contents import Fitted, Rows, Section, attempt
 from mle_regression.page.pictures import GROUNDS, available
 from mle_regression.reports.markup import STYLE
 from mle_regression.rows.labels import shown
-from mle_regression.warnings import warn_user
+from mle_regression.warnings import collected_warnings, warn_user
 
 
 def report(
@@ -96,8 +95,7 @@ def report(
     path, whole = Path(path), template()
     check_path(path)
     existed = path.exists()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with collected_warnings() as caught:
         fitted = _fitted(estimator, (X, y, sample_weight), (X_test, y_test, sample_weight_test), output)
         sections, code = _sections(fitted, pictures, notes, preparation, command, caught)
     page = whole.render(
@@ -170,7 +168,7 @@ def _sections(
     notes: Sequence[str],
     preparation: Sequence[str],
     command: str | None,
-    caught: Sequence[warnings.WarningMessage],
+    caught: Sequence[str],
 ) -> tuple[list[Section], str]:
     """Make all sections, in the order of the page."""
     good = attempt("good", "How good it is", lambda: common_sections.how_good(fitted, pictures))
@@ -208,7 +206,7 @@ def _sections(
             attempt("optimum", "Where training ended", optimum),
         ]
         verdict = found[0]
-    said = [*_notes_of_summary(fitted), *(str(warning.message) for warning in caught)]
+    said = [*_notes_of_summary(fitted), *caught]
     if pictures and available():
         said.append(available())
     said = list(dict.fromkeys(said))
