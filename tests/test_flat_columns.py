@@ -74,6 +74,6 @@ def test_units_are_still_told_beside_columns(rng):
         if report.verdict == "flat minimum":
             assert report.flat_columns == ("still does not vary",)
             assert report.flat_units
-            assert {unit.kind for unit in report.flat_units} & {"rescaling", "dead"}
+            assert {unit.kind for unit in report.flat_units} & {"rescaling", "dead", "idle"}
             return
     pytest.fail("no flat minimum among the seeds")

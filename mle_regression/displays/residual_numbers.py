@@ -10,7 +10,7 @@ import pandas as pd
 from mle_regression.diagnostics.quantile_band import QuantileBand, plotting_positions, quantile_band
 from mle_regression.linalg.arrays import EPS, Array
 from mle_regression.noise.base import NoiseFamily
-from mle_regression.noise.gaussian import GAUSSIAN
+from mle_regression.noise.registry import DEFAULT_NOISE
 
 # Residuals of this many units of rounding of y are none.
 _EXACT_EPS = 64.0
@@ -85,7 +85,7 @@ def counted_parameters(found: RowInfluence) -> float:
     return float(np.median(k)) if len(k) and np.ptp(k) <= 1e-3 * np.median(k) else float(np.nan)
 
 
-def noise_quantiles(standardized: Array, counts: Array | None, noise: NoiseFamily = GAUSSIAN) -> Array:
+def noise_quantiles(standardized: Array, counts: Array | None, noise: NoiseFamily = DEFAULT_NOISE) -> Array:
     """Quantiles (n,) of the noise at the ranks of standardised residuals (n,); NaN where these are.
 
     A row that stands for several, ``counts`` (n,), has the middle of their ranks.
@@ -101,7 +101,7 @@ def noise_quantiles(standardized: Array, counts: Array | None, noise: NoiseFamil
     return quantiles
 
 
-def noise_band(n: float, coverage: float, noise: NoiseFamily = GAUSSIAN) -> QuantileBand:
+def noise_band(n: float, coverage: float, noise: NoiseFamily = DEFAULT_NOISE) -> QuantileBand:
     """Band of n ordered standardised residuals: position and limits are quantiles of the noise."""
     band = quantile_band(max(int(n), 1), coverage)
     return QuantileBand(noise.quantile(band.position), noise.quantile(band.lower), noise.quantile(band.upper))

@@ -14,7 +14,6 @@ from mle_regression.displays.drawing import axes_for, draw_line, draw_points, gr
 from mle_regression.displays.lettering import PointLabels, name_along, title_and_axes, write_labels
 from mle_regression.linalg.arrays import Array, IntArray
 from mle_regression.noise.base import NoiseFamily
-from mle_regression.noise.gaussian import GAUSSIAN
 
 # Cook's distances that are drawn: from one half on a row is worth a look, from one on it leads the fit.
 _COOKS_LEVELS = (0.5, 1.0)
@@ -79,7 +78,7 @@ def scale_and_mean(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
 def quantiles(shown: Residuals, ax: Any, n_labels: int) -> PointLabels:
     """Ordered residuals against quantiles of the noise, with the band that holds all of them if it is of this kind."""
     colours, band = palette_of(ax), shown.band
-    normal = shown.noise.name == GAUSSIAN.name
+    normal = shown.noise.sums_suffice
     known = np.flatnonzero(np.isfinite(shown.quantiles))
     order = known[np.argsort(shown.quantiles[known], kind="stable")]
     ax.fill_between(

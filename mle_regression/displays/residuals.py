@@ -37,7 +37,7 @@ from mle_regression.fitted.network import NetworkFit
 from mle_regression.fitted.on_rows import NEW
 from mle_regression.linalg.arrays import Array
 from mle_regression.noise.base import NoiseFamily
-from mle_regression.noise.gaussian import GAUSSIAN
+from mle_regression.noise.registry import DEFAULT_NOISE
 from mle_regression.reports.network.diagnosis import NetworkDiagnosis
 from mle_regression.validation import checks
 
@@ -67,7 +67,7 @@ class ResidualsDisplay:
     target : str, default="y"
     coverage : float, default=0.95
         Probability with which the band of the Q–Q picture holds all residuals of such noise.
-    noise : NoiseFamily, default=GAUSSIAN
+    noise : NoiseFamily, of Gaussian noise by default
         Whose quantiles residuals are compared with.
     scale : float, default=None
         Of the noise of an observation of weight one, which residuals without ``influence`` are standardised by.
@@ -115,7 +115,7 @@ class ResidualsDisplay:
         frequency: bool = False,
         target: str = "y",
         coverage: float = 0.95,
-        noise: NoiseFamily = GAUSSIAN,
+        noise: NoiseFamily = DEFAULT_NOISE,
         scale: float | None = None,
     ) -> None:
         checks.check_probability("coverage", coverage)

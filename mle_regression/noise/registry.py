@@ -9,6 +9,9 @@ NOISES: dict[str, NoiseFamily] = {
     "gaussian": GAUSSIAN,
 }
 
+# Of who says nothing of it: residuals are then judged as normal ones.
+DEFAULT_NOISE = GAUSSIAN
+
 
 def least_squares_families() -> str:
     """Name the families that sums over the rows determine, for messages."""
