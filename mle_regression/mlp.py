@@ -18,7 +18,7 @@ from mle_regression.fit.column_moments import units_of, units_so_far
 from mle_regression.fit.left_out_plan import resolved
 from mle_regression.fit.network import Trained, Training
 from mle_regression.fit.network_conclusion import add_curvature, averaged, conclude
-from mle_regression.fit.network_options import NetworkOptions, is_auto
+from mle_regression.fit.network_options import NetworkOptions
 from mle_regression.fit.network_rows import rows_to_watch
 from mle_regression.fitted.network import CHOSEN, NetworkFit
 from mle_regression.linalg.arrays import Array
@@ -196,7 +196,6 @@ class MLPGradientRegressor(LikelihoodRegressor):
     """
 
     _fit: NetworkFit
-    alpha_: float | dict[str, float]
 
     def __init__(
         self,
@@ -299,8 +298,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
                 held_out = checks.more_data(self, data, X_val, y_val, sample_weight_val)
             earlier = self._earlier(network) if options.warm_start else None
             with checks.named_columns(self, data):
-                bend = plan is not None and is_auto(options.standardize) and not network.linear
-                units = units_of(data, bool(options.standardize), options.family, earlier, bend)
+                units = units_of(data, options.standardize, options.family, earlier)
             watch = watch_of(task, data, options)
             training = Training(options, data, held_out, units, network, checks.feature_names(self), watch)
             if plan is not None:
@@ -345,7 +343,7 @@ class MLPGradientRegressor(LikelihoodRegressor):
                 ending.check_continuation(earlier, network)
                 rng = np.random.default_rng([int(rng.integers(2**31)), int(earlier.memory.get("passes", 0))])
             with checks.named_columns(self, data, in_pipeline=False):
-                units, seen = units_so_far(data, bool(options.standardize), earlier)
+                units, seen = units_so_far(data, options.standardize, earlier)
             training = Training(options, data, None, units, network, checks.feature_names(self))
             start = training.alive(rng) if earlier is None else earlier.theta
             trained = training.one_pass(start, rng, {} if earlier is None else earlier.memory)

@@ -33,7 +33,7 @@ def fitted():
 def test_which_columns_have_heavy_tails(law, heavy):
     column = law.ppf((np.arange(4000) + 0.5) / 4000)[:, None]
     data = TrainingData(column, np.zeros((4000, 1)), None, True, 0.0)
-    bend = units_of(data, True, find_noise("gaussian"), None, bend=True)[0].bend
+    bend = units_of(data, "auto", find_noise("gaussian"), None)[0].bend
     assert (bend is not None) == heavy
     if heavy:
         assert bend.origin[0] == pytest.approx(law.median(), abs=2e-3)
@@ -48,7 +48,7 @@ def test_a_value_that_is_there_often_does_not_count_as_the_middle(rng):
     X[:, 1] = np.exp(2.0 * rng.normal(size=400)) * (rng.random(400) < 0.6)
     X = np.c_[X, rng.random(400) < 0.3, rng.integers(0, 4, 400)]
     data = TrainingData(X, np.zeros((400, 1)), None, True, 0.0)
-    bend = units_of(data, True, find_noise("gaussian"), None, bend=True)[0].bend
+    bend = units_of(data, "auto", find_noise("gaussian"), None)[0].bend
     np.testing.assert_array_equal(np.isnan(bend.scale), [True, False, True, True])
     low, high = np.quantile(X[X[:, 1] > 0, 1], [0.25, 0.75])
     assert bend.scale[1] == pytest.approx((high - low) / 1.349, rel=0.05)
@@ -90,9 +90,9 @@ def test_weights_say_how_often_a_row_is_there(rng):
     X, y = drawn(rng, 60)
     w = rng.integers(0, 4, 60)
     noise = find_noise("gaussian")
-    weighted = units_of(TrainingData(X, y[:, None], w.astype(float), True, 0.0), True, noise, None, bend=True)[0]
+    weighted = units_of(TrainingData(X, y[:, None], w.astype(float), True, 0.0), "auto", noise, None)[0]
     X, y = np.repeat(X, w, axis=0), np.repeat(y, w)
-    repeated = units_of(TrainingData(X, y[:, None], None, True, 0.0), True, noise, None, bend=True)[0]
+    repeated = units_of(TrainingData(X, y[:, None], None, True, 0.0), "auto", noise, None)[0]
     for name in ("center", "spread"):
         np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(weighted.bend.scale, repeated.bend.scale, rtol=1e-12)

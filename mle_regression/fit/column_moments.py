@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
 
+from mle_regression.fit.network_options import is_auto
 from mle_regression.fitted.network import NetworkFit
 from mle_regression.linalg.arrays import AnyArray, Array, IntArray
 from mle_regression.linalg.scaling import exponents, scale
@@ -113,14 +114,14 @@ class ColumnMoments:
 
 
 def units_of(
-    data: TrainingData, standardize: bool, noise: NoiseFamily, earlier: NetworkFit | None, bend: bool = False
+    data: TrainingData, standardize: bool | Literal["auto"], noise: NoiseFamily, earlier: NetworkFit | None
 ) -> tuple[Units, Units]:
     """Return the units of X and y that a network measures them in, those of an earlier one if there is one.
 
     Raises on NaN and infinity.
 
     Where the noise may have heavy tails, as its log density is not concave, rows far away say nothing of the scale: y is then
-    measured by its quartiles if these are much closer than its deviation. With ``bend`` columns of X with heavy tails count
+    measured by its quartiles if these are much closer than its deviation. Under "auto" columns of X with heavy tails count
     as their inverse hyperbolic sines.
     """
     if earlier is not None:
@@ -129,7 +130,7 @@ def units_of(
     if not standardize:
         return unmeasured(*shape)
     of_x, of_y = measured.units(shape[0])
-    of_x = _bent(of_x, data) if bend and isinstance(data.x, np.ndarray) else of_x
+    of_x = _bent(of_x, data) if is_auto(standardize) and isinstance(data.x, np.ndarray) else of_x
     return of_x, of_y if noise.log_concave else _by_quartiles(of_y, data)
 
 
@@ -178,7 +179,7 @@ def _middle_half(columns: Array, weights: Array | None) -> tuple[Array, Array]:
 
 
 def units_so_far(
-    data: TrainingData, standardize: bool, earlier: NetworkFit | None
+    data: TrainingData, standardize: bool | Literal["auto"], earlier: NetworkFit | None
 ) -> tuple[tuple[Units, Units], ColumnMoments | None]:
     """Return the units that a pass over more rows is measured in, and the moments of all rows if these decide."""
     if earlier is None and not standardize:

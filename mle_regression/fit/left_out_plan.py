@@ -76,15 +76,20 @@ _ENOUGH_ROWS, _LEAST_ROWS, _MANY_ROWS = 10, 3, 10_000
 def resolved(options: NetworkOptions, data: TrainingData, watched: bool) -> tuple[NetworkOptions, Plan | None]:
     """Return options without "auto" for penalty and width, and how rows are left out where these choose the penalty.
 
+    ``standardize`` remains "auto" where columns with heavy tails are to be bent: where rows are left out, of networks with
+    hidden units.
+
     ``watched`` says whether other rows end the training. Under ``alpha="auto"`` rows are left out where the options leave
     that open, and it is within reach; else the penalty is `FIXED_PENALTY`.
     """
     several = options if options.hidden_layer_sizes != "auto" else replace(options, hidden_layer_sizes=WIDTH_OF_SEVERAL)
     plan = _plan_of(several, data, watched)
     if plan is not None:
-        return replace(several, alpha="loo", ensemble=True), plan
+        linear = several.network(data.x.shape[1], data.y.shape[1]).linear
+        standardize = True if linear and is_auto(options.standardize) else options.standardize
+        return replace(several, alpha="loo", ensemble=True, standardize=standardize), plan
     hidden = WIDTH if options.hidden_layer_sizes == "auto" else options.hidden_layer_sizes
-    return replace(options, hidden_layer_sizes=hidden), None
+    return replace(options, hidden_layer_sizes=hidden, standardize=bool(options.standardize)), None
 
 
 def _plan_of(options: NetworkOptions, data: TrainingData, watched: bool) -> Plan | None:

@@ -25,6 +25,8 @@ from mle_regression.reports.markup import STYLE
 from mle_regression.rows.labels import shown
 from mle_regression.warnings import collected_warnings, warn_user
 
+_ROWS = "Residuals and rows of influence"
+
 
 def report(
     estimator: Any,
@@ -172,40 +174,8 @@ def _sections(
 ) -> tuple[list[Section], str]:
     """Make all sections, in the order of the page."""
     good = attempt("good", "How good it is", lambda: common_sections.how_good(fitted, pictures))
-    doubts: list[str] = []
-    if isinstance(fitted.model, MLELinearRegressor):
-        verdict = fitted.model.verdict_
-
-        def assumptions() -> Section:
-            section, said = linear_sections.assumptions(fitted)
-            doubts.extend(said)
-            return section
-
-        middle = [
-            attempt("coefficients", "Coefficients", lambda: linear_sections.coefficients(fitted, pictures)),
-            attempt(
-                "rows", "Residuals and rows of influence", lambda: linear_sections.rows_of_influence(fitted, pictures)
-            ),
-            attempt("assumptions", "Assumptions", assumptions),
-            attempt("columns", "Do columns follow from one another?", lambda: linear_sections.columns(fitted)),
-            attempt("optimum", "The optimum", lambda: linear_sections.optimum(fitted, pictures)),
-        ]
-    else:
-        found = [""]
-
-        def optimum() -> Section:
-            section, found[0] = network_sections.optimum(fitted, pictures)
-            return section
-
-        middle = [
-            attempt("network", "The network", lambda: network_sections.network(fitted, pictures)),
-            attempt("training", "Training", lambda: network_sections.training(fitted, pictures)),
-            attempt(
-                "rows", "Residuals and rows of influence", lambda: network_sections.rows_of_influence(fitted, pictures)
-            ),
-            attempt("optimum", "Where training ended", optimum),
-        ]
-        verdict = found[0]
+    linear = isinstance(fitted.model, MLELinearRegressor)
+    middle, verdict, doubts = (_of_linear if linear else _of_network)(fitted, pictures)
     said = [*_notes_of_summary(fitted), *caught]
     if pictures and available():
         said.append(available())
@@ -217,6 +187,43 @@ def _sections(
         good,
     ]
     return [*first, *middle, common_sections.warnings_and_remedies(said), last], code
+
+
+def _of_linear(fitted: Fitted, pictures: bool) -> tuple[list[Section], str, list[str]]:
+    """Return the sections of a linear model alone, its verdict, and which assumptions are in doubt."""
+    doubts: list[str] = []
+
+    def assumptions() -> Section:
+        section, said = linear_sections.assumptions(fitted)
+        doubts.extend(said)
+        return section
+
+    sections = [
+        attempt("coefficients", "Coefficients", lambda: linear_sections.coefficients(fitted, pictures)),
+        attempt("rows", _ROWS, lambda: linear_sections.rows_of_influence(fitted, pictures)),
+        attempt("assumptions", "Assumptions", assumptions),
+        attempt("columns", "Do columns follow from one another?", lambda: linear_sections.columns(fitted)),
+        attempt("optimum", "The optimum", lambda: linear_sections.optimum(fitted, pictures)),
+    ]
+    return sections, fitted.model.verdict_, doubts
+
+
+def _of_network(fitted: Fitted, pictures: bool) -> tuple[list[Section], str, list[str]]:
+    """Return the sections of a network alone, its verdict, and no assumptions."""
+    verdicts: list[str] = []
+
+    def optimum() -> Section:
+        section, verdict = network_sections.optimum(fitted, pictures)
+        verdicts.append(verdict)
+        return section
+
+    sections = [
+        attempt("network", "The network", lambda: network_sections.network(fitted, pictures)),
+        attempt("training", "Training", lambda: network_sections.training(fitted, pictures)),
+        attempt("rows", _ROWS, lambda: network_sections.rows_of_influence(fitted, pictures)),
+        attempt("optimum", "Where training ended", optimum),
+    ]
+    return sections, "".join(verdicts), []
 
 
 def _notes_of_summary(fitted: Fitted) -> list[str]:
