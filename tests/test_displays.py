@@ -54,6 +54,13 @@ def test_no_display_imports_matplotlib_before_it_draws():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
+def test_the_package_imports_no_display_and_no_page_before_they_are_asked_for():
+    rooms = "('mle_regression.displays', 'mle_regression.page')"
+    asked = f"print(any(name.startswith({rooms}) for name in sys.modules), m.report.__name__)"
+    code = f"import sys, mle_regression as m; {asked}"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "report"]
+
+
 def test_matplotlib_missing_is_told_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r'pip install "mle-regression\[plot\]"'):
