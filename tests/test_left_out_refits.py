@@ -187,6 +187,26 @@ def test_no_minimum_and_no_room_are_refused(rng):
     assert refitted_without_each(objective, theta, each, AMPLE) is not None
 
 
+def test_some_rows_at_a_time_are_as_all_at_once(monkeypatch):
+    X, Y, hidden, alpha = SETS["product"]
+    objective, theta = objective_of(fitted(X, Y, hidden, alpha), X, Y)
+    whole = refitted_without_each(objective, theta, np.arange(len(X)), AMPLE)
+    monkeypatch.setattr("mle_regression.diagnostics.left_out_refits._HELD", 7 * len(X))
+    np.testing.assert_allclose(refitted_without_each(objective, theta, np.arange(len(X)), AMPLE), whole, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:Effective parameters")
+def test_less_than_one_copy_of_a_row_leaves_as_a_whole(rng):
+    X, Y, hidden, alpha = SETS["product"]
+    w = rng.uniform(0.3, 1.0, len(X))
+    model = fitted(X, Y, hidden, alpha, w, weight_type="frequency")
+    objective, theta = objective_of(model, X, Y, w)
+    y = (Y - objective.rows.of_y.center) / objective.rows.of_y.spread
+    out = refitted_without_each(objective, theta, np.arange(len(X)), AMPLE)[:, 0]
+    rows = model.diagnose(X, Y, w).rows()["loo_residual"].to_numpy()
+    np.testing.assert_allclose(rows / objective.rows.of_y.spread, y - out, rtol=1e-8)
+
+
 @pytest.mark.parametrize("sizes", [(3, 4, 1), (3, 5, 4, 2), (2, 1)])
 @pytest.mark.parametrize("activation", ["tanh", "relu", "silu"])
 def test_gradients_of_several_networks_are_those_of_each(rng, sizes, activation):

@@ -28,6 +28,8 @@ _KNOWN = 1e-3
 # Steps of Levenberg–Marquardt, where one factorisation leads nowhere; the gradient at which they end; and the radius of the
 # first region, as part of the parameters' length: short, so as not to leap over to another minimum.
 _STEPS, _TOL, _RADIUS = 100, 1e-6, 0.05
+# Weights, one a row of each fit, that are held at a time.
+_HELD = 1 << 21
 # What a step of it costs whatever its size, in multiplications.
 _OF_A_STEP = 4e5
 # Gradients that a row takes, about, and multiplications of one, a row and parameter.
@@ -69,17 +71,20 @@ def refitted_without_each(
     if place is None:
         return None
     first = np.unique(groups, return_index=True)[1]
-    stays = np.where(groups == np.arange(n_groups)[:, None], 0.0 if left is None else left, 1.0)
-    thetas, arrived = _chords(place, first, stays)
-    steps = 0
-    for group in np.flatnonzero(~arrived):
-        path = _walked(_weighted(objective, stays[group]), theta)
-        steps += path.n_iter
-        if path.status not in (Status.CONVERGED, Status.PLATEAU) or steps * _step_work(objective) > budget:
-            return None
-        thetas[group] = path.theta
-    rows = place.block.x.T[first][:, :, None]
-    return np.asarray(outputs_of_each(objective.network, thetas, rows)[groups, :, 0])
+    found, steps = np.empty((n_groups, objective.network.sizes[-1])), 0
+    together = max(1, _HELD // len(groups))
+    for lo in range(0, n_groups, together):
+        some = np.arange(lo, min(lo + together, n_groups))
+        stays = np.where(groups == some[:, None], 0.0 if left is None else left, 1.0)
+        thetas, arrived = _chords(place, first[some], stays)
+        for group in np.flatnonzero(~arrived):
+            path = _walked(_weighted(objective, stays[group]), theta)
+            steps += path.n_iter
+            if path.status not in (Status.CONVERGED, Status.PLATEAU) or steps * _step_work(objective) > budget:
+                return None
+            thetas[group] = path.theta
+        found[some] = outputs_of_each(objective.network, thetas, place.block.x.T[first[some]][:, :, None])[:, :, 0]
+    return found[groups]
 
 
 def refits_work(objective: NetworkObjective, n_groups: int) -> float:

@@ -218,7 +218,9 @@ class NetworkOnRows:
         if self.objective.network.linear:  # nothing is lost by it
             return None
         each = np.arange(len(copies))
-        return refitted_without_each(self.objective, self.theta, each, _REFITS_WORK, left=1.0 - 1.0 / copies)
+        return refitted_without_each(
+            self.objective, self.theta, each, _REFITS_WORK, left=np.maximum(1.0 - 1.0 / copies, 0.0)
+        )
 
     @one_blas_thread()
     def curvature(
